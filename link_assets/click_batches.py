@@ -1,0 +1,159 @@
+"""JSON pages of clicks as Arrow tables.
+
+A page is converted column by column. Arrow does it in one go where every value already has the
+column's type; otherwise the column is read value by value, with the same result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from link_assets.columns import ARROW_TYPES, arrow_schema, column_names
+from link_assets.contract import CLICK_FACTS, CLICKS, DataType
+from link_assets.rejected import NOT_AN_OBJECT, Rejection, reject
+from link_assets.values import UnreadableValue, read_anything, read_value
+
+_SCHEMA = arrow_schema(CLICKS)
+_DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
+_FACT_COLUMNS = [f.column for name in CLICK_FACTS for f in CLICKS.fields if f.name == name]
+# Arrow does not mind offsets that move a moment out of the calendar.
+_EDGE_YEARS = frozenset(("0000", "0001", "9999"))
+
+
+@dataclass(frozen=True)
+class ClickBatch:
+    """A page of clicks: every row of it is either in `table` or in `rejections`."""
+
+    table: pa.Table
+    rejections: list[Rejection]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A field's values, and by row number why some of them are missing."""
+
+    name: str
+    column: str
+    values: pa.Array
+    problems: dict[int, str] = field(default_factory=dict)
+
+
+def empty_click_table() -> pa.Table:
+    """No clicks, in every column of the contract."""
+    return _SCHEMA.empty_table()
+
+
+def click_batch(rows: Sequence[Any], domain_id: int) -> ClickBatch:
+    """The page as a table of the contract's columns and one text column per undocumented field.
+
+    Undocumented fields are text whatever they hold (other values as their JSON text), because a
+    column's type must not depend on which page or domain came first. One that is null in every
+    accepted row makes no column.
+    """
+    objects = [row if isinstance(row, dict) else {} for row in rows]
+    columns = [*_documented(objects), *_undocumented(objects)]
+    reasons = _reasons(rows, columns)
+    table = pa.table({column.column: column.values for column in columns})
+    if reasons:
+        table = table.filter(pa.array(i not in reasons for i in range(len(rows))))
+    rejections = [reject(rows[i], why) for i, why in sorted(reasons.items())]
+    return ClickBatch(_finished(table, domain_id), rejections)
+
+
+def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
+    for f in CLICKS.fields:
+        read = partial(read_value, data_type=f.data_type)
+        column = _column(f.name, f.column, objects, f.data_type, read)
+        yield _required(column) if f.column in CLICKS.primary_key else column
+
+
+def _undocumented(objects: list[dict[str, Any]]) -> list[_Column]:
+    unknown = set().union(*objects) - _DOCUMENTED
+    names = sorted(column_names(unknown, CLICKS).items(), key=lambda item: item[1])
+    return [_column(raw, column, objects, "text", read_anything) for raw, column in names]
+
+
+def _column(
+    name: str,
+    column: str,
+    objects: list[dict[str, Any]],
+    data_type: DataType,
+    read: Callable[[Any], Any],
+) -> _Column:
+    values = [row.get(name) for row in objects]
+    converted = _convert(values, data_type)
+    if converted is not None:
+        return _Column(name, column, converted)
+    problems: dict[int, str] = {}
+    for i, value in enumerate(values):
+        try:
+            values[i] = read(value)
+        except UnreadableValue as unreadable:
+            values[i], problems[i] = None, str(unreadable)
+    return _Column(name, column, pa.array(values, ARROW_TYPES[data_type]), problems)
+
+
+def _convert(values: list[Any], data_type: DataType) -> pa.Array | None:
+    """The values as Arrow takes them, if it takes them all and as `read_value` would."""
+    if data_type == "bigint" and float in map(type, values):
+        return None  # Arrow would cut off fractions
+    try:
+        if data_type != "timestamp":
+            return pa.array(values, ARROW_TYPES[data_type])
+        texts = pa.array(values, pa.string())
+        at_edge = any(text and text[:4] in _EDGE_YEARS for text in values)
+        return None if at_edge else texts.cast(ARROW_TYPES[data_type])
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _required(column: _Column) -> _Column:
+    """The column with a problem wherever it has no value."""
+    if not column.values.null_count:
+        return column
+    missing = [i for i, null in enumerate(column.values.is_null().to_pylist()) if null]
+    problems = dict.fromkeys(missing, "is missing") | column.problems
+    return _Column(column.name, column.column, column.values, problems)
+
+
+def _reasons(rows: Sequence[Any], columns: Iterable[_Column]) -> dict[int, list[str]]:
+    """By row number, everything that keeps the row out of the table."""
+    reasons: defaultdict[int, list[str]] = defaultdict(list)
+    for column in columns:
+        for i, problem in column.problems.items():
+            reasons[i].append(f"{column.name}: {problem}")
+    return reasons | {i: [NOT_AN_OBJECT] for i, row in enumerate(rows) if not isinstance(row, dict)}
+
+
+def _finished(table: pa.Table, domain_id: int) -> pa.Table:
+    """The accepted rows with the loader's columns, without undocumented ones that say nothing."""
+    domain = pa.repeat(pa.scalar(domain_id, pa.int64()), table.num_rows)
+    ids = pa.array(_click_ids(table, domain_id), pa.string())
+    added = zip((f.column for f in CLICKS.added), (domain, ids), strict=True)
+    kept = {
+        name: values
+        for name, values in zip(table.column_names, table.columns, strict=True)
+        if name in _SCHEMA.names or values.null_count < len(values)
+    }
+    columns = dict(added) | kept
+    unknown = (pa.field(name, pa.string()) for name in columns if name not in _SCHEMA.names)
+    return pa.table(columns, schema=pa.schema([*_SCHEMA, *unknown]))
+
+
+def _click_ids(table: pa.Table, domain_id: int) -> Iterator[str]:
+    """A hash of each click's facts and of its number among the page's clicks with the same."""
+    columns = (table.column(name) for name in _FACT_COLUMNS)
+    facts = (c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in columns)
+    seen: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+    for click in zip(*(fact.to_pylist() for fact in facts), strict=True):
+        identity = orjson.dumps((domain_id, *click, seen[click]))
+        seen[click] += 1
+        yield blake2b(identity, digest_size=16).hexdigest()

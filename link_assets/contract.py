@@ -1,0 +1,198 @@
+"""The API guide's two tables as data. Nothing else spells a field out.
+
+Nullability is the guide's promise about the API, reported on by the checks; it is not a
+constraint of the warehouse, because real payloads leave out fields the guide calls required.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+DATASET = "link_assets"
+
+DataType = Literal["text", "bigint", "bool", "timestamp"]
+PersonalGroup = Literal["ip", "password", "people"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One documented field.
+
+    `name` is the API's; a dot reaches into an object (`Owner.id`). `column` is the warehouse's,
+    as dlt's snake_case naming spells it. Timestamps are UTC. `personal` names the
+    group of personal data it belongs to.
+    """
+
+    name: str
+    column: str
+    data_type: DataType = "text"
+    nullable: bool = True
+    description: str = ""
+    personal: PersonalGroup | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its documented fields, the columns the loader adds, and its merge key."""
+
+    name: str
+    description: str
+    primary_key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    added: tuple[Field, ...] = ()
+
+    @cached_property
+    def columns(self) -> tuple[Field, ...]:
+        """Every column the table has after its first load, bookkeeping columns aside."""
+        return (*self.added, *self.fields)
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """Columns that hold a value in every row if the API keeps the guide's promise."""
+        return tuple(f.column for f in self.columns if not f.nullable)
+
+
+def _person(name: str, column: str, who: str) -> tuple[Field, ...]:
+    def detail(field: str, suffix: str, what: str) -> Field:
+        description = f"{what} of {who}."
+        return Field(
+            f"{name}.{field}", f"{column}__{suffix}", description=description, personal="people"
+        )
+
+    return (
+        Field(f"{name}.id", f"{column}__id", "bigint", description=f"Account id of {who}."),
+        detail("name", "name", "Name"),
+        detail("email", "email", "Email address"),
+        detail("photoURL", "photo_url", "Picture"),
+    )
+
+
+LINKS = Table(
+    name="links",
+    description="One row per short link, as the API last listed it.",
+    primary_key=("id",),
+    added=(
+        Field(
+            "",
+            "deleted_at",
+            "timestamp",
+            description="When a complete listing first came without the link; null if it is there.",
+        ),
+    ),
+    fields=(
+        Field("lcpath", "lcpath", description="Path of the short link in lower case."),
+        Field("passwordContact", "password_contact", "bool"),
+        Field(
+            "hasPassword", "has_password", "bool", description="Whether visitors need a password."
+        ),
+        Field("OwnerId", "owner_id", "bigint", description="Account id of the link's owner."),
+        Field("id", "id", description="The link's id; `id_string` where the API sends none."),
+        Field("path", "path", description="Path of the short link."),
+        Field("title", "title", description="Title of the link."),
+        Field("icon", "icon"),
+        Field("archived", "archived", "bool", description="Whether the link is archived."),
+        Field("originalURL", "original_url", nullable=False, description="Where the link leads."),
+        Field("iphoneURL", "iphone_url", description="Where it leads on an iPhone."),
+        Field("androidURL", "android_url", description="Where it leads on Android."),
+        Field(
+            "password",
+            "password",
+            description="Password of a protected link.",
+            personal="password",
+        ),
+        Field("utmSource", "utm_source", description="Campaign source added to the target."),
+        Field("utmMedium", "utm_medium", description="Campaign medium added to the target."),
+        Field("utmCampaign", "utm_campaign", description="Campaign name added to the target."),
+        Field("utmCampaignId", "utm_campaign_id", description="Campaign id added to the target."),
+        Field("utmTerm", "utm_term", description="Campaign term added to the target."),
+        Field("utmContent", "utm_content", description="Campaign content added to the target."),
+        Field("splitURL", "split_url", description="Second target of a split test."),
+        Field("splitPercent", "split_percent", description="Share of clicks in the split test."),
+        Field("expiresAt", "expires_at", description="When the link expires, as the API says it."),
+        Field("expiredURL", "expired_url", description="Where an expired link leads."),
+        Field("redirectType", "redirect_type", description="HTTP status of the redirect."),
+        Field("clicksLimit", "clicks_limit", description="Clicks after which the link expires."),
+        Field("cloaking", "cloaking", "bool", description="Whether the target's URL is hidden."),
+        Field("source", "source", description="How the link was made."),
+        Field("integrationGA", "integration_ga"),
+        Field("integrationFB", "integration_fb"),
+        Field("integrationAdroll", "integration_adroll"),
+        Field("integrationGTM", "integration_gtm"),
+        Field("AutodeletedAt", "autodeleted_at", "timestamp"),
+        Field("createdAt", "created_at", "timestamp", nullable=False),
+        Field("updatedAt", "updated_at", "timestamp", nullable=False),
+        Field("DomainId", "domain_id", "bigint", nullable=False, description="The domain's id."),
+        *_person("Owner", "owner", "the link's owner"),
+        Field("secureShortURL", "secure_short_url", description="The short link with https."),
+        Field("idString", "id_string", nullable=False, description="The link's id as text."),
+        Field("shortURL", "short_url", nullable=False, description="The short link."),
+        *_person("User", "user", "the user who made the link"),
+    ),
+)
+
+LINK_TAGS = "tags"
+"""The one list in a link: strings, loaded into the child table `links__tags`."""
+
+CLICKS = Table(
+    name="clicks",
+    description="One row per click on a short link of a domain.",
+    primary_key=("domain_id", "dt", "click_id"),
+    added=(
+        Field("", "domain_id", "bigint", nullable=False, description="The domain clicked on."),
+        Field(
+            "",
+            "click_id",
+            nullable=False,
+            description="Hash of the request's own facts and its number among identical ones.",
+        ),
+    ),
+    fields=(
+        Field("host", "host", description="Host of the request."),
+        Field("path", "path", description="Path of the request."),
+        Field("method", "method", description="HTTP method of the request."),
+        Field("url", "url"),
+        Field("dt", "dt", "timestamp", description="When the click happened."),
+        Field("st", "st", "bigint", description="HTTP status of the answer."),
+        Field("ip", "ip", description="Address of the visitor.", personal="ip"),
+        Field("proto", "proto", description="http or https."),
+        Field("ref", "ref", description="Referrer of the request."),
+        Field("ua", "ua", description="User agent of the request."),
+        Field("human", "human", "bool", description="Whether the visitor seems to be a person."),
+        Field("browser", "browser", description="Browser of the visitor."),
+        Field("browser_version", "browser_version"),
+        Field("country", "country", description="Country of the visitor."),
+        Field("city", "city", description="City of the visitor."),
+        Field("social", "social", description="Social network the visitor came from."),
+        Field("refhost", "refhost", description="Host of the referrer."),
+        Field("os", "os", description="Operating system of the visitor."),
+        Field("utm_source", "utm_source"),
+        Field("utm_medium", "utm_medium"),
+        Field("utm_campaign", "utm_campaign"),
+        Field("goal_completed", "goal_completed"),
+        Field("ab_path", "ab_path", description="Path taken in a split test."),
+        Field("lcpath", "lcpath", description="Path of the request in lower case."),
+    ),
+)
+
+CLICK_FACTS = ("host", "path", "method", "url", "dt", "st", "ip", "proto", "ref", "ua")
+"""What the request itself says. The rest the service works out, and may revise, later."""
+
+REJECTED_ROWS = Table(
+    name="rejected_rows",
+    description="Rows that could not be loaded, each whole, with the reason.",
+    primary_key=("row_id",),
+    fields=(
+        Field(
+            "",
+            "row_id",
+            nullable=False,
+            description="Hash of resource, domain, payload and number among identical ones.",
+        ),
+        Field("", "resource", nullable=False, description="The table it was meant for."),
+        Field("", "domain_id", "bigint", description="The domain it was fetched for."),
+        Field("", "reason", nullable=False, description="The field and why it was not readable."),
+        Field("", "payload", nullable=False, description="The row as JSON text."),
+    ),
+)

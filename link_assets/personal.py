@@ -1,0 +1,61 @@
+"""Personal data: kept, hashed or dropped before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from link_assets.contract import PersonalGroup, Table
+from link_assets.settings import Treatment
+from link_assets.values import json_text
+
+
+@dataclass(frozen=True)
+class PersonalData:
+    """What becomes of each group of personal fields.
+
+    A hash is keyed with `salt` and stable, so that equal values stay equal; without the salt it
+    cannot be guessed back. Null stays null.
+    """
+
+    treatments: Mapping[PersonalGroup, Treatment]
+    salt: str = field(default="", repr=False)
+
+    def treat(self, rows: Sequence[Any], table: Table) -> Sequence[Any]:
+        """JSON rows of the table with their personal fields treated; the given ones stay as is."""
+        for name, treatment in self._treated(table):
+            path, change = name.split("."), self._change(treatment)
+            rows = [_changed(row, path, change) for row in rows]
+        return rows
+
+    def identity(self, group: PersonalGroup) -> str:
+        """What values of the group look like, for telling that the treatment has changed."""
+        treatment = self.treatments[group]
+        return f"hash:{self.hash('')[:8]}" if treatment == "hash" else treatment
+
+    def hash(self, value: Any) -> str:
+        """128 bits of keyed BLAKE2b of a value's JSON text, as hexadecimal text."""
+        key = blake2b(self.salt.encode()).digest()
+        return blake2b(json_text(value).encode(), key=key, digest_size=16).hexdigest()
+
+    def _treated(self, table: Table) -> list[tuple[str, Treatment]]:
+        return [
+            (field.name, treatment)
+            for field in table.fields
+            if field.personal and (treatment := self.treatments[field.personal]) != "keep"
+        ]
+
+    def _change(self, treatment: Treatment) -> Callable[[Any], Any]:
+        return self.hash if treatment == "hash" else lambda _: None
+
+
+def _changed(value: Any, path: list[str], change: Callable[[Any], Any]) -> Any:
+    if value is None:
+        return None
+    # a row or person that is no object is treated whole: what is in it cannot be told apart
+    if not path or not isinstance(value, dict):
+        return change(value)
+    name, *inner = path
+    return value | {name: _changed(value[name], inner, change)} if name in value else value

@@ -1,0 +1,40 @@
+"""What loading comes to, while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass
+class Progress:
+    """What loading one resource has come to so far, over all its loads. Times are UTC.
+
+    `resumed` tells that an earlier run's page token was taken up; `token_on_trial` that the API
+    was given a kept token and has not answered it yet; `tokens` are those it has given itself,
+    `kept_token` the one that this run left in the state.
+    `unread_links` are the ids of rejected links, None where there is none to read.
+    """
+
+    pages: int = 0
+    received: int = 0
+    rejected: int = 0
+    unread_links: list[str | None] = field(default_factory=list)
+    first_click: datetime | None = None
+    last_click: datetime | None = None
+    resumed: bool = False
+    token_on_trial: bool = False
+    tokens: set[str] = field(default_factory=set)
+    kept_token: str | None = None
+    finished: bool = False
+
+    @property
+    def accepted(self) -> int:
+        """Rows sent to the table; a row delivered twice counts twice."""
+        return self.received - self.rejected
+
+    def count(self, received: int, rejected: int) -> None:
+        """Notes a page."""
+        self.pages += 1
+        self.received += received
+        self.rejected += rejected

@@ -1,0 +1,145 @@
+"""Reading a domain's clicks from the first page to the last, over any number of loads."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import dlt
+
+from link_assets.contract import CLICKS
+from link_assets.paging import PageTokenPaginator
+from link_assets.personal import PersonalData
+from link_assets.progress import Progress
+from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+Restart = Literal["first page", "anew", "empty"]
+"""From the first page; that, and reading all of it; that, for a domain without a row."""
+
+
+class Traversal:
+    """One reading of all of a domain's clicks, of which a load takes up to a chunk.
+
+    Its state lives in the resource's dlt state, which is loaded together with the rows:
+    `page_token` is where to go on, absent between traversals; `watermark` is the newest click of
+    the last finished traversal; `since` and `newest` belong to the traversal under way.
+    """
+
+    def __init__(self, settings: ApiSettings, progress: Progress, restart: Restart | None) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.restart = restart
+        self.personal = PersonalData(settings.personal, settings.hash_salt)
+        self.since: datetime | None = None
+        self.received_before = progress.received
+        self.started = time.monotonic()
+
+    def begin(self) -> dict[str, str]:
+        """The first request's parameters; called by the paginator while dlt's state is open."""
+        state = _clicks_state()
+        if self.restart:
+            self._forget(state)
+        self._check_identity(state)
+        if state.get("page_token") != self.progress.kept_token:
+            self.progress.tokens.clear()  # another run was here, whose tokens are not this one's
+        resuming = "page_token" in state
+        self.progress.token_on_trial = resuming
+        self.progress.resumed |= resuming and not self.progress.pages
+        if not resuming:
+            state["since"] = self._lookback(state.get("watermark"))
+            state["newest"] = None
+        self.since = _time(state["since"])
+        parameters = {"pageToken": state["page_token"]} if resuming else {}
+        if self.settings.clicks_since_param and self.since:
+            parameters[self.settings.clicks_since_param] = _text(self.since)
+        return parameters
+
+    def _forget(self, state: dict[str, Any]) -> None:
+        """Forgets where to go on; what the domain's loaded rows look like only if it has none."""
+        kept = {"first page": {"ip", "watermark"}, "anew": {"ip"}, "empty": set()}
+        for key in state.keys() - kept[self.restart or "empty"]:
+            state.pop(key)
+
+    def _check_identity(self, state: dict[str, Any]) -> None:
+        """Refuses to go on if `click_id` would come out otherwise than in the rows so far."""
+        identity = self.personal.identity("ip")
+        if state.setdefault("ip", identity) != identity:
+            raise SettingsError(
+                f"{environment_name(API_SECTION)}__PERSONAL_IP or its HASH_SALT has changed, and "
+                "the clicks loaded before would be loaded again beside themselves. Delete this "
+                "domain's rows from link_assets.clicks and run it with full_refresh, or set it "
+                "back."
+            )
+
+    def passed(self, table: pa.Table, paginator: PageTokenPaginator) -> bool:
+        """Notes that a page has come; stops the paginator and returns True if it ends the chunk.
+
+        A chunk ends with the last page, the first page that is all old, or when it is full.
+        """
+        first, last = _click_span(table)
+        progress, state = self.progress, _clicks_state()
+        progress.token_on_trial = False
+        progress.first_click = _least(progress.first_click, first)
+        progress.last_click = _greatest(progress.last_click, last)
+        state["newest"] = _text(_greatest(_time(state["newest"]), last))
+        newest_first = self.settings.clicks_order == "newest_first"
+        all_old = newest_first and last and self.since and last < self.since
+        if all_old or paginator.next_token is None:
+            self._finish(state)
+        else:
+            state["page_token"] = self.progress.kept_token = paginator.next_token
+        if self.progress.finished or self._is_full():
+            paginator.stop()
+        return not paginator.has_next_page
+
+    def _is_full(self) -> bool:
+        seconds = time.monotonic() - self.started
+        rows = self.progress.received - self.received_before
+        return rows >= self.settings.chunk_rows or seconds >= self.settings.chunk_seconds
+
+    def _finish(self, state: dict[str, Any]) -> None:
+        newest = _greatest(_time(state.get("watermark")), _time(state["newest"]))
+        # a click from the future must not hide the ones that come before it
+        state["watermark"] = _text(min(newest, datetime.now(UTC))) if newest else None
+        for passing in ("page_token", "since", "newest"):
+            state.pop(passing, None)
+        self.progress.kept_token = None
+        self.progress.finished = True
+
+    def _lookback(self, watermark: str | None) -> str | None:
+        newest = _time(watermark)
+        return (
+            _text(newest - timedelta(days=self.settings.clicks_lookback_days)) if newest else None
+        )
+
+
+def _clicks_state() -> dict[str, Any]:
+    return cast(dict[str, Any], dlt.current.resource_state(CLICKS.name))
+
+
+def _click_span(table: pa.Table) -> tuple[datetime | None, datetime | None]:
+    from pyarrow.compute import call_function
+
+    span = call_function("min_max", [table["dt"]]).as_py()
+    return span["min"], span["max"]
+
+
+def _least(*times: datetime | None) -> datetime | None:
+    return min((t for t in times if t), default=None)
+
+
+def _greatest(*times: datetime | None) -> datetime | None:
+    return max((t for t in times if t), default=None)
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _text(time: datetime | None) -> Any:
+    return time.astimezone(UTC).isoformat(timespec="microseconds") if time else None
