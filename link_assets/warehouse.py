@@ -1,0 +1,212 @@
+"""Where rows go: the destination, one dlt pipeline per domain, turns at writing, and reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import dlt
+from dlt.common.configuration import resolve_configuration
+from dlt.common.destination import Destination
+from dlt.common.pipeline import LoadInfo
+from dlt.destinations.sql_client import SqlClientBase
+from filelock import FileLock, Timeout
+
+from link_assets.contract import DATASET
+from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
+
+DEFAULT_FILE = "link_assets.duckdb"
+
+
+class WarehouseBusy(TimeoutError):
+    """Another process kept the warehouse for longer than the lock timeout."""
+
+
+def destination_type() -> str:
+    """The configured dlt destination's type; DuckDB if nothing is configured."""
+    return (dlt.config.get("destination_type", str) or "duckdb").rpartition(".")[2]
+
+
+def duckdb_file() -> Path | None:
+    """The DuckDB file, absolute; None for any other destination."""
+    if destination_type() != "duckdb":
+        return None
+    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+    credentials = resolve_configuration(DuckDbCredentials(), sections=("destination", "duckdb"))
+    return Path(credentials.database or DEFAULT_FILE).absolute()
+
+
+class WarehouseUnusable(OSError):
+    """The warehouse's folder cannot be written."""
+
+
+class WarehousePipeline(dlt.Pipeline):
+    """A dlt pipeline whose runs fetch side by side and touch the warehouse in turn."""
+
+    def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
+        """Like dlt's `run`, with the warehouse locked only while state is read and rows loaded.
+
+        Raises WarehouseBusy if the lock is not to be had in time.
+        """
+        with turn(f"reading the state of {self.pipeline_name}"):
+            self.sync_destination()
+        self.extract(data, loader_file_format=_file_format(), **options)
+        self.normalize()
+        with turn(f"loading {self.pipeline_name}"):
+            self._make_tables()
+            return self.load()
+
+    def _make_tables(self) -> None:
+        """Makes what tables and columns are missing, also those that were dropped by hand."""
+        with self.destination_client() as client:
+            client.initialize_storage()
+            client.update_stored_schema(force=True)
+
+
+@contextmanager
+def open_pipeline(name: str) -> Iterator[WarehousePipeline]:
+    """A pipeline with a working folder of its own, which is gone afterwards.
+
+    Its state lives in the destination, so that any machine can carry on where another stopped.
+    """
+    with tempfile.TemporaryDirectory(prefix="link_assets_", ignore_cleanup_errors=True) as folder:
+        yield _new_pipeline(name, folder)
+
+
+def described_pipeline(name: str) -> WarehousePipeline:
+    """A pipeline to describe, not to run: it leaves no folder behind."""
+    with open_pipeline(name) as pipeline:
+        return pipeline
+
+
+def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
+    dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
+    return dlt.pipeline(
+        f"{DATASET}_{name}",
+        pipelines_dir=folder,
+        destination=_destination(name),
+        dataset_name=DATASET,
+        _impl_cls=WarehousePipeline,
+    )
+
+
+def _destination(name: str) -> Destination[Any, Any]:
+    file = duckdb_file()
+    if file:
+        from link_assets.duckdb_catalog import catalog_duckdb
+
+        return catalog_duckdb(credentials=str(file), destination_name="duckdb")
+    # runs that write at the same time must not share a staging dataset
+    layout = f"%s_staging_{name}"
+    other = Destination.from_reference(destination_type(), staging_dataset_name_layout=layout)
+    return cast(Destination[Any, Any], other)
+
+
+def _file_format() -> Any:
+    return "parquet" if destination_type() == "duckdb" else None
+
+
+class Reader:
+    """Reads the warehouse; in queries `{dataset}` stands for the dataset's qualified name."""
+
+    def __init__(self, client: SqlClientBase[Any]) -> None:
+        self._client = client
+
+    def rows(self, query: str) -> Sequence[Sequence[Any]]:
+        """The rows of a query; raises dlt's DatabaseUndefinedRelation if a table is missing."""
+        return self._client.execute_sql(self._qualified(query)) or []
+
+    def columns(self, table: str) -> list[str]:
+        """The columns of a table, in order; raises like `rows`."""
+        query = self._qualified(f"SELECT * FROM {{dataset}}.{table} LIMIT 0")
+        with self._client.execute_query(query) as cursor:
+            return [column[0] for column in cursor.description]
+
+    def _qualified(self, query: str) -> str:
+        return query.replace("{dataset}", self._client.fully_qualified_dataset_name())
+
+
+@contextmanager
+def reading() -> Iterator[Reader]:
+    """A reader, for one turn at the warehouse."""
+    with open_pipeline("reader") as pipeline, turn("reading"), pipeline.sql_client() as client:
+        yield Reader(client)
+
+
+@contextmanager
+def turn(purpose: str) -> Iterator[None]:
+    """Holds the warehouse for this process and thread alone; freed if the process dies.
+
+    Raises WarehouseBusy after `lock_timeout_seconds`, saying who holds it and since when, and
+    WarehouseUnusable if the lock cannot be made.
+    """
+    path = _lock_path()
+    owner = path.with_name(path.name + ".owner")
+    seconds = location_settings().lock_timeout_seconds
+    lock = FileLock(path, timeout=seconds)
+    try:
+        lock.acquire(poll_interval=0.02)
+    except Timeout:
+        raise WarehouseBusy(_busy(seconds, purpose, owner)) from None
+    except OSError as error:
+        raise WarehouseUnusable(
+            f"{warehouse_name()} cannot be used: its lock file {path} cannot be made "
+            f"({error.strerror}). Check that its folder is one, and can be written."
+        ) from None
+    try:
+        _write_owner(owner, purpose)
+        yield
+    finally:
+        lock.release()
+
+
+def warehouse_name() -> str:
+    """What users call the warehouse: the DuckDB file, or the destination's type."""
+    file = duckdb_file()
+    return f"The warehouse {file}" if file else f"The warehouse ({destination_type()})"
+
+
+def _busy(seconds: float, purpose: str, owner: Path) -> str:
+    return (
+        f"The warehouse was not free for {seconds:g} seconds while waiting for {purpose}. "
+        f"It is held by {_read_owner(owner)}. Wait for that to end, or give it longer with "
+        f"{environment_name(LOCATION_SECTION)}__LOCK_TIMEOUT_SECONDS."
+    )
+
+
+def _lock_path() -> Path:
+    file = duckdb_file()
+    if file:
+        with suppress(FileExistsError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        return file.with_name(file.name + ".lock")
+    # other destinations take several writers; what one machine does still goes one by one, so
+    # that the first loads do not create the same tables at once
+    where = hashlib.blake2b(destination_type().encode(), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"{DATASET}_{where}.lock"
+
+
+def _write_owner(path: Path, purpose: str) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = {"process": os.getpid(), "host": socket.gethostname(), "for": purpose, "since": now}
+    with suppress(OSError):  # a note for those who wait; not worth failing for on a full disk
+        path.write_text(json.dumps(holder))
+
+
+def _read_owner(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return "a process that did not leave its name"
+    return (
+        f"process {holder['process']} on {holder['host']}, {holder['for']}, since {holder['since']}"
+    )
