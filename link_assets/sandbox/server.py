@@ -1,0 +1,82 @@
+"""Serving a sandbox on the loopback interface, beside other work or in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from link_assets.sandbox.app import Sandbox
+
+
+class _Protocol(H11Protocol):
+    """HTTP that shows the application its transport, for the faults that break a connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # asyncio does so only for sockets of its own making; without it small answers take 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        app = self.app
+
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "transport": transport}, receive, send)  # type: ignore[arg-type]
+
+        self.app = with_transport
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its polling, which would cost every test a few tenths of a second."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        quiet = {"log_config": None, "log_level": "critical", "access_log": False}
+        plain = {"lifespan": "off", "ws": "none", "timeout_keep_alive": 60}
+        super().__init__(uvicorn.Config(sandbox.app, http=_Protocol, **quiet, **plain))
+        self.ready = threading.Event()
+
+    async def main_loop(self) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self.ready.set()
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drops every connection; `asyncio.run` then cancels what was being answered."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stopping.set)
+
+
+@contextlib.contextmanager
+def serve(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
+    """Serves on 127.0.0.1 for as long as the context lasts and gives the base URL.
+
+    Port 0 takes a free one. Leaving stops at once, whatever is open or half answered.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        server = _Server(sandbox)
+        work = server.serve(sockets=[listener])
+        thread = threading.Thread(target=asyncio.run, args=(work,), name="sandbox", daemon=True)
+        thread.start()
+        if not server.ready.wait(timeout=10):
+            raise RuntimeError("the sandbox did not start")
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.stop()
+            thread.join(timeout=5)
+
+
+def run(sandbox: Sandbox, port: int, announce: Callable[[str], object] = print) -> None:
+    """Serves until Ctrl-C, once it accepts connections having told `announce` its base URL."""
+    with contextlib.suppress(KeyboardInterrupt), serve(sandbox, port) as base_url:
+        announce(base_url)
+        threading.Event().wait()
