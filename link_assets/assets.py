@@ -1,0 +1,205 @@
+"""The links and clicks assets."""
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import dagster as dg
+from dagster_dlt import DagsterDltResource, dlt_assets
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from link_assets.contract import CLICKS, LINKS
+from link_assets.deleted_links import LinkListing
+from link_assets.domains import domain_id, domain_partitions, register_domains
+from link_assets.failures import explanation, failures_explained, find_cause
+from link_assets.paging import TOKEN_REFUSED, ApiError
+from link_assets.progress import Progress
+from link_assets.settings import ApiSettings, api_settings, location_settings
+from link_assets.source import UNSET_API, clicks_source, links_source
+from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator
+from link_assets.traversal import Restart
+from link_assets.warehouse import described_pipeline, open_pipeline, reading
+
+SETTINGS = location_settings()
+TRANSLATOR = LinkAssetsTranslator(SETTINGS)
+
+
+class ClicksConfig(dg.Config):
+    """Run configuration of the clicks asset."""
+
+    full_refresh: bool = False
+    """Read every page again from the first, forgetting where the last run stopped."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What loading one table, or one domain of it, came to."""
+
+    progress: Progress
+    loads: int
+    seconds: float
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """As shown on the materialization; click times only where there are any."""
+        progress = self.progress
+        shown = {
+            "rows_loaded": progress.accepted,
+            "rejected_rows": progress.rejected,
+            "pages": progress.pages,
+            "chunks": self.loads,
+            "seconds": round(self.seconds, 2),
+            "resumed": progress.resumed,
+            "first_click": progress.first_click and progress.first_click.isoformat(),
+            "last_click": progress.last_click and progress.last_click.isoformat(),
+        }
+        return {name: value for name, value in shown.items() if value is not None}
+
+
+@dlt_assets(
+    dlt_source=links_source(UNSET_API),
+    dlt_pipeline=described_pipeline(LINKS.name),
+    name="links",
+    dagster_dlt_translator=TRANSLATOR,
+    pool="link_assets",
+)
+def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
+    """Loads every link, then registers the domains that have none yet."""
+    started, progress = time.monotonic(), Progress()
+    with failures_explained("links"), open_pipeline(LINKS.name) as pipeline:
+        source = links_source(api_settings(), progress)
+        listing = LinkListing(pipeline)
+        list(dlt.run(context=context, dlt_source=source, dlt_pipeline=pipeline))
+        gone = listing.mark_deleted(progress.unread_links, SETTINGS.disappeared_share)
+        new = register_domains(context.instance)
+    metadata = Loaded(progress, 1, time.monotonic() - started).metadata
+    metadata |= {"links_before": gone.present, "links_missing": gone.missing}
+    metadata |= {"marked_deleted": gone.missing if gone.marked else 0, "new_domains": list(new)}
+    yield dg.MaterializeResult(asset_key=LINKS_KEY, metadata=metadata)
+
+
+@dlt_assets(
+    dlt_source=clicks_source(UNSET_API, domain_id=0),
+    dlt_pipeline=described_pipeline(CLICKS.name),
+    name="clicks",
+    dagster_dlt_translator=TRANSLATOR,
+    partitions_def=domain_partitions,
+    backfill_policy=dg.BackfillPolicy.multi_run(SETTINGS.domains_per_run),
+    pool="link_assets",
+)
+def clicks(
+    context: dg.AssetExecutionContext, dlt: DagsterDltResource, config: ClicksConfig
+) -> Iterator[Any]:
+    """Loads the clicks of each domain of the run; one that fails leaves the others' results."""
+    keys = context.partition_keys
+    with failures_explained("clicks"):
+        loader = ClicksLoader(context, dlt, api_settings(), config.full_refresh)
+    with ThreadPoolExecutor(SETTINGS.domains_at_once, "domain") as threads:
+        tasks = {key: threads.submit(loader.load, key) for key in keys}
+        try:
+            wait(tasks.values())
+        finally:  # a run that is stopped starts no further domain, and no further chunk
+            loader.stopped.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+    failed = {key: error for key, task in tasks.items() if (error := task.exception())}
+    loaded = {key: task.result() for key, task in tasks.items() if key not in failed}
+    if failed:
+        _record_partitions(context, loaded)
+        raise _failure(failed, len(keys))
+    for key, result in loaded.items():
+        context.add_asset_metadata(result.metadata, asset_key=CLICKS_KEY, partition_key=key)
+    yield dg.MaterializeResult(asset_key=CLICKS_KEY)
+
+
+@dataclass(frozen=True)
+class ClicksLoader:
+    """Loads domains within one run; safe to call from several threads."""
+
+    context: dg.AssetExecutionContext
+    dlt: DagsterDltResource
+    settings: ApiSettings
+    full_refresh: bool
+    stopped: Event = field(default_factory=Event)
+
+    def load(self, partition_key: str) -> Loaded:
+        """Loads chunk after chunk until the domain's last page."""
+        domain = domain_id(partition_key)
+        started, progress, loads = time.monotonic(), Progress(), 0
+        restart: Restart | None = self._refresh(domain) if self.full_refresh else None
+        started_over = False
+        while not progress.finished:
+            if self.stopped.is_set():
+                raise dg.DagsterExecutionInterruptedError(f"stopped while loading domain {domain}")
+            try:
+                self._load_chunk(domain, progress, restart)
+            except PipelineStepFailed as error:
+                # once: an API that refuses every token would have the pages read in circles
+                if started_over or not (progress.token_on_trial and _token_refused(error)):
+                    raise
+                self.context.log.warning(
+                    f"clicks of domain {domain}: the API no longer knows the page token that the "
+                    "last run stopped at; reading from the first page again."
+                )
+                restart, started_over, progress = "first page", True, Progress()
+            else:
+                restart, loads = None, loads + 1
+                self.context.log.info(_report(domain, progress))
+        return Loaded(progress, loads, time.monotonic() - started)
+
+    def _refresh(self, domain: int) -> Restart:
+        query = f"SELECT count(*) FROM {{dataset}}.{CLICKS.name} WHERE domain_id = {domain}"
+        with reading() as reader, suppress(DatabaseUndefinedRelation):
+            ((clicks,),) = reader.rows(query)
+            return "anew" if clicks else "empty"
+        return "empty"
+
+    def _load_chunk(self, domain: int, progress: Progress, restart: Restart | None) -> None:
+        source = clicks_source(self.settings, domain, progress, restart=restart)
+        with open_pipeline(f"{CLICKS.name}_{domain}") as pipeline:
+            list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
+
+
+def _report(domain: int, progress: Progress) -> str:
+    return (
+        f"clicks of domain {domain}: {progress.accepted} rows in {progress.pages} pages so far"
+        + (f", {progress.rejected} rejected" if progress.rejected else "")
+    )
+
+
+def _token_refused(error: BaseException) -> bool:
+    answer = find_cause(error, ApiError)
+    return answer is not None and answer.status in TOKEN_REFUSED
+
+
+def _record_partitions(context: dg.AssetExecutionContext, loaded: Mapping[str, Loaded]) -> None:
+    for key, result in loaded.items():
+        context.log_event(
+            dg.AssetMaterialization(CLICKS_KEY, partition=key, metadata=result.metadata)
+        )
+
+
+def _failure(failed: Mapping[str, BaseException], domains: int) -> BaseException:
+    """One failure for the run that names each domain's reason; an only, unknown one as it is."""
+    known = {key: explanation(error, f"clicks of domain {key}") for key, error in failed.items()}
+    if domains == 1:
+        (key,) = failed
+        return known[key] or failed[key]
+    reasons = [
+        told.description if (told := known[key]) else f"clicks of domain {key}: {_kind(error)}"
+        for key, error in failed.items()
+    ]
+    summary = f"{len(failed)} of {domains} domains failed; the others are loaded."
+    return dg.Failure("\n".join([summary, *map(str, reasons)]), metadata={"domains": list(failed)})
+
+
+def _kind(error: BaseException) -> str:
+    """The error's type and where it arose, without its text, which may quote a row."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + where

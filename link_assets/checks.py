@@ -1,0 +1,372 @@
+"""Freshness and data checks. Each result says what was found and what to do."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
+from typing import Any
+
+import dagster as dg
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
+from link_assets.domains import known_domains
+from link_assets.settings import location_settings
+from link_assets.translator import CLICKS_KEY, LINKS_KEY
+from link_assets.warehouse import Reader, reading
+
+SETTINGS = location_settings()
+USUAL_DAYS = 14
+"""How many days before yesterday say what is usual."""
+USUAL_CLICKS = 20
+"""A domain with fewer a day than this swings too much to be judged."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: a problem and what to do about it, or nothing wrong."""
+
+    problem: str = ""
+    remedy: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def result(self, key: dg.AssetCheckKey, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+        """The finding as Dagster records it; passed if there is no problem."""
+        return dg.AssetCheckResult(
+            passed=not self.problem,
+            asset_key=key.asset_key,
+            check_name=key.name,
+            severity=severity,
+            description=f"{self.problem} {self.remedy}".strip() or "Nothing wrong.",
+            metadata=dict(self.metadata),
+        )
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """A check on the rows of a table."""
+
+    name: str
+    description: str
+    find: Callable[[Reader, Table], Finding]
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+
+
+def missing_values(reader: Reader, table: Table) -> Finding:
+    """Required columns that are null in some row."""
+    columns = [c for c in table.required if c not in table.primary_key] + list(table.primary_key)
+    counts = ", ".join(f"count(*) - count({column})" for column in columns)
+    (missing,) = reader.rows(f"SELECT {counts} FROM {{dataset}}.{table.name}")
+    empty = {column: count for column, count in zip(columns, missing, strict=True) if count}
+    if not empty:
+        return Finding()
+    listed = ", ".join(f"{column} ({count} rows)" for column, count in empty.items())
+    return Finding(
+        f"Columns that the API's guide calls required are empty: {listed}.",
+        "Ask the API's provider, or treat these columns as optional in what you build on them.",
+        empty,
+    )
+
+
+def repeated_keys(reader: Reader, table: Table) -> Finding:
+    """Keys that stand in more than one row."""
+    key = ", ".join(table.primary_key)
+    ((repeated,),) = reader.rows(
+        f"SELECT count(*) FROM (SELECT {key} FROM {{dataset}}.{table.name}"
+        f" GROUP BY {key} HAVING count(*) > 1) AS repeated"
+    )
+    if not repeated:
+        return Finding()
+    return Finding(
+        f"{repeated} keys ({key}) stand in more than one row of {table.name}.",
+        "Rows were written past the loader: delete them and materialize the asset again.",
+        {"repeated_keys": repeated},
+    )
+
+
+def unknown_columns(reader: Reader, table: Table) -> Finding:
+    """Columns that the guide does not list."""
+    known = {column.column for column in table.columns}
+    found = reader.columns(table.name)
+    unknown = sorted(c for c in found if c not in known and not c.startswith("_dlt_"))
+    if not unknown:
+        return Finding()
+    return Finding(
+        f"The API sends fields that its guide does not list: {', '.join(unknown)}.",
+        "They are loaded as they come; add those you rely on to link_assets/contract.py.",
+        {"unknown_columns": unknown},
+    )
+
+
+def unknown_links(reader: Reader, table: Table) -> Finding:
+    """Redirecting clicks whose path belongs to no link of their domain."""
+    ((clicks, unmatched),) = reader.rows(
+        f"SELECT count(*), count(*) - count(l.path) FROM {{dataset}}.{table.name} c"
+        f" LEFT JOIN (SELECT DISTINCT domain_id, lower(path) AS path FROM {{dataset}}.{LINKS.name})"
+        " l ON l.domain_id = c.domain_id AND l.path = ltrim(lower(c.path), '/')"
+        " WHERE c.st BETWEEN 300 AND 399 AND ltrim(c.path, '/') <> ''"
+    )
+    metadata = {"redirects": clicks, "without_link": unmatched}
+    if not unmatched:
+        return Finding(metadata=metadata)
+    return Finding(
+        f"{unmatched} of {clicks} redirects went through links that are not in the links table.",
+        "Materialize link_assets/links; if they stay, those links were deleted at the API.",
+        metadata,
+    )
+
+
+def unusual_volume(reader: Reader, table: Table) -> Finding:
+    """Domains with far fewer clicks yesterday (UTC) than on the median of the days before."""
+    today = datetime.now(UTC).date()
+    first = today - timedelta(days=1 + USUAL_DAYS)
+    rows = reader.rows(
+        f"SELECT domain_id, CAST(dt AS DATE), count(*) FROM {{dataset}}.{table.name}"
+        f" WHERE dt >= '{first} 00:00:00+00' AND dt < '{today} 00:00:00+00'"
+        " GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    counts: dict[str, dict[date, int]] = defaultdict(dict)
+    for domain, day, clicks in rows:
+        counts[str(domain)][day] = clicks
+    return volume({domain: _last_days(days, today) for domain, days in counts.items()})
+
+
+def _last_days(counts: Mapping[date, int], today: date) -> list[int]:
+    days = (today - timedelta(days=back) for back in range(1, 2 + USUAL_DAYS))
+    return [counts.get(day, 0) for day in days]
+
+
+def volume(daily: Mapping[str, Sequence[int]]) -> Finding:
+    """Judges each domain's clicks by day, yesterday first, against the median of the rest."""
+    low = {
+        domain: f"{yesterday} instead of about {usual:g}"
+        for domain, (yesterday, *before) in daily.items()
+        if (usual := median(before)) >= USUAL_CLICKS and yesterday / usual < SETTINGS.volume_share
+    }
+    if not low:
+        return Finding()
+    listed = "; ".join(f"domain {domain} had {numbers}" for domain, numbers in low.items())
+    return Finding(
+        f"Yesterday brought far fewer clicks than usual: {listed}.",
+        "See whether these domains are loaded (the check fresh), still redirect, and are counted.",
+        low,
+    )
+
+
+WARN = dg.AssetCheckSeverity.WARN
+DATA_CHECKS = (
+    DataCheck("required_columns", "Required columns are filled.", missing_values, WARN),
+    DataCheck("unique_keys", "No key stands in two rows.", repeated_keys),
+    DataCheck("no_unknown_columns", "Every column is in the guide.", unknown_columns, WARN),
+)
+USUAL_VOLUME = DataCheck(
+    "usual_volume", "No domain had far fewer clicks than usual.", unusual_volume, WARN
+)
+KNOWN_LINKS = DataCheck("known_links", "Redirects go through known links.", unknown_links, WARN)
+
+
+def data_checks(
+    table: Table, asset_key: dg.AssetKey, checks: Sequence[DataCheck]
+) -> dg.AssetChecksDefinition:
+    """The checks on a table, as one step that reads the warehouse in one turn."""
+    severities = {check.name: check.severity for check in checks}
+    specs = [dg.AssetCheckSpec(c.name, asset=asset_key, description=c.description) for c in checks]
+
+    @dg.multi_asset_check(name=f"{table.name}_data_checks", specs=specs, can_subset=True)
+    def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        with reading() as reader:
+            findings = {c.name: _find(c, reader, table) for c in checks if c.name in wanted}
+        for name, finding in findings.items():
+            yield finding.result(dg.AssetCheckKey(asset_key, name), severities[name])
+
+    return run_checks
+
+
+def _find(check: DataCheck, reader: Reader, table: Table) -> Finding:
+    try:
+        return check.find(reader, table)
+    except DatabaseUndefinedRelation:
+        return Finding(
+            f"The table {table.name} or one it is compared with does not exist yet.",
+            "Materialize link_assets/links, then link_assets/clicks.",
+        )
+
+
+@dataclass(frozen=True)
+class LastLoad:
+    """The latest materialization of an asset or of one of its partitions. Time is UTC."""
+
+    at: datetime
+    rejected: int
+    links_before: int = 0
+    links_missing: int = 0
+    marked_deleted: int = 0
+
+
+def last_loads(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partitions: Sequence[str]
+) -> dict[str, LastLoad]:
+    """The last load of each partition that has one, in the order of `partitions`."""
+    ids = instance.event_log_storage.get_latest_storage_id_by_partition(
+        asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
+    )
+    if not ids:
+        return {}
+    wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(ids.values()))
+    records = instance.fetch_materializations(wanted, limit=len(ids)).records
+    loads = {str(record.partition_key): _last_load(record) for record in records}
+    return {key: loads[key] for key in partitions if key in loads}
+
+
+def _last_load(record: dg.EventLogRecord) -> LastLoad:
+    materialization = record.asset_materialization
+    told = materialization.metadata if materialization else {}
+
+    def number(name: str) -> int:
+        return int(str(told[name].value)) if name in told else 0
+
+    return LastLoad(
+        at=datetime.fromtimestamp(record.timestamp, UTC),
+        rejected=number("rejected_rows"),
+        links_before=number("links_before"),
+        links_missing=number("links_missing"),
+        marked_deleted=number("marked_deleted"),
+    )
+
+
+def links_last_load(instance: dg.DagsterInstance) -> LastLoad | None:
+    """The last load of the links; None if there was none."""
+    records = instance.fetch_materializations(LINKS_KEY, limit=1).records
+    return _last_load(records[0]) if records else None
+
+
+@dg.asset_check(asset=LINKS_KEY, name="fresh", description="The links were loaded of late.")
+def links_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Fails if the links were never loaded or longer ago than `links_fresh_hours`."""
+    last = links_last_load(context.instance)
+    loads = {"links": last} if last else {}
+    finding = lateness(["links"], loads, SETTINGS.links_fresh_hours, datetime.now(UTC))
+    return finding.result(dg.AssetCheckKey(LINKS_KEY, "fresh"), dg.AssetCheckSeverity.ERROR)
+
+
+@dg.asset_check(asset=CLICKS_KEY, name="fresh", description="Every domain was loaded of late.")
+def clicks_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Fails if a known domain was never loaded or longer ago than `clicks_fresh_hours`.
+
+    Also if no domain is known, since then nothing is loaded at all.
+    """
+    domains = known_domains(context.instance)
+    loads = last_loads(context.instance, CLICKS_KEY, domains)
+    finding = lateness(domains, loads, SETTINGS.clicks_fresh_hours, datetime.now(UTC))
+    return finding.result(dg.AssetCheckKey(CLICKS_KEY, "fresh"), dg.AssetCheckSeverity.ERROR)
+
+
+def lateness(
+    expected: Sequence[str], loads: Mapping[str, LastLoad], hours: float, now: datetime
+) -> Finding:
+    """Which of the expected were never loaded, or are late, and by how much."""
+    if not expected:
+        return Finding(
+            "No domain is known.",
+            "Materialize link_assets/links, and see whether the setting LINK_ASSETS__DOMAINS, if "
+            "there is one, lists domains that have links.",
+        )
+    window = timedelta(hours=hours)
+    never = [name for name in expected if name not in loads]
+    late = {n: now - load.at - window for n, load in loads.items() if now - load.at > window}
+    metadata = {"expected": len(expected), "never_loaded": never, "window_hours": hours}
+    metadata["late_by_hours"] = {n: round(by.total_seconds() / 3600, 2) for n, by in late.items()}
+    problems = [f"{name} is late by {_span(by)}" for name, by in late.items()]
+    problems += [f"{name} was never loaded" for name in never]
+    if not problems:
+        return Finding(metadata=metadata)
+    remedy = "Materialize what is named, and see whether its schedule is on and its runs succeed."
+    return Finding(f"Not fresh: {'; '.join(problems)}.", remedy, metadata)
+
+
+def _span(by: timedelta) -> str:
+    hours = by.total_seconds() / 3600
+    return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
+
+
+@dg.asset_check(
+    asset=LINKS_KEY, name="no_rejected_rows", description="The last load rejected no link."
+)
+def links_no_rejected_rows(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Fails if the last load of the links put rows aside."""
+    last = links_last_load(context.instance)
+    finding = rejections("links", {"links": last} if last else {})
+    key = dg.AssetCheckKey(LINKS_KEY, "no_rejected_rows")
+    return finding.result(key, dg.AssetCheckSeverity.ERROR)
+
+
+@dg.asset_check(
+    asset=CLICKS_KEY,
+    name="no_rejected_rows",
+    description="No domain's last load rejected a click.",
+)
+def clicks_no_rejected_rows(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Fails if the last load of some domain put rows aside."""
+    loads = last_loads(context.instance, CLICKS_KEY, known_domains(context.instance))
+    key = dg.AssetCheckKey(CLICKS_KEY, "no_rejected_rows")
+    return rejections("clicks", loads).result(key, dg.AssetCheckSeverity.ERROR)
+
+
+@dg.asset_check(
+    asset=LINKS_KEY,
+    name="no_mass_disappearance",
+    description="The last listing did not lack most of the links.",
+)
+def links_no_mass_disappearance(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Fails if so many links were gone that none was marked as deleted."""
+    finding = disappearance(links_last_load(context.instance))
+    key = dg.AssetCheckKey(LINKS_KEY, "no_mass_disappearance")
+    return finding.result(key, dg.AssetCheckSeverity.ERROR)
+
+
+def disappearance(last: LastLoad | None) -> Finding:
+    """Whether the last listing lacked links that were not marked."""
+    if last is None:
+        return Finding("The links were never loaded.", "Materialize link_assets/links.")
+    if not last.links_missing or last.marked_deleted:
+        return Finding()
+    return Finding(
+        f"{last.links_missing} of {last.links_before} links were missing from the last listing, "
+        "and none was marked as deleted.",
+        "See whether the API key still reads every domain, and whether links without an id were "
+        "rejected. If they are gone for good, raise LINK_ASSETS__DISAPPEARED_SHARE and materialize "
+        "link_assets/links.",
+        {"links_missing": last.links_missing, "links_before": last.links_before},
+    )
+
+
+def rejections(resource: str, loads: Mapping[str, LastLoad]) -> Finding:
+    """How many rows the last loads rejected, by domain; a problem, too, if there was no load."""
+    if not loads:
+        return Finding(f"The {resource} were never loaded.", f"Materialize link_assets/{resource}.")
+    counts = {name: load.rejected for name, load in loads.items() if load.rejected}
+    if not counts:
+        return Finding()
+    return Finding(
+        f"{sum(counts.values())} rows could not be read in the last load ({_listed(counts)}).",
+        f"They are kept whole, with the reason: SELECT domain_id, reason, payload FROM "
+        f"link_assets.{REJECTED_ROWS.name} WHERE resource = '{resource}'.",
+        {"rejected": counts},
+    )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
+
+
+CHECKS = [
+    links_fresh,
+    links_no_rejected_rows,
+    links_no_mass_disappearance,
+    data_checks(LINKS, LINKS_KEY, DATA_CHECKS),
+    clicks_fresh,
+    clicks_no_rejected_rows,
+    data_checks(CLICKS, CLICKS_KEY, (*DATA_CHECKS, KNOWN_LINKS, USUAL_VOLUME)),
+]

@@ -1,0 +1,16 @@
+"""The code location."""
+
+import dagster as dg
+from dagster_dlt import DagsterDltResource
+
+from link_assets import assets, checks, schedules
+
+defs = dg.Definitions(
+    assets=[assets.links, assets.clicks],
+    asset_checks=checks.CHECKS,
+    jobs=[schedules.links_job, schedules.clicks_job, schedules.checks_job],
+    schedules=[schedules.links_schedule, schedules.clicks_schedule, schedules.checks_schedule],
+    sensors=[schedules.new_domains_sensor],
+    resources={"dlt": DagsterDltResource()},
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,76 @@
+"""What a user is told when a load fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import dagster as dg
+from dlt.common.destination.exceptions import DestinationException
+from requests.exceptions import RequestException
+
+from link_assets.paging import ApiError
+from link_assets.settings import SettingsError
+from link_assets.warehouse import WarehouseBusy, WarehouseUnusable, warehouse_name
+
+_E = TypeVar("_E", bound=BaseException)
+
+
+@contextmanager
+def failures_explained(what: str) -> Iterator[None]:
+    """Turns failures with a known cause into a dg.Failure that names it and what to do.
+
+    `what` is what was being loaded. Anything unknown passes unchanged.
+    """
+    try:
+        yield
+    except Exception as error:
+        if known := explanation(error, what):
+            raise known from None
+        raise
+
+
+def explanation(error: BaseException, what: str) -> dg.Failure | None:
+    """The failure to show for `error`; None if its cause is not one of the known ones."""
+    if told := find_cause(error, dg.Failure):
+        return told
+    for kind in (SettingsError, WarehouseBusy, WarehouseUnusable):
+        if cause := find_cause(error, kind):
+            return dg.Failure(str(cause), metadata={"loading": what})
+    if answer := find_cause(error, ApiError):
+        return dg.Failure(str(answer), metadata={"loading": what, "status": answer.status})
+    if unanswered := find_cause(error, RequestException):
+        return dg.Failure(
+            f"{what}: the API gave no whole answer ({type(unanswered).__name__}) after all "
+            "retries. Check that SOURCES__LINK_ASSETS__BASE_URL is right and the API can be "
+            "reached from here.",
+            metadata={"loading": what},
+        )
+    if refused := find_cause(error, DestinationException):
+        return dg.Failure(
+            f"{what}: {warehouse_name()} refused: {_reason(refused)}. See the README's "
+            "'When something is wrong', then run this again.",
+            metadata={"loading": what},
+        )
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what the database said, without the values it quotes."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    (line, *_) = str(error).splitlines() or [type(error).__name__]
+    return re.sub(r"'.*'", "'...'", line).rstrip(".")
+
+
+def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:
+    """The first exception of `kind` among `error` and what caused it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, kind):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,128 @@
+"""Jobs, schedules and the sensor that loads a new domain soon after it appears."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from link_assets.domains import PARTITIONS_NAME, known_domains
+from link_assets.settings import location_settings
+from link_assets.translator import CLICKS_KEY, LINKS_KEY
+
+SETTINGS = location_settings()
+PARTITION = "dagster/partition"
+RANGE: tuple[str, str] = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+RETRIED = {
+    "dagster/max_retries": str(SETTINGS.run_retries),
+    "dagster/retry_strategy": "ALL_STEPS",
+}
+
+links_job = dg.define_asset_job(
+    "links_job",
+    selection=dg.AssetSelection.assets(LINKS_KEY),
+    description="Lists the links and registers new domains.",
+    tags=RETRIED,
+)
+clicks_job = dg.define_asset_job(
+    "clicks_job",
+    selection=dg.AssetSelection.assets(CLICKS_KEY),
+    description="Loads the clicks of one domain, or of several next to each other.",
+    tags=RETRIED,
+)
+checks_job = dg.define_asset_job(
+    "checks_job",
+    selection=dg.AssetSelection.checks_for_assets(LINKS_KEY, CLICKS_KEY),
+    description="Runs every check without loading anything.",
+    tags=RETRIED,
+)
+
+links_schedule = dg.ScheduleDefinition(
+    name="links_schedule",
+    job=links_job,
+    cron_schedule=SETTINGS.links_cron,
+    execution_timezone=SETTINGS.timezone,
+)
+checks_schedule = dg.ScheduleDefinition(
+    name="checks_schedule",
+    job=checks_job,
+    cron_schedule=SETTINGS.checks_cron,
+    execution_timezone=SETTINGS.timezone,
+)
+
+
+@dg.schedule(
+    job=clicks_job,
+    cron_schedule=SETTINGS.clicks_cron,
+    execution_timezone=SETTINGS.timezone,
+)
+def clicks_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
+    """Requests the clicks of every known domain, `domains_per_run` domains a run."""
+    requests = list(clicks_requests(context.instance))
+    return requests or dg.SkipReason("No domain is known yet: materialize link_assets/links.")
+
+
+@dg.sensor(job=clicks_job, minimum_interval_seconds=60)
+def new_domains_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
+    """Requests the first clicks of each domain that was never loaded, once."""
+    requested = set(json.loads(context.cursor or "[]"))
+    loaded = context.instance.get_materialized_partitions(CLICKS_KEY)
+    new = set(known_domains(context.instance)) - loaded - requested
+    if not new:
+        return dg.SkipReason("Every known domain has been loaded or asked for before.")
+    context.update_cursor(json.dumps(sorted(requested | new)))
+    return list(_requests(context.instance, new))
+
+
+def clicks_requests(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
+    """Run requests that together cover every known domain once, but for those being loaded."""
+    return _requests(instance, set(known_domains(instance)) - _being_loaded(instance))
+
+
+def _being_loaded(instance: dg.DagsterInstance) -> set[str]:
+    """The domains of this job's runs that are queued or under way."""
+    everything = list(instance.get_dynamic_partitions(PARTITIONS_NAME))
+    unfinished = dg.RunsFilter(job_name=clicks_job.name, statuses=UNFINISHED)
+    domains: set[str] = set()
+    for run in instance.get_runs(unfinished):
+        first, last = (run.tags.get(tag, run.tags.get(PARTITION)) for tag in RANGE)
+        if first in everything and last in everything:
+            domains.update(everything[everything.index(first) : everything.index(last) + 1])
+    return domains
+
+
+def _requests(instance: dg.DagsterInstance, domains: set[str]) -> Iterator[dg.RunRequest]:
+    """Each has a run key: without, Dagster takes the requests of a tick for one and the same."""
+    everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
+    for group in neighbours(everything, domains, SETTINGS.domains_per_run):
+        run_key = f"clicks of {', '.join(group)}"
+        if len(group) == 1:
+            yield dg.RunRequest(run_key=run_key, partition_key=group[0])
+        else:
+            ends: dict[str, str] = dict(zip(RANGE, (group[0], group[-1]), strict=True))
+            yield dg.RunRequest(run_key=run_key, tags=ends)
+
+
+def neighbours(everything: Sequence[str], wanted: set[str], most: int) -> Iterator[list[str]]:
+    """Splits the wanted keys into groups that stand together in `everything`, `most` at a time.
+
+    A run names several partitions by the first and the last, so a group must have no gap.
+    """
+    group: list[str] = []
+    for key in everything:
+        if group and (key not in wanted or len(group) == most):
+            yield group
+            group = []
+        if key in wanted:
+            group.append(key)
+    if group:
+        yield group
