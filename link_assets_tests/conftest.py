@@ -1,0 +1,58 @@
+"""What tests stand on: the sandbox API on loopback, an empty folder, a real Dagster instance."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_AMBIENT = ("SOURCES__", "DESTINATION", "LINK_ASSETS__", "DAGSTER_", "DLT_", "RUNTIME__", "API_KEY")
+for name in [name for name in os.environ if name.startswith(_AMBIENT)]:
+    del os.environ[name]
+_NOWHERE = tempfile.TemporaryDirectory(prefix="link_assets_tests_")
+os.environ |= {
+    # dlt and Dagster read these as they are imported: no settings of the machine's, no telemetry
+    "DLT_PROJECT_DIR": _NOWHERE.name,
+    "DLT_DATA_DIR": _NOWHERE.name,
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+}
+
+import dagster as dg  # noqa: E402
+import pytest  # noqa: E402
+
+from link_assets.sandbox import Sandbox, World, serve  # noqa: E402
+from link_assets_tests.support import Location  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: empty, and so is the warehouse in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """Three domains of 40 clicks in pages of 15; tests change it as they like."""
+    return Sandbox(world=World(clicks_per_domain=40, links_per_domain=5), page_size=15)
+
+
+@pytest.fixture
+def api(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The sandbox on loopback, configured as the API, with retries that hardly wait."""
+    with serve(sandbox) as url:
+        monkeypatch.setenv("SOURCES__LINK_ASSETS__BASE_URL", url)
+        monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", sandbox.api_key)
+        monkeypatch.setenv("SOURCES__LINK_ASSETS__BACKOFF_FACTOR", "0.01")
+        yield url
+
+
+@pytest.fixture
+def location(api: str, workdir: Path) -> Iterator[Location]:
+    """The code location on a Dagster instance of its own, reading the sandbox."""
+    (workdir / "dagster").mkdir()
+    quiet = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(workdir / "dagster"), quiet) as instance:
+        yield Location(instance)

@@ -1,0 +1,79 @@
+"""What several test modules do with the code location."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from link_assets.definitions import defs
+from link_assets.translator import CLICKS_KEY
+from link_assets.warehouse import reading
+
+
+@dataclass(frozen=True)
+class Location:
+    """The code location's jobs, run in this process."""
+
+    instance: dg.DagsterInstance
+
+    def run(self, job: str, **options: Any) -> dg.ExecuteInProcessResult:
+        """Runs a job to its end; a failing run does not raise, its result tells."""
+        definition = defs.resolve_job_def(job)
+        return definition.execute_in_process(
+            instance=self.instance, raise_on_error=False, **options
+        )
+
+    def links(self) -> dg.ExecuteInProcessResult:
+        """Materializes the links, and so registers the domains."""
+        return self.run("links_job")
+
+    def clicks(self, first: str, last: str | None = None, **config: Any) -> Any:
+        """Materializes the clicks of a domain, or of all from `first` to `last` in one run."""
+        run_config = {"ops": {"clicks": {"config": config}}} if config else None
+        if last is None:
+            return self.run("clicks_job", partition_key=first, run_config=run_config)
+        tags = {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        }
+        return self.run("clicks_job", tags=tags, run_config=run_config)
+
+    def everything(self) -> None:
+        """Materializes the links and every domain's clicks; raises unless all of it succeeds."""
+        assert self.links().success
+        known = self.instance.get_dynamic_partitions("domain")
+        assert self.clicks(known[0], known[-1]).success
+
+    def click_metadata(self, domain: str) -> Mapping[str, Any]:
+        """The values on the latest materialization of a domain's clicks."""
+        wanted = dg.AssetRecordsFilter(asset_key=CLICKS_KEY, asset_partitions=[domain])
+        (record,) = self.instance.fetch_materializations(wanted, limit=1).records
+        materialization = record.asset_materialization
+        assert materialization is not None
+        return {name: value.value for name, value in materialization.metadata.items()}
+
+
+def failure_text(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step of a run tells its user."""
+    (event,) = [e for e in result.all_events if e.event_type_value == "STEP_FAILURE"]
+    failure = event.step_failure_data
+    told = failure.user_failure_data.description if failure.user_failure_data else None
+    return told or (failure.error.to_string() if failure.error else "")
+
+
+def mostly_long(cases: Iterable[Any], few: int) -> list[Any]:
+    """The first few cases for every run of the suite, the rest for the long one."""
+    return [
+        case if place < few else pytest.param(case, marks=pytest.mark.long)
+        for place, case in enumerate(cases)
+    ]
+
+
+def rows(query: str) -> list[tuple[Any, ...]]:
+    """Rows of the warehouse; `{dataset}` stands for the dataset's name."""
+    with reading() as reader:
+        return [tuple(row) for row in reader.rows(query)]

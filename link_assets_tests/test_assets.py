@@ -1,0 +1,322 @@
+"""The assets, from the API to the warehouse."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
+from link_assets.settings import api_settings
+from link_assets.source import clicks_source
+from link_assets.translator import CLICKS_KEY
+from link_assets.warehouse import open_pipeline
+from link_assets_tests.support import Location, failure_text, rows
+from link_assets_tests.truth import (
+    expected_world,
+    loaded_clicks,
+    loaded_clicks_with_keys,
+    world_clicks,
+)
+
+SECRET = "k3y-that-nobody-may-see"
+
+
+@pytest.fixture(autouse=True)
+def bounded(sandbox: Sandbox) -> None:
+    """Ends a run that reads without end."""
+
+    def count(_: RequestRecord) -> None:
+        assert len(sandbox.requests) < 60
+
+    sandbox.on_request = count
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between attempts, which are not made."""
+    made: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=made.append))
+    return made
+
+
+def world_of(sandbox: Sandbox) -> World:
+    assert sandbox.world
+    return sandbox.world
+
+
+def register(location: Location, *domains: int) -> None:
+    """Registers domains as `links` would, without loading any."""
+    location.instance.add_dynamic_partitions("domain", [str(domain) for domain in domains])
+
+
+def stop_after_one_chunk(domain: int) -> None:
+    """Loads a domain's first chunk and goes away, as a killed run does."""
+    with open_pipeline(f"clicks_{domain}") as pipeline:
+        pipeline.run(clicks_source(api_settings(), domain))
+
+
+def pages_asked(sandbox: Sandbox) -> list[int | None]:
+    """Which pages of clicks were asked for, in order, since the log was last emptied."""
+    return [record.page for record in sandbox.requests if record.path != "/v1/links"]
+
+
+def said(location: Location, result: dg.ExecuteInProcessResult) -> str:
+    """Every event and log line of a run, whole."""
+    return "\n".join(entry.to_json() for entry in location.instance.all_logs(result.run_id))
+
+
+def moments(clicks: list[dict[str, Any]]) -> list[datetime]:
+    return [datetime.fromisoformat(click["dt"]) for click in clicks]
+
+
+def test_every_link_and_click_arrives_and_a_second_run_changes_nothing(
+    location: Location, sandbox: Sandbox
+) -> None:
+    location.everything()
+    first = loaded_clicks_with_keys()
+    assert loaded_clicks() == expected_world(world_of(sandbox))
+    assert rows("SELECT count(*) FROM {dataset}.links") == [(15,)]
+    location.everything()
+    assert loaded_clicks_with_keys() == first
+    assert rows("SELECT count(*) FROM {dataset}.links") == [(15,)]
+
+
+def test_clicks_that_share_a_timestamp_all_arrive_within_and_across_domains(
+    location: Location, sandbox: Sandbox
+) -> None:
+    world = world_of(sandbox)
+    within = [Counter(moments(world_clicks(world, d))) for d in (1, 2)]
+    assert all(max(times.values()) > 1 for times in within)
+    assert within[0].keys() & within[1].keys()
+    register(location, 1, 2)
+    assert location.clicks("1", "2").success
+    assert loaded_clicks() == expected_world(world, 1, 2)
+
+
+def test_a_domain_whose_clicks_are_all_older_than_another_domains_loads_in_full(
+    location: Location, sandbox: Sandbox
+) -> None:
+    world = world_of(sandbox)
+    assert max(moments(world_clicks(world, 3))) < min(moments(world_clicks(world, 1)))
+    register(location, 1, 3)
+    assert location.clicks("1").success
+    assert location.clicks("3").success
+    assert loaded_clicks() == expected_world(world, 1, 3)
+
+
+def test_each_domain_of_a_run_has_metadata_of_its_own(location: Location, sandbox: Sandbox) -> None:
+    world = world_of(sandbox)
+    clicks = {1: world_clicks(world, 1), 2: world_clicks(world, 2)[:20], 3: []}
+    unreadable = {**clicks[2][0], "st": "not a number"}
+    sandbox.clicks = clicks | {2: [unreadable, *clicks[2]]}
+    register(location, *clicks)
+    assert location.clicks("1", "3").success
+    pages, rejected = {1: 3, 2: 2, 3: 1}, {1: 0, 2: 1, 3: 0}
+    for domain, listed in clicks.items():
+        shown = dict(location.click_metadata(str(domain)))
+        assert shown.pop("seconds") > 0
+        times = moments(listed)
+        assert datetime.fromisoformat(shown.pop("first_click")) == min(times) if times else True
+        assert datetime.fromisoformat(shown.pop("last_click")) == max(times) if times else True
+        expected = {
+            "rows_loaded": len(listed),
+            "rejected_rows": rejected[domain],
+            "pages": pages[domain],
+            "chunks": 1,
+            "resumed": False,
+        }
+        assert {name: shown.get(name) for name in expected} == expected
+        assert "first_click" not in shown
+
+
+def test_one_failing_domain_leaves_the_others_loaded(location: Location, sandbox: Sandbox) -> None:
+    assert location.links().success
+    sandbox.faults.append(Fault(path="/v1/domain/2", status=503, times=None))
+    result = location.clicks("1", "3")
+    assert not result.success
+    assert "1 of 3 domains failed" in failure_text(result)
+    assert "clicks of domain 2, page 1: the API answered 503" in failure_text(result)
+    assert rows("SELECT DISTINCT domain_id FROM {dataset}.clicks ORDER BY 1") == [(1,), (3,)]
+    assert location.click_metadata("1")["rows_loaded"] == 40
+    assert location.instance.get_materialized_partitions(CLICKS_KEY) == {"1", "3"}
+
+
+def test_a_run_of_one_failing_domain_says_plainly_what_happened(
+    location: Location, sandbox: Sandbox
+) -> None:
+    register(location, 2)
+    sandbox.faults.append(Fault(path="/v1/domain/2", page=2, status=503, times=None))
+    result = location.clicks("2")
+    assert not result.success
+    assert failure_text(result) == (
+        "clicks of domain 2, page 2: the API answered 503 Service Unavailable "
+        "(the API failed; try again later)."
+    )
+    assert pages_asked(sandbox) == [1, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("missing", ["BASE_URL", "API_KEY"])
+def test_without_an_api_or_a_key_the_run_names_the_setting_and_asks_nothing(
+    missing: str,
+    location: Location,
+    sandbox: Sandbox,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(f"SOURCES__LINK_ASSETS__{missing}")
+    register(location, 1)
+    for result in (location.links(), location.clicks("1")):
+        assert not result.success
+        assert f"SOURCES__LINK_ASSETS__{missing}" in failure_text(result)
+    assert sandbox.requests == []
+    assert waits == []
+
+
+def test_an_unreachable_api_is_named_by_its_setting_after_the_retries(
+    location: Location, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__BASE_URL", f"http://127.0.0.1:{port}")
+    register(location, 1)
+    result = location.clicks("1")
+    assert not result.success
+    assert "clicks of domain 1: the API gave no whole answer" in failure_text(result)
+    assert "SOURCES__LINK_ASSETS__BASE_URL" in failure_text(result)
+    assert len(waits) == 3
+
+
+def test_a_refused_key_is_named_by_its_setting_and_not_tried_again(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", SECRET)
+    result = location.links()
+    assert not result.success
+    assert "links, page 1: the API answered 401 Unauthorized" in failure_text(result)
+    assert "SOURCES__LINK_ASSETS__API_KEY" in failure_text(result)
+    assert len(sandbox.requests) == 1
+
+
+def test_a_backfill_loads_in_chunks_of_the_configured_size(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+    register(location, 1)
+    assert location.clicks("1").success
+    shown = location.click_metadata("1")
+    assert (shown["chunks"], shown["pages"], shown["rows_loaded"]) == (3, 3, 40)
+    assert shown["resumed"] is False
+    assert pages_asked(sandbox) == [1, 2, 3]
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+
+
+def test_a_run_that_failed_midway_is_resumed_where_it_stopped(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+    register(location, 1)
+    sandbox.faults = [Fault(page=3, status=503, times=None)]
+    assert not location.clicks("1").success
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(30,)]
+    sandbox.faults.clear()
+    sandbox.reset_log()
+    assert location.clicks("1").success
+    assert pages_asked(sandbox) == [3]
+    shown = location.click_metadata("1")
+    assert (shown["resumed"], shown["pages"], shown["rows_loaded"]) == (True, 1, 10)
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+
+
+def test_a_full_refresh_starts_over_in_spite_of_a_kept_place(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
+    register(location, 1)
+    stop_after_one_chunk(1)
+    sandbox.reset_log()
+    assert location.clicks("1", full_refresh=True).success
+    assert pages_asked(sandbox) == [1, 2, 3]
+    assert location.click_metadata("1")["resumed"] is False
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+def test_a_refused_page_token_is_told_and_the_domain_read_from_the_beginning(
+    status: int, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
+    register(location, 1)
+    stop_after_one_chunk(1)
+    sandbox.reset_log()
+    sandbox.faults = [Fault(page=3, status=status)]
+    result = location.clicks("1")
+    assert result.success
+    assert "clicks of domain 1: the API no longer knows the page token" in said(location, result)
+    assert pages_asked(sandbox) == [3, 1, 2, 3]
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+    shown = location.click_metadata("1")
+    assert (shown["rows_loaded"], shown["resumed"]) == (40, False)
+
+
+def test_an_api_that_refuses_every_page_token_fails_the_run_instead_of_reading_in_circles(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+    register(location, 1)
+    sandbox.faults = [Fault(page=2, status=422, times=5)]
+    result = location.clicks("1")
+    assert not result.success
+    assert "clicks of domain 1, page 2: the API answered 422" in failure_text(result)
+    assert pages_asked(sandbox) == [1, 2, 1, 2]
+
+
+@pytest.fixture
+def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Everything that is logged in this process, dlt's own logger and debugging included."""
+    dlt_logger, level = logging.getLogger("dlt"), logging.getLogger("dlt").level
+    dlt_logger.addHandler(caplog.handler)
+    dlt_logger.setLevel(logging.DEBUG)
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+    dlt_logger.removeHandler(caplog.handler)
+    dlt_logger.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=401, times=None),
+        Fault(status=503, times=None),
+        Fault(raw=b"<html>", content_type="text/html", times=None),
+        Fault(connection="reset", times=None),
+        Fault(replace=lambda page: page | {"links": [{"id": "1"}], "nextPageToken": True}),
+    ],
+    ids=["refused", "unavailable", "not JSON", "reset", "odd token"],
+)
+def test_a_failing_run_never_tells_the_api_key(
+    fault: Fault,
+    location: Location,
+    sandbox: Sandbox,
+    debug_log: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", SECRET)
+    sandbox.api_key = SECRET
+    sandbox.faults = [fault]
+    result = location.links()
+    assert not result.success
+    assert sandbox.requests[0].authorized
+    everything = said(location, result)
+    assert "STEP_FAILURE" in everything
+    told = "".join([everything, debug_log.text, *capfd.readouterr(), failure_text(result)])
+    assert json.dumps(SECRET).strip('"') not in told

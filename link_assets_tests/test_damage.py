@@ -1,0 +1,95 @@
+"""A full disk, a damaged file, tables changed by hand: told clearly, nothing half done."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from link_assets.sandbox import Sandbox, World
+from link_assets_tests.support import Location, failure_text, rows
+
+COUNTS = "SELECT domain_id, count(*), count(browser) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
+CLICKS = "link_assets.link_assets.clicks"
+
+
+def by_hand(statement: str) -> None:
+    with duckdb.connect("link_assets.duckdb") as connection:
+        connection.execute(statement)
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """What a full disk is to this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_merge_that_fails_half_way_leaves_the_rows_as_they_were(location: Location) -> None:
+    location.everything()
+    before = rows(COUNTS)
+    by_hand(f"ALTER TABLE {CLICKS} ALTER st TYPE DATE USING NULL")
+    result = location.clicks("1")
+    assert not result.success
+    told = failure_text(result)
+    assert "Unimplemented type for cast (BIGINT -> DATE)" in told
+    assert "link_assets.duckdb refused" in told
+    assert rows(COUNTS) == before
+    by_hand(f"ALTER TABLE {CLICKS} DROP COLUMN st")
+    assert location.clicks("1", "3", full_refresh=True).success
+    assert rows("SELECT count(*) FROM {dataset}.clicks WHERE st IS NULL") == [(0,)]
+
+
+def test_a_column_dropped_by_hand_comes_back_with_the_next_load(location: Location) -> None:
+    location.everything()
+    before = rows(COUNTS)
+    by_hand(f"ALTER TABLE {CLICKS} DROP COLUMN browser")
+    assert location.clicks("1", "3").success
+    assert rows(COUNTS) == before
+
+
+def test_a_full_disk_fails_the_run_and_leaves_nothing_half_done(
+    location: Location, sandbox: Sandbox
+) -> None:
+    assert location.links().success
+    assert location.clicks("1").success
+    before = rows(COUNTS)
+    sandbox.world, sandbox.page_size = World(clicks_per_domain=5000, links_per_domain=5), 1000
+    size = Path("link_assets.duckdb").stat().st_size
+    with files_no_larger_than(size + 100_000):
+        result = location.clicks("2")
+    assert not result.success
+    assert "Could not write file" in failure_text(result)
+    assert rows(COUNTS) == before
+    assert location.clicks("2").success
+    assert [(d, n) for d, n, _ in rows(COUNTS)] == [(1, 40), (2, 5000)]
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(location: Location) -> None:
+    Path("link_assets.duckdb").write_bytes(b"not a database" * 500)
+    result = location.links()
+    assert not result.success
+    assert "is not a valid DuckDB database file" in failure_text(result)
+    assert "link_assets.duckdb refused" in failure_text(result)
+    assert Path("link_assets.duckdb").read_bytes() == b"not a database" * 500
+
+
+def test_a_folder_that_is_a_file_is_named(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("taken").write_text("")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "taken/link_assets.duckdb")
+    result = location.links()
+    assert not result.success
+    assert "taken/link_assets.duckdb.lock cannot be made" in failure_text(result)

@@ -1,0 +1,289 @@
+"""The warehouse: where it is, whose turn it is, and what it says when it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from link_assets.settings import api_settings
+from link_assets.source import clicks_source, links_source
+from link_assets.warehouse import (
+    WarehouseBusy,
+    WarehouseUnusable,
+    duckdb_file,
+    open_pipeline,
+    reading,
+    turn,
+)
+from link_assets_tests.support import rows
+
+SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
+DEFAULT = "link_assets.duckdb"
+NOBODY = 65534
+
+HOLDER = """
+import sys, time
+from link_assets.warehouse import turn
+with turn(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+COUNTING = """
+from link_assets_tests.test_warehouse import count
+print("ready", flush=True)
+input()
+count()
+"""
+
+
+def count() -> None:
+    """Counts on in a file, as nobody could who was not alone at it."""
+    counter = Path("counter")
+    for _ in range(25):
+        with turn("counting"):
+            counter.write_text(str(int(counter.read_text()) + 1))
+
+
+def load_clicks(domain: int = 1) -> None:
+    with open_pipeline(f"clicks_{domain}") as pipeline:
+        pipeline.run(clicks_source(api_settings(), domain))
+
+
+def load_links() -> None:
+    with open_pipeline("links") as pipeline:
+        pipeline.run(links_source(api_settings()))
+
+
+@contextmanager
+def process(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process in this folder with these settings, ended on the way out."""
+    root = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", code, *arguments]
+    environment = os.environ | {"PYTHONPATH": root}
+    started = subprocess.Popen(
+        command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.communicate(timeout=10)
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+@contextmanager
+def holder(purpose: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the warehouse."""
+    with process(HOLDER, purpose) as held:
+        assert read_line(held) == "held"
+        yield held
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch, seconds: str = "0.1") -> None:
+    monkeypatch.setenv("LINK_ASSETS__LOCK_TIMEOUT_SECONDS", seconds)
+
+
+def test_the_warehouse_is_a_file_in_the_working_folder_unless_configured(workdir: Path) -> None:
+    assert duckdb_file() == workdir / DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("given", "file"),
+    [
+        ("{folder}/elsewhere/w.duckdb", "{folder}/elsewhere/w.duckdb"),
+        ("duckdb:///{folder}/elsewhere/w.duckdb", "{folder}/elsewhere/w.duckdb"),
+        ("beside.duckdb", "{folder}/beside.duckdb"),
+        ("duckdb:///beside.duckdb", "{folder}/beside.duckdb"),
+    ],
+    ids=["path", "URL", "relative path", "relative URL"],
+)
+def test_a_setting_moves_the_warehouse(
+    given: str, file: str, api: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, given.format(folder=workdir))
+    expected = Path(file.format(folder=workdir))
+    assert duckdb_file() == expected
+    load_clicks()
+    assert expected.is_file()
+    assert not (workdir / DEFAULT).exists()
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]
+
+
+@pytest.mark.parametrize("name", [DEFAULT, "LINK_ASSETS.db", "link_assets", "other.duckdb"])
+def test_any_file_name_holds_tables_that_one_query_can_join(
+    name: str, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, name)
+    load_links()
+    load_clicks()
+    load_clicks()
+    found = rows(
+        "SELECT count(DISTINCT l.id), count(DISTINCT c.click_id)"
+        " FROM {dataset}.links AS l JOIN {dataset}.clicks AS c ON c.domain_id = l.domain_id"
+    )
+    assert found == [(5, 40)]
+
+
+def test_turns_are_taken_one_at_a_time_by_threads_and_processes(workdir: Path) -> None:
+    Path("counter").write_text("0")
+    with ExitStack() as stack:
+        others = [stack.enter_context(process(COUNTING)) for _ in range(2)]
+        assert [read_line(other) for other in others] == ["ready", "ready"]
+        for other in others:
+            assert other.stdin
+            print(file=other.stdin, flush=True)
+        threads = stack.enter_context(ThreadPoolExecutor(3))
+        counting = [threads.submit(count) for _ in range(3)]
+        assert [task.result(timeout=60) for task in counting] == [None] * 3
+        assert [other.wait(timeout=60) for other in others] == [0, 0]
+    assert Path("counter").read_text() == str(25 * 5)
+
+
+def test_a_killed_holder_frees_the_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+    with holder("loading") as held:
+        with pytest.raises(WarehouseBusy), turn("waiting"):
+            pass
+        held.send_signal(signal.SIGKILL)
+        held.wait(timeout=10)
+        with turn("carrying on"):
+            pass
+
+
+def test_waiting_too_long_names_the_holder_its_purpose_and_since_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    impatient(monkeypatch)
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    with holder("loading clicks_7") as held, pytest.raises(WarehouseBusy) as busy, turn("reading"):
+        pass
+    message = str(busy.value)
+    assert "not free for 0.1 seconds while waiting for reading" in message
+    assert f"process {held.pid} on " in message
+    assert "loading clicks_7" in message
+    assert "LINK_ASSETS__LOCK_TIMEOUT_SECONDS" in message
+    since = message.partition("since ")[2].partition(". Wait")[0]
+    assert before <= datetime.fromisoformat(since) <= datetime.now(UTC)
+
+
+def test_a_thread_waits_for_another_thread_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+    refused: list[str] = []
+
+    def wait() -> None:
+        try:
+            with turn("waiting"):
+                pass
+        except WarehouseBusy as busy:
+            refused.append(str(busy))
+
+    with turn("holding"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(timeout=30)
+    assert len(refused) == 1
+    assert f"process {os.getpid()} on " in refused[0]
+    wait()
+    assert len(refused) == 1
+
+
+def test_a_failure_gives_the_turn_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+    with pytest.raises(ZeroDivisionError), turn("failing"):
+        raise ZeroDivisionError
+    with turn("carrying on"):
+        pass
+
+
+def test_pipelines_leave_no_folder_behind(
+    api: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with open_pipeline("clicks_1") as pipeline:
+        assert [Path(pipeline.pipelines_dir)] == list(folder.iterdir())
+        pipeline.run(clicks_source(api_settings(), 1))
+    with pytest.raises(ZeroDivisionError), open_pipeline("clicks_2"):
+        raise ZeroDivisionError
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_missing_table_is_told_from_other_errors(api: str) -> None:
+    with pytest.raises(DatabaseUndefinedRelation):
+        rows("SELECT * FROM {dataset}.links")
+    load_clicks()
+    with pytest.raises(DatabaseUndefinedRelation, match="links"):
+        rows("SELECT * FROM {dataset}.links")
+    with reading() as reader:
+        assert reader.columns("clicks")[:2] == ["domain_id", "click_id"]
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(api: str, workdir: Path) -> None:
+    (workdir / DEFAULT).write_bytes(b"not a database " * 1000)
+    for use in (load_clicks, lambda: rows("SELECT 1")):
+        with pytest.raises(Exception, match="not a valid DuckDB database") as refused:
+            use()
+        assert str(workdir / DEFAULT) in str(refused.value)
+    assert (workdir / DEFAULT).read_bytes() == b"not a database " * 1000
+
+
+@pytest.fixture
+def unprivileged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder that belongs to somebody else once `give_up_privileges` is called."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.chdir(folder)
+        try:
+            yield Path(folder).resolve()
+        finally:
+            if os.getuid() == 0:
+                os.seteuid(0)
+            Path(folder).chmod(0o700)
+
+
+def give_up_privileges() -> None:
+    """Makes permissions count: root is above them."""
+    if os.getuid() == 0:
+        os.seteuid(NOBODY)
+
+
+def test_a_warehouse_that_may_not_be_written_is_named(api: str, unprivileged: Path) -> None:
+    load_clicks()
+    file = unprivileged / DEFAULT
+    file.chmod(0o400)
+    unprivileged.chmod(0o777)
+    for beside in unprivileged.glob("*.lock*"):
+        beside.unlink()
+    give_up_privileges()
+    for use in (load_clicks, lambda: rows("SELECT 1")):
+        with pytest.raises(Exception, match="Permission denied") as refused:
+            use()
+        assert f'"{file}"' in str(refused.value)
+
+
+def test_a_folder_that_may_not_be_written_is_named(api: str, unprivileged: Path) -> None:
+    load_clicks()
+    for beside in unprivileged.glob("*.lock*"):
+        beside.unlink()
+    unprivileged.chmod(0o555)
+    give_up_privileges()
+    for use in (load_clicks, lambda: rows("SELECT 1")):
+        with pytest.raises(WarehouseUnusable) as refused:
+            use()
+        assert f"The warehouse {unprivileged / DEFAULT} cannot be used" in str(refused.value)

@@ -1,0 +1,101 @@
+"""What the warehouse must hold, worked out from what the API serves without the loader's help."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from link_assets.contract import CLICKS, LINKS, Field
+from link_assets.sandbox import World
+from link_assets_tests.support import rows
+
+Row = tuple[Any, ...]
+
+
+def world_clicks(world: World, domain: int) -> list[dict[str, Any]]:
+    """Every click of a domain as the API sends it, oldest first."""
+    return [world.click(domain, number) for number in range(world.click_count(domain))]
+
+
+def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[Row]:
+    """Readable clicks by domain as the rows that must be there, in the order of `loaded_clicks`."""
+    return sorted(
+        (
+            (domain, *(_stored(click.get(f.name), f.data_type) for f in CLICKS.fields))
+            for domain, listed in clicks.items()
+            for click in listed
+        ),
+        key=repr,
+    )
+
+
+def expected_world(world: World, *domains: int) -> list[Row]:
+    """The rows of some of a world's domains, or of all."""
+    return expected_clicks({d: world_clicks(world, d) for d in domains or world.domain_ids()})
+
+
+def loaded_clicks() -> list[Row]:
+    """The domain and every documented field of every click in the warehouse."""
+    return _select("domain_id", *(f.column for f in CLICKS.fields))
+
+
+def loaded_clicks_with_keys() -> list[Row]:
+    """The same with the click's id."""
+    return _select(*(f.column for f in CLICKS.columns))
+
+
+def expected_links(links: Iterable[dict[str, Any]]) -> list[Row]:
+    """Links as the rows that must be there, in the order of `loaded_links`."""
+    return sorted((tuple(_at(link, f) for f in LINKS.fields) for link in links), key=repr)
+
+
+def loaded_links() -> list[Row]:
+    """Every documented field of every link in the warehouse."""
+    return _select(*(f.column for f in LINKS.fields), table="links")
+
+
+def expected_tags(links: Iterable[dict[str, Any]]) -> list[Row]:
+    """Link id, place and text of every tag of the links."""
+    return sorted((link["id"], i, tag) for link in links for i, tag in enumerate(link["tags"]))
+
+
+def loaded_tags() -> list[Row]:
+    """The same of the warehouse's tags; the id of a tag whose link is not there is None."""
+    found = rows(
+        "SELECT l.id, t._dlt_list_idx, t.value FROM {dataset}.links__tags AS t"
+        " LEFT JOIN {dataset}.links AS l ON l._dlt_id = t._dlt_parent_id"
+    )
+    return sorted(found, key=repr)
+
+
+def expected_rejections(domain: int | None, payloads: Iterable[Any]) -> list[Row]:
+    """Domain and payload of rejected rows."""
+    return sorted(((domain, json.dumps(row, sort_keys=True)) for row in payloads), key=repr)
+
+
+def loaded_rejections() -> list[Row]:
+    """The same of the warehouse's."""
+    found = rows("SELECT domain_id, payload FROM {dataset}.rejected_rows")
+    payloads = ((domain, json.dumps(json.loads(row), sort_keys=True)) for domain, row in found)
+    return sorted(payloads, key=repr)
+
+
+def _select(*columns: str, table: str = "clicks") -> list[Row]:
+    found = rows(f"SELECT {', '.join(columns)} FROM {{dataset}}.{table}")
+    return sorted((tuple(map(_utc, row)) for row in found), key=repr)
+
+
+def _at(row: dict[str, Any], field: Field) -> Any:
+    outer, _, inner = field.name.partition(".")
+    value = (row.get(outer) or {}).get(inner) if inner else row.get(outer)
+    return _stored(value, field.data_type)
+
+
+def _stored(value: Any, data_type: str) -> Any:
+    return _utc(datetime.fromisoformat(value)) if value and data_type == "timestamp" else value
+
+
+def _utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
