@@ -1,0 +1,1 @@
+"""Measurements. They print; nothing here is asserted."""

@@ -1,0 +1,78 @@
+"""An API that costs next to nothing: pages encoded beforehand, served as bytes.
+
+The sandbox makes its clicks as they are asked for, which would be most of what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+from link_assets.sandbox import World
+
+PAGE_SIZE = 150
+
+
+class Pages:
+    """The click listings of a world, newest first, as whole HTTP answers."""
+
+    def __init__(self, world: World, page_size: int = PAGE_SIZE, known: int = 0) -> None:
+        self._answers: dict[tuple[str, str], bytes] = {}
+        for domain in world.domain_ids():
+            path, count = f"/v1/domain/{domain}/link_clicks", world.click_count(domain)
+            for start in range(0, count, page_size):
+                stop = min(start + page_size, count)
+                page = {
+                    "data": world.clicks(domain, start, stop),
+                    "nextPageToken": str(stop) if stop < count else None,
+                }
+                self._answers[path, str(start)] = _answer(orjson.dumps(page))
+
+    def answer(self, target: str) -> bytes:
+        """The answer to a request line's target."""
+        url = urlsplit(target)
+        (token,) = parse_qs(url.query).get("pageToken", ["0"])
+        return self._answers[url.path, token]
+
+
+def _answer(body: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection; `latency` seconds before each answer."""
+
+    def __init__(self, pages: Pages, latency: float) -> None:
+        self._pages, self._latency, self._buffer = pages, latency, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps what answers are written to."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answers each request as soon as its head is whole."""
+        self._buffer += data
+        while b"\r\n\r\n" in self._buffer:
+            head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+            answer = self._pages.answer(head.split(b" ", 2)[1].decode())
+            asyncio.get_running_loop().call_later(self._latency, self._transport.write, answer)
+
+
+async def serve(domains: int, clicks: int, latency: float) -> None:
+    """Serves until the process is ended; prints the address when it is ready."""
+    pages = Pages(World(domains=domains, clicks_per_domain=clicks))
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(pages, latency), "127.0.0.1", 0
+    )
+    host, port = server.sockets[0].getsockname()
+    print(f"http://{host}:{port}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
