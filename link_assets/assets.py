@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event
 from typing import Any
 
@@ -23,7 +24,7 @@ from link_assets.progress import Progress
 from link_assets.settings import ApiSettings, api_settings, location_settings
 from link_assets.source import UNSET_API, clicks_source, links_source
 from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator
-from link_assets.traversal import Restart
+from link_assets.traversal import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse import described_pipeline, open_pipeline, reading
 
 SETTINGS = location_settings()
@@ -42,24 +43,28 @@ class Loaded:
     """What loading one table, or one domain of it, came to."""
 
     progress: Progress
-    loads: int
     seconds: float
+    chunks: int | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """As shown on the materialization; click times only where there are any."""
+        """As shown on the materialization; only what there is something to say about."""
         progress = self.progress
         shown = {
             "rows_loaded": progress.accepted,
             "rejected_rows": progress.rejected,
             "pages": progress.pages,
-            "chunks": self.loads,
+            "chunks": self.chunks,
             "seconds": round(self.seconds, 2),
-            "resumed": progress.resumed,
-            "first_click": progress.first_click and progress.first_click.isoformat(),
-            "last_click": progress.last_click and progress.last_click.isoformat(),
+            "resumed_from_page": progress.resumed_from,
+            "first_click": _shown(progress.first_click),
+            "last_click": _shown(progress.last_click),
         }
         return {name: value for name, value in shown.items() if value is not None}
+
+
+def _shown(time: datetime | None) -> dg.MetadataValue | None:
+    return dg.MetadataValue.timestamp(time) if time else None
 
 
 @dlt_assets(
@@ -78,9 +83,8 @@ def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterato
         list(dlt.run(context=context, dlt_source=source, dlt_pipeline=pipeline))
         gone = listing.mark_deleted(progress.unread_links, SETTINGS.disappeared_share)
         new = register_domains(context.instance)
-    metadata = Loaded(progress, 1, time.monotonic() - started).metadata
-    metadata |= {"links_before": gone.present, "links_missing": gone.missing}
-    metadata |= {"marked_deleted": gone.missing if gone.marked else 0, "new_domains": list(new)}
+    metadata = Loaded(progress, time.monotonic() - started).metadata
+    metadata |= gone.metadata | {"new_domains": list(new)}
     yield dg.MaterializeResult(asset_key=LINKS_KEY, metadata=metadata)
 
 
@@ -130,8 +134,8 @@ class ClicksLoader:
     def load(self, partition_key: str) -> Loaded:
         """Loads chunk after chunk until the domain's last page."""
         domain = domain_id(partition_key)
-        started, progress, loads = time.monotonic(), Progress(), 0
-        restart: Restart | None = self._refresh(domain) if self.full_refresh else None
+        started, progress, chunks = time.monotonic(), Progress(), 0
+        restart = self._refresh(domain) if self.full_refresh else None
         started_over = False
         while not progress.finished:
             if self.stopped.is_set():
@@ -146,18 +150,19 @@ class ClicksLoader:
                     f"clicks of domain {domain}: the API no longer knows the page token that the "
                     "last run stopped at; reading from the first page again."
                 )
-                restart, started_over, progress = "first page", True, Progress()
+                restart, started_over, progress = FROM_FIRST_PAGE, True, Progress()
             else:
-                restart, loads = None, loads + 1
+                restart, chunks = None, chunks + 1
                 self.context.log.info(_report(domain, progress))
-        return Loaded(progress, loads, time.monotonic() - started)
+        return Loaded(progress, time.monotonic() - started, chunks)
 
     def _refresh(self, domain: int) -> Restart:
+        run = self.context.run
         query = f"SELECT count(*) FROM {{dataset}}.{CLICKS.name} WHERE domain_id = {domain}"
+        clicks = 0
         with reading() as reader, suppress(DatabaseUndefinedRelation):
             ((clicks,),) = reader.rows(query)
-            return "anew" if clicks else "empty"
-        return "empty"
+        return full_refresh(run.root_run_id or run.run_id, is_empty=not clicks)
 
     def _load_chunk(self, domain: int, progress: Progress, restart: Restart | None) -> None:
         source = clicks_source(self.settings, domain, progress, restart=restart)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -18,7 +19,7 @@ from link_assets.warehouse import Reader, reading
 
 SETTINGS = location_settings()
 USUAL_DAYS = 14
-"""How many days before yesterday say what is usual."""
+"""How many days before the last whole one say what is usual."""
 USUAL_CLICKS = 20
 """A domain with fewer a day than this swings too much to be judged."""
 
@@ -117,51 +118,11 @@ def unknown_links(reader: Reader, table: Table) -> Finding:
     )
 
 
-def unusual_volume(reader: Reader, table: Table) -> Finding:
-    """Domains with far fewer clicks yesterday (UTC) than on the median of the days before."""
-    today = datetime.now(UTC).date()
-    first = today - timedelta(days=1 + USUAL_DAYS)
-    rows = reader.rows(
-        f"SELECT domain_id, CAST(dt AS DATE), count(*) FROM {{dataset}}.{table.name}"
-        f" WHERE dt >= '{first} 00:00:00+00' AND dt < '{today} 00:00:00+00'"
-        " GROUP BY 1, 2 ORDER BY 1, 2"
-    )
-    counts: dict[str, dict[date, int]] = defaultdict(dict)
-    for domain, day, clicks in rows:
-        counts[str(domain)][day] = clicks
-    return volume({domain: _last_days(days, today) for domain, days in counts.items()})
-
-
-def _last_days(counts: Mapping[date, int], today: date) -> list[int]:
-    days = (today - timedelta(days=back) for back in range(1, 2 + USUAL_DAYS))
-    return [counts.get(day, 0) for day in days]
-
-
-def volume(daily: Mapping[str, Sequence[int]]) -> Finding:
-    """Judges each domain's clicks by day, yesterday first, against the median of the rest."""
-    low = {
-        domain: f"{yesterday} instead of about {usual:g}"
-        for domain, (yesterday, *before) in daily.items()
-        if (usual := median(before)) >= USUAL_CLICKS and yesterday / usual < SETTINGS.volume_share
-    }
-    if not low:
-        return Finding()
-    listed = "; ".join(f"domain {domain} had {numbers}" for domain, numbers in low.items())
-    return Finding(
-        f"Yesterday brought far fewer clicks than usual: {listed}.",
-        "See whether these domains are loaded (the check fresh), still redirect, and are counted.",
-        low,
-    )
-
-
 WARN = dg.AssetCheckSeverity.WARN
 DATA_CHECKS = (
     DataCheck("required_columns", "Required columns are filled.", missing_values, WARN),
     DataCheck("unique_keys", "No key stands in two rows.", repeated_keys),
     DataCheck("no_unknown_columns", "Every column is in the guide.", unknown_columns, WARN),
-)
-USUAL_VOLUME = DataCheck(
-    "usual_volume", "No domain had far fewer clicks than usual.", unusual_volume, WARN
 )
 KNOWN_LINKS = DataCheck("known_links", "Redirects go through known links.", unknown_links, WARN)
 
@@ -177,16 +138,16 @@ def data_checks(
     def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name for key in context.selected_asset_check_keys}
         with reading() as reader:
-            findings = {c.name: _find(c, reader, table) for c in checks if c.name in wanted}
+            findings = {c.name: _find(c.find, reader, table) for c in checks if c.name in wanted}
         for name, finding in findings.items():
             yield finding.result(dg.AssetCheckKey(asset_key, name), severities[name])
 
     return run_checks
 
 
-def _find(check: DataCheck, reader: Reader, table: Table) -> Finding:
+def _find(find: Callable[[Reader, Table], Finding], reader: Reader, table: Table) -> Finding:
     try:
-        return check.find(reader, table)
+        return find(reader, table)
     except DatabaseUndefinedRelation:
         return Finding(
             f"The table {table.name} or one it is compared with does not exist yet.",
@@ -199,10 +160,11 @@ class LastLoad:
     """The latest materialization of an asset or of one of its partitions. Time is UTC."""
 
     at: datetime
-    rejected: int
-    links_before: int = 0
-    links_missing: int = 0
-    marked_deleted: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def number(self, name: str) -> int:
+        """A number of its metadata; 0 if it has none of that name."""
+        return int(self.metadata.get(name, 0))
 
 
 def last_loads(
@@ -223,17 +185,8 @@ def last_loads(
 def _last_load(record: dg.EventLogRecord) -> LastLoad:
     materialization = record.asset_materialization
     told = materialization.metadata if materialization else {}
-
-    def number(name: str) -> int:
-        return int(str(told[name].value)) if name in told else 0
-
-    return LastLoad(
-        at=datetime.fromtimestamp(record.timestamp, UTC),
-        rejected=number("rejected_rows"),
-        links_before=number("links_before"),
-        links_missing=number("links_missing"),
-        marked_deleted=number("marked_deleted"),
-    )
+    values = {name: value.value for name, value in told.items()}
+    return LastLoad(datetime.fromtimestamp(record.timestamp, UTC), values)
 
 
 def links_last_load(instance: dg.DagsterInstance) -> LastLoad | None:
@@ -330,15 +283,75 @@ def disappearance(last: LastLoad | None) -> Finding:
     """Whether the last listing lacked links that were not marked."""
     if last is None:
         return Finding("The links were never loaded.", "Materialize link_assets/links.")
-    if not last.links_missing or last.marked_deleted:
+    names = ("links_missing", "links_before", "links_without_id")
+    numbers = {name: last.number(name) for name in names}
+    if not numbers["links_missing"] or last.number("marked_deleted"):
         return Finding()
+    problem = (
+        f"{numbers['links_missing']} of {numbers['links_before']} links were missing from the last "
+        "listing, and none was marked as deleted"
+    )
+    if numbers["links_without_id"]:
+        return Finding(
+            f"{problem}: {numbers['links_without_id']} rejected links have no id to tell them by.",
+            "See them in link_assets.rejected_rows, and ask the API's provider to give them one.",
+            numbers,
+        )
     return Finding(
-        f"{last.links_missing} of {last.links_before} links were missing from the last listing, "
-        "and none was marked as deleted.",
-        "See whether the API key still reads every domain, and whether links without an id were "
-        "rejected. If they are gone for good, raise LINK_ASSETS__DISAPPEARED_SHARE and materialize "
-        "link_assets/links.",
-        {"links_missing": last.links_missing, "links_before": last.links_before},
+        f"{problem}: they are more than the share {SETTINGS.disappeared_share:g} of them.",
+        "See whether the API key still reads every domain. If they are gone for good, raise "
+        "LINK_ASSETS__DISAPPEARED_SHARE and materialize link_assets/links.",
+        numbers,
+    )
+
+
+@dg.asset_check(
+    asset=CLICKS_KEY,
+    name="usual_volume",
+    description="No domain had far fewer clicks than usual.",
+)
+def clicks_usual_volume(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Warns if a domain's last whole day (UTC) before its last load had far fewer than usual."""
+    loads = last_loads(context.instance, CLICKS_KEY, known_domains(context.instance))
+    ends = {domain: load.at.date() for domain, load in loads.items()}
+    with reading() as reader:
+        finding = _find(partial(unusual_volume, ends), reader, CLICKS)
+    return finding.result(dg.AssetCheckKey(CLICKS_KEY, "usual_volume"), WARN)
+
+
+def unusual_volume(ends: Mapping[str, date], reader: Reader, table: Table) -> Finding:
+    """Domains with far fewer clicks on the day (UTC) before their end than on those before it."""
+    first = min(ends.values(), default=date.max) - timedelta(days=1 + USUAL_DAYS)
+    # by seconds: a cast to a date would take the session's time zone
+    rows = reader.rows(
+        f"SELECT domain_id, CAST(floor(extract(epoch FROM dt) / 86400) AS BIGINT), count(*)"
+        f" FROM {{dataset}}.{table.name} WHERE dt >= '{first} 00:00:00+00' GROUP BY 1, 2"
+    )
+    counts: defaultdict[str, dict[date, int]] = defaultdict(dict)
+    for domain, day, clicks in rows:
+        counts[str(domain)][date(1970, 1, 1) + timedelta(days=day)] = clicks
+    return volume({domain: _days_before(end, counts[domain]) for domain, end in ends.items()})
+
+
+def _days_before(end: date, counts: Mapping[date, int]) -> list[int]:
+    days = (end - timedelta(days=back) for back in range(1, 2 + USUAL_DAYS))
+    return [counts.get(day, 0) for day in days]
+
+
+def volume(daily: Mapping[str, Sequence[int]]) -> Finding:
+    """Judges each domain's clicks by day, the latest first, against the median of the others."""
+    low = {
+        domain: f"{latest} instead of about {usual:g}"
+        for domain, (latest, *before) in daily.items()
+        if (usual := median(before)) >= USUAL_CLICKS and latest / usual < SETTINGS.volume_share
+    }
+    if not low:
+        return Finding()
+    listed = "; ".join(f"domain {domain} had {numbers}" for domain, numbers in low.items())
+    return Finding(
+        f"The last whole day brought far fewer clicks than usual: {listed}.",
+        "See whether these domains still redirect, and are counted.",
+        low,
     )
 
 
@@ -346,7 +359,8 @@ def rejections(resource: str, loads: Mapping[str, LastLoad]) -> Finding:
     """How many rows the last loads rejected, by domain; a problem, too, if there was no load."""
     if not loads:
         return Finding(f"The {resource} were never loaded.", f"Materialize link_assets/{resource}.")
-    counts = {name: load.rejected for name, load in loads.items() if load.rejected}
+    every = {name: load.number("rejected_rows") for name, load in loads.items()}
+    counts = {name: count for name, count in every.items() if count}
     if not counts:
         return Finding()
     return Finding(
@@ -368,5 +382,6 @@ CHECKS = [
     data_checks(LINKS, LINKS_KEY, DATA_CHECKS),
     clicks_fresh,
     clicks_no_rejected_rows,
-    data_checks(CLICKS, CLICKS_KEY, (*DATA_CHECKS, KNOWN_LINKS, USUAL_VOLUME)),
+    data_checks(CLICKS, CLICKS_KEY, (*DATA_CHECKS, KNOWN_LINKS)),
+    clicks_usual_volume,
 ]

@@ -14,11 +14,25 @@ from link_assets.warehouse import WarehousePipeline, turn
 
 @dataclass(frozen=True)
 class Disappearance:
-    """What became of the links that a listing did not have: `missing` of `present` before it."""
+    """What became of the links that a listing did not have: `missing` of `present` before it.
+
+    `unnamed` of the listed links were rejected and have no id, so that each may be any of them.
+    """
 
     present: int
     missing: int
     marked: bool
+    unnamed: int = 0
+
+    @property
+    def metadata(self) -> dict[str, int]:
+        """As shown on the materialization."""
+        return {
+            "links_before": self.present,
+            "links_missing": self.missing,
+            "marked_deleted": self.missing if self.marked else 0,
+            "links_without_id": self.unnamed,
+        }
 
 
 class LinkListing:
@@ -49,12 +63,12 @@ class LinkListing:
             table = client.make_qualified_table_name(LINKS.name)
             count = f"SELECT count(*) FROM {table} WHERE {gone}"
             ((missing,),) = client.execute_sql(count, *self._loads, *spared) or [(0,)]
-            complete = len(spared) == len(unread)
-            marked = complete and missing > 0 and missing / self._present <= share
+            unnamed = len(unread) - len(spared)
+            marked = not unnamed and missing > 0 and missing / self._present <= share
             if marked:
                 update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
                 client.execute_sql(update, datetime.now(UTC), *self._loads, *spared)
-        return Disappearance(self._present, missing, marked)
+        return Disappearance(self._present, missing, marked, unnamed)
 
     def _before(self) -> dict[str, int]:
         """How many of the links that are there each load brought."""

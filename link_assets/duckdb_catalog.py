@@ -7,6 +7,7 @@ dlt leaves the database out of names; here it puts it in.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ class CatalogDuckDbClient(DuckDbClient):
 
 class catalog_duckdb(duckdb):
     """The destination `duckdb`, under that name in the configuration."""
+
+    def capabilities(
+        self, config: Any = None, naming: Any = None
+    ) -> DestinationCapabilitiesContext:
+        """dlt's own; it asks some twenty times a load, so the configuration is read only once."""
+        return super().capabilities(config or self._configuration, naming)
+
+    @cached_property
+    def _configuration(self) -> Any:
+        return self.configuration(self.spec(), accept_partial=True)
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         """dlt's own, and that DuckDB has transactions: a merge must not stop half-way."""

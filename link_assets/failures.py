@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from requests.exceptions import RequestException
 from link_assets.paging import ApiError
 from link_assets.settings import SettingsError
 from link_assets.warehouse import WarehouseBusy, WarehouseUnusable, warehouse_name
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -48,6 +51,12 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
             "reached from here.",
             metadata={"loading": what},
         )
+    if (full := find_cause(error, OSError)) and full.errno in DISK_FULL:
+        return dg.Failure(
+            f"{what}: no room to write to disk ({full.strerror}). Make room where the warehouse is "
+            "and where temporary files go (TMPDIR), then run this again; nothing was lost.",
+            metadata={"loading": what},
+        )
     if refused := find_cause(error, DestinationException):
         return dg.Failure(
             f"{what}: {warehouse_name()} refused: {_reason(refused)}. See the README's "
@@ -58,11 +67,11 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what the database said, without the values it quotes."""
+    """The first line of what the database said, without what it quotes: values among it."""
     while error.__cause__ is not None:
         error = error.__cause__
     (line, *_) = str(error).splitlines() or [type(error).__name__]
-    return re.sub(r"'.*'", "'...'", line).rstrip(".")
+    return re.sub(r"""['"].*['"]""", "'...'", line).rstrip(".")
 
 
 def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 FOLDER = ".dagster_home"
 INSTANCE = """\
+python_logs:
+  managed_python_loggers: [link_assets]
+  python_log_level: INFO
 run_retries:
   enabled: true
   max_retries: 2

@@ -80,8 +80,8 @@ class PageTokenPaginator(JSONResponseCursorPaginator):
         self._has_next_page = False
 
     def error(self, response: Response, reason: str) -> ApiError:
-        """An ApiError that names the resource and the page of this run."""
-        message = f"{self.what}, page {self.progress.pages + 1}: {reason}."
+        """An ApiError that names the resource and the page."""
+        message = f"{self.what}, page {self.progress.page}: {reason}."
         return ApiError(message, response=response)
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 class Progress:
     """What loading one resource has come to so far, over all its loads. Times are UTC.
 
-    `resumed` tells that an earlier run's page token was taken up; `token_on_trial` that the API
+    `resumed_from` is the page at which an earlier run's page token was taken up, counted from the
+    first of its traversal, None if there was none; `token_on_trial` tells that the API
     was given a kept token and has not answered it yet; `tokens` are those it has given itself,
     `kept_token` the one that this run left in the state.
     `unread_links` are the ids of rejected links, None where there is none to read.
@@ -22,7 +23,7 @@ class Progress:
     unread_links: list[str | None] = field(default_factory=list)
     first_click: datetime | None = None
     last_click: datetime | None = None
-    resumed: bool = False
+    resumed_from: int | None = None
     token_on_trial: bool = False
     tokens: set[str] = field(default_factory=set)
     kept_token: str | None = None
@@ -32,6 +33,11 @@ class Progress:
     def accepted(self) -> int:
         """Rows sent to the table; a row delivered twice counts twice."""
         return self.received - self.rejected
+
+    @property
+    def page(self) -> int:
+        """The number of the page to come, counted from the first of its traversal."""
+        return (self.resumed_from or 1) + self.pages
 
     def count(self, received: int, rejected: int) -> None:
         """Notes a page."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dlt
 
@@ -18,8 +19,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-Restart = Literal["first page", "anew", "empty"]
-"""From the first page; that, and reading all of it; that, for a domain without a row."""
+@dataclass(frozen=True)
+class Restart:
+    """To begin at the first page, whatever the state says, which loses all but what it `keeps`.
+
+    One with an `id` is made once for that id: a retry goes on where the attempt before it stopped.
+    """
+
+    keeps: frozenset[str] = frozenset()
+    id: str | None = None
+
+
+FROM_FIRST_PAGE = Restart(keeps=frozenset({"ip", "watermark", "restart"}))
+"""For a page token that the API refuses."""
+
+
+def full_refresh(id: str, is_empty: bool) -> Restart:
+    """Reads every page again. Only an empty domain may be given other `click_id`s than before."""
+    return Restart(keeps=frozenset() if is_empty else frozenset({"ip"}), id=id)
 
 
 class Traversal:
@@ -27,7 +44,8 @@ class Traversal:
 
     Its state lives in the resource's dlt state, which is loaded together with the rows:
     `page_token` is where to go on, absent between traversals; `watermark` is the newest click of
-    the last finished traversal; `since` and `newest` belong to the traversal under way.
+    the last finished traversal; `since`, `newest` and `pages` belong to the traversal under way;
+    `ip` is how addresses were treated; `restart` is the last restart's id.
     """
 
     def __init__(self, settings: ApiSettings, progress: Progress, restart: Restart | None) -> None:
@@ -43,27 +61,22 @@ class Traversal:
         """The first request's parameters; called by the paginator while dlt's state is open."""
         state = _clicks_state()
         if self.restart:
-            self._forget(state)
+            _forget(state, self.restart)
         self._check_identity(state)
         if state.get("page_token") != self.progress.kept_token:
             self.progress.tokens.clear()  # another run was here, whose tokens are not this one's
         resuming = "page_token" in state
         self.progress.token_on_trial = resuming
-        self.progress.resumed |= resuming and not self.progress.pages
         if not resuming:
-            state["since"] = self._lookback(state.get("watermark"))
-            state["newest"] = None
+            since = self._lookback(state.get("watermark"))
+            state.update(since=since, newest=None, pages=0)
+        elif not self.progress.pages:
+            self.progress.resumed_from = state.get("pages", 0) + 1
         self.since = _time(state["since"])
         parameters = {"pageToken": state["page_token"]} if resuming else {}
         if self.settings.clicks_since_param and self.since:
             parameters[self.settings.clicks_since_param] = _text(self.since)
         return parameters
-
-    def _forget(self, state: dict[str, Any]) -> None:
-        """Forgets where to go on; what the domain's loaded rows look like only if it has none."""
-        kept = {"first page": {"ip", "watermark"}, "anew": {"ip"}, "empty": set()}
-        for key in state.keys() - kept[self.restart or "empty"]:
-            state.pop(key)
 
     def _check_identity(self, state: dict[str, Any]) -> None:
         """Refuses to go on if `click_id` would come out otherwise than in the rows so far."""
@@ -87,6 +100,7 @@ class Traversal:
         progress.first_click = _least(progress.first_click, first)
         progress.last_click = _greatest(progress.last_click, last)
         state["newest"] = _text(_greatest(_time(state["newest"]), last))
+        state["pages"] = state.get("pages", 0) + 1
         newest_first = self.settings.clicks_order == "newest_first"
         all_old = newest_first and last and self.since and last < self.since
         if all_old or paginator.next_token is None:
@@ -106,7 +120,7 @@ class Traversal:
         newest = _greatest(_time(state.get("watermark")), _time(state["newest"]))
         # a click from the future must not hide the ones that come before it
         state["watermark"] = _text(min(newest, datetime.now(UTC))) if newest else None
-        for passing in ("page_token", "since", "newest"):
+        for passing in ("page_token", "since", "newest", "pages"):
             state.pop(passing, None)
         self.progress.kept_token = None
         self.progress.finished = True
@@ -116,6 +130,15 @@ class Traversal:
         return (
             _text(newest - timedelta(days=self.settings.clicks_lookback_days)) if newest else None
         )
+
+
+def _forget(state: dict[str, Any], restart: Restart) -> None:
+    if restart.id and state.get("restart") == restart.id:
+        return
+    for key in state.keys() - restart.keeps:
+        state.pop(key)
+    if restart.id:
+        state["restart"] = restart.id
 
 
 def _clicks_state() -> dict[str, Any]:

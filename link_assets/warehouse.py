@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +26,10 @@ from link_assets.contract import DATASET
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
 
 DEFAULT_FILE = "link_assets.duckdb"
+PATIENCE = 5.0
+"""Seconds after which waiting for the warehouse is told."""
+
+logger = logging.getLogger(__name__)
 
 
 class WarehouseBusy(TimeoutError):
@@ -137,8 +143,10 @@ class Reader:
 
 @contextmanager
 def reading() -> Iterator[Reader]:
-    """A reader, for one turn at the warehouse."""
-    with open_pipeline("reader") as pipeline, turn("reading"), pipeline.sql_client() as client:
+    """A reader; of a DuckDB file for one turn, since even reading it keeps writers out."""
+    # a schema is given so that dlt does not read it from the destination first
+    dataset = dlt.dataset(_destination("reader"), DATASET, dlt.Schema(DATASET))
+    with turn("reading") if duckdb_file() else nullcontext(), dataset.sql_client as client:
         yield Reader(client)
 
 
@@ -146,15 +154,15 @@ def reading() -> Iterator[Reader]:
 def turn(purpose: str) -> Iterator[None]:
     """Holds the warehouse for this process and thread alone; freed if the process dies.
 
-    Raises WarehouseBusy after `lock_timeout_seconds`, saying who holds it and since when, and
-    WarehouseUnusable if the lock cannot be made.
+    Raises WarehouseBusy after `lock_timeout_seconds` and WarehouseUnusable if the lock cannot be
+    made. Waiting for longer than PATIENCE is logged. Both say who holds it and since when.
     """
     path = _lock_path()
     owner = path.with_name(path.name + ".owner")
     seconds = location_settings().lock_timeout_seconds
-    lock = FileLock(path, timeout=seconds)
+    lock = FileLock(path)
     try:
-        lock.acquire(poll_interval=0.02)
+        _acquire(lock, seconds, purpose, owner)
     except Timeout:
         raise WarehouseBusy(_busy(seconds, purpose, owner)) from None
     except OSError as error:
@@ -167,6 +175,17 @@ def turn(purpose: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, seconds: float, purpose: str, owner: Path) -> None:
+    started, patience = time.monotonic(), min(PATIENCE, seconds)
+    try:
+        lock.acquire(patience, poll_interval=0.02)
+        return
+    except Timeout:
+        logger.warning("%s waits for the warehouse, held by %s.", purpose, _read_owner(owner))
+    lock.acquire(seconds - patience, poll_interval=0.02)
+    logger.warning("%s had waited %.0f seconds.", purpose, time.monotonic() - started)
 
 
 def warehouse_name() -> str:

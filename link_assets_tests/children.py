@@ -14,13 +14,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
 from link_assets.progress import Progress
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import open_pipeline
-from link_assets_tests.support import Location
+from link_assets_tests.support import Location, dagster_instance
 
 WAIT = 120
 
@@ -43,11 +41,6 @@ def materialize_clicks(folder: str, domain: int) -> None:
     """Materializes a domain's clicks on the Dagster instance that is kept in a folder."""
     with dagster_instance(folder) as instance:
         assert Location(instance).clicks(str(domain)).success
-
-
-def dagster_instance(folder: str) -> dg.DagsterInstance:
-    """The Dagster instance kept in a folder, which several processes may open."""
-    return dg.DagsterInstance.local_temp(folder, overrides={"telemetry": {"enabled": False}})
 
 
 @contextmanager

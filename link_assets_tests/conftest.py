@@ -19,11 +19,16 @@ os.environ |= {
     "DAGSTER_DISABLE_TELEMETRY": "1",
 }
 
-import dagster as dg  # noqa: E402
 import pytest  # noqa: E402
 
 from link_assets.sandbox import Sandbox, World, serve  # noqa: E402
-from link_assets_tests.support import Location  # noqa: E402
+from link_assets_tests.support import Location, dagster_instance  # noqa: E402
+from link_assets_tests.traces import Traces, traces_kept  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the test that mostly waits for Dagster's daemon first, so that others fill its time."""
+    items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +58,16 @@ def api(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def location(api: str, workdir: Path) -> Iterator[Location]:
     """The code location on a Dagster instance of its own, reading the sandbox."""
     (workdir / "dagster").mkdir()
-    quiet = {"telemetry": {"enabled": False}}
-    with dg.DagsterInstance.local_temp(str(workdir / "dagster"), quiet) as instance:
+    with dagster_instance(str(workdir / "dagster")) as instance:
         yield Location(instance)
+
+
+@pytest.fixture
+def traces(
+    workdir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Traces]:
+    with traces_kept(workdir, monkeypatch, caplog, capfd) as kept:
+        yield kept

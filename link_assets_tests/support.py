@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,6 +16,32 @@ import pytest
 from link_assets.definitions import defs
 from link_assets.translator import CLICKS_KEY
 from link_assets.warehouse import reading
+
+INSTANCE = {
+    "telemetry": {"enabled": False},
+    # capturing what a run prints takes four processes a run
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    },
+}
+
+
+def dagster_instance(folder: str) -> dg.DagsterInstance:
+    """The Dagster instance kept in a folder, made if it is missing; processes may share it."""
+    if not Path(folder, "history").exists():
+        shutil.copytree(_new_instance().name, folder, dirs_exist_ok=True)
+    return dg.DagsterInstance.local_temp(folder, INSTANCE)
+
+
+@cache
+def _new_instance() -> tempfile.TemporaryDirectory[str]:
+    """An empty instance to copy, since Dagster takes long to make one."""
+    folder = tempfile.TemporaryDirectory(prefix="link_assets_tests_")
+    with dg.DagsterInstance.local_temp(folder.name, INSTANCE) as instance:
+        instance.get_dynamic_partitions("domain")
+        instance.get_runs(limit=1)
+    return folder
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,15 @@ class Location:
         }
         return self.run("clicks_job", tags=tags, run_config=run_config)
 
+    def retry(self, job: str, failed: dg.ExecuteInProcessResult) -> dg.JobExecutionResult:
+        """Runs a failed run again as Dagster retries it."""
+        return dg.execute_job(
+            dg.build_reconstructable_job(__name__, "resolved_job", (job,)),
+            self.instance,
+            tags=failed.dagster_run.tags,
+            reexecution_options=dg.ReexecutionOptions(parent_run_id=failed.run_id),
+        )
+
     def everything(self) -> None:
         """Materializes the links and every domain's clicks; raises unless all of it succeeds."""
         assert self.links().success
@@ -55,6 +94,11 @@ class Location:
         materialization = record.asset_materialization
         assert materialization is not None
         return {name: value.value for name, value in materialization.metadata.items()}
+
+
+def resolved_job(name: str) -> dg.JobDefinition:
+    """A job of the code location, for what finds it by this function."""
+    return defs.resolve_job_def(name)
 
 
 def failure_text(result: dg.ExecuteInProcessResult) -> str:

@@ -17,7 +17,7 @@ from link_assets.contract import CLICKS, LINK_TAGS, LINKS, Table
 from link_assets.domains import PARTITIONS_NAME
 from link_assets.sandbox import Sandbox, World, serve
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
-from link_assets_tests.support import Location, rows
+from link_assets_tests.support import Location, dagster_instance, rows
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -34,9 +34,8 @@ REMEDIES = {
     "no_unknown_columns": "add those you rely on to link_assets/contract.py",
     "known_links": "Materialize link_assets/links",
     "no_mass_disappearance": "See whether the API key still reads every domain",
-    "usual_volume": "See whether these domains are loaded",
+    "usual_volume": "See whether these domains still redirect",
 }
-QUIET = {"telemetry": {"enabled": False}}
 
 Evaluations = Mapping[str, dg.AssetCheckEvaluation]
 
@@ -70,7 +69,7 @@ def good_load(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (
         pytest.MonkeyPatch.context() as patch,
         serve(api) as url,
-        dg.DagsterInstance.local_temp(str(folder / "dagster"), QUIET) as instance,
+        dagster_instance(str(folder / "dagster")) as instance,
     ):
         patch.chdir(folder)
         patch.setenv("SOURCES__LINK_ASSETS__BASE_URL", url)
@@ -83,7 +82,7 @@ def good_load(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loaded(good_load: Path, workdir: Path, api: str) -> Iterator[Location]:
     """A copy of the good load, to spoil."""
     shutil.copytree(good_load, workdir, dirs_exist_ok=True)
-    with dg.DagsterInstance.local_temp(str(workdir / "dagster"), QUIET) as instance:
+    with dagster_instance(str(workdir / "dagster")) as instance:
         yield Location(instance)
 
 
@@ -174,7 +173,7 @@ def test_with_links_but_no_clicks_the_checks_of_clicks_name_what_is_missing(
 
 def load(hours: float) -> LastLoad:
     """A load so many hours ago."""
-    return LastLoad(at=NOW - timedelta(hours=hours), rejected=0)
+    return LastLoad(at=NOW - timedelta(hours=hours))
 
 
 @pytest.mark.parametrize(
@@ -308,12 +307,17 @@ def test_a_rejected_link_fails_its_check_and_can_be_found_as_it_says(
     assert [(domain, payload) for domain, _, payload in found] == [(None, '{"path":"no-id"}')]
 
 
+def rejecting(rows: int) -> LastLoad:
+    """A load that rejected so many rows."""
+    return LastLoad(NOW, {"rejected_rows": rows})
+
+
 @pytest.mark.parametrize(
     ("loads", "problem"),
     [
-        ({"1": LastLoad(NOW, 0), "2": LastLoad(NOW, 0)}, ""),
+        ({"1": rejecting(0), "2": LastLoad(NOW)}, ""),
         (
-            {"1": LastLoad(NOW, 4), "2": LastLoad(NOW, 0), "3": LastLoad(NOW, 1)},
+            {"1": rejecting(4), "2": rejecting(0), "3": rejecting(1)},
             "5 rows could not be read in the last load (1: 4, 3: 1).",
         ),
         ({}, "The clicks were never loaded."),
@@ -341,7 +345,7 @@ def test_a_link_of_another_domain_does_not_make_a_redirect_known(loaded: Locatio
     assert numbers(checked(loaded), "clicks.known_links")["without_link"] == moved > 0
 
 
-UNUSUAL = "Yesterday brought far fewer clicks than usual: {}."
+UNUSUAL = "The last whole day brought far fewer clicks than usual: {}."
 
 
 @pytest.mark.parametrize(
@@ -446,19 +450,23 @@ def test_where_no_click_is_of_late_no_volume_is_judged(loaded: Location) -> None
 
 
 @pytest.mark.parametrize(
-    ("before", "missing", "marked", "problem"),
+    ("missing", "marked", "unnamed", "problem", "remedy"),
     [
-        (0, 0, 0, ""),
-        (9, 0, 0, ""),
-        (9, 3, 3, ""),
-        (9, 6, 0, "6 of 9 links were missing from the last listing, and none was marked as"),
+        (0, 0, 0, "", ""),
+        (0, 0, 2, "", ""),
+        (3, 3, 0, "", ""),
+        (6, 0, 0, "they are more than the share 0.5 of them", "LINK_ASSETS__DISAPPEARED_SHARE"),
+        (1, 0, 2, "2 rejected links have no id to tell them by", "link_assets.rejected_rows"),
     ],
 )
-def test_missing_links_that_were_not_marked_are_a_problem(
-    before: int, missing: int, marked: int, problem: str
+def test_missing_links_that_were_not_marked_are_a_problem_with_its_own_remedy(
+    missing: int, marked: int, unnamed: int, problem: str, remedy: str
 ) -> None:
-    finding = disappearance(LastLoad(NOW, 0, before, missing, marked))
-    assert finding.problem.startswith(problem)
+    numbers = {"links_missing": missing, "links_before": 9, "links_without_id": unnamed}
+    finding = disappearance(LastLoad(NOW, {**numbers, "marked_deleted": marked}))
+    assert finding.metadata == (numbers if problem else {})
+    told = f"{missing} of 9 links were missing from the last listing, and none was marked"
+    assert finding.problem.startswith(told if problem else "")
+    assert problem in finding.problem
+    assert remedy in finding.remedy
     assert bool(finding.problem) == bool(problem)
-    expected = {"links_missing": missing, "links_before": before} if problem else {}
-    assert finding.metadata == expected

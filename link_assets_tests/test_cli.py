@@ -12,7 +12,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from link_assets.cli import main
+from link_assets.cli import SECTION, main
 from link_assets.contract import CLICKS
 from link_assets.sandbox import Fault, Sandbox, World, serve
 from link_assets.translator import CLICKS_KEY
@@ -27,11 +27,20 @@ def link_assets(*words: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
 
 
+@pytest.fixture
+def environment_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commands set in this process's environment is gone after the test."""
+    for name in ("DAGSTER_HOME", f"{SECTION}__BASE_URL", f"{SECTION}__API_KEY"):
+        monkeypatch.setenv(name, "not set, but put back as it was")
+        monkeypatch.delenv(name)
+
+
 def all_clicks() -> list[tuple[object, ...]]:
     columns = ", ".join(field.column for field in CLICKS.columns)
     return sorted(rows(f"SELECT {columns} FROM {{dataset}}.clicks"), key=repr)
 
 
+@pytest.mark.usefixtures("environment_restored")
 def test_the_demo_loads_everything_says_so_and_changes_no_row_the_second_time(
     workdir: Path,
 ) -> None:
@@ -40,8 +49,8 @@ def test_the_demo_loads_everything_says_so_and_changes_no_row_the_second_time(
     assert f"The warehouse is {workdir}/link_assets.duckdb" in first.stdout
     assert first.stdout.count("│ 400 ") == 3
     loaded = all_clicks()
-    second = link_assets("demo")
-    assert second.returncode == 0, second.stdout + second.stderr
+    second = CliRunner().invoke(main, ["demo"])
+    assert second.exit_code == 0, second.output
     assert len(loaded) == 1200
     assert all_clicks() == loaded
     with dg.DagsterInstance.from_config(str(workdir / ".dagster_home")) as instance:
@@ -65,12 +74,9 @@ def test_the_demo_fails_if_a_load_fails(
     )
 
 
-def test_the_demo_keeps_out_of_a_configured_apis_warehouse(
-    workdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (workdir / ".env").write_text("SOURCES__LINK_ASSETS__BASE_URL=https://api.example.com\n")
-    monkeypatch.setenv("SOURCES__LINK_ASSETS__BASE_URL", "not set, but put back as it was")
-    monkeypatch.delenv("SOURCES__LINK_ASSETS__BASE_URL")
+@pytest.mark.usefixtures("environment_restored")
+def test_the_demo_keeps_out_of_a_configured_apis_warehouse(workdir: Path) -> None:
+    (workdir / ".env").write_text(f"{SECTION}__BASE_URL=https://api.example.com\n")
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
     assert "SOURCES__LINK_ASSETS__BASE_URL is set" in result.output

@@ -18,7 +18,7 @@ from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import links_source
 from link_assets.warehouse import open_pipeline
-from link_assets_tests.support import Location, rows
+from link_assets_tests.support import Location, mostly_long, rows
 
 CHECK = "no_mass_disappearance"
 SPARED = [
@@ -120,13 +120,16 @@ def test_a_link_that_comes_back_loses_its_mark_and_can_go_again(sandbox: Sandbox
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        Fault(page=2, status=503, times=None),
-        Fault(page=2, status=403, times=None),
-        Fault(page=2, raw=b'{"links": [{"id": "0"', times=None),
-        Fault(page=2, times=None, replace=lambda page: {**page, "links": None}),
-    ],
-    ids=["unavailable", "refused", "cut off", "no list"],
+    mostly_long(
+        [
+            Fault(page=2, raw=b'{"links": [{"id": "0"', times=None),
+            Fault(page=2, status=503, times=None),
+            Fault(page=2, status=403, times=None),
+            Fault(page=2, times=None, replace=lambda page: {**page, "links": None}),
+        ],
+        1,
+    ),
+    ids=["cut off", "unavailable", "refused", "no list"],
 )
 def test_a_listing_that_breaks_off_marks_nothing(
     location: Location, sandbox: Sandbox, fault: Fault
@@ -142,10 +145,11 @@ def test_a_listing_that_breaks_off_marks_nothing(
 
 
 @pytest.mark.usefixtures("api")
-@pytest.mark.parametrize(("unreadable", "missing"), SPARED, ids=repr)
+@pytest.mark.parametrize("case", mostly_long(SPARED, 2), ids=repr)
 def test_a_listed_link_that_cannot_be_read_is_not_taken_for_gone(
-    sandbox: Sandbox, unreadable: dict[str, Any], missing: int
+    sandbox: Sandbox, case: tuple[dict[str, Any], int]
 ) -> None:
+    unreadable, missing = case
     compared(sandbox, some_links(4))
     gone = compared(sandbox, [unreadable, *some_links(2, first=1)])
     assert rows("SELECT count(*) FROM {dataset}.rejected_rows") == [(1,)]
@@ -166,33 +170,48 @@ def test_a_marked_link_is_not_marked_again_with_one_of_the_same_load(sandbox: Sa
 
 
 @pytest.mark.usefixtures("api")
-@pytest.mark.parametrize("unreadable", WITHOUT_ID, ids=repr)
+@pytest.mark.parametrize("unreadable", mostly_long(WITHOUT_ID, 1), ids=repr)
 def test_where_an_unreadable_link_may_be_any_of_them_nothing_is_marked(
     sandbox: Sandbox, unreadable: Any
 ) -> None:
     compared(sandbox, some_links(4))
     gone = compared(sandbox, [unreadable, *some_links(3)])
-    assert (gone, deleted()) == (Disappearance(4, 1, marked=False), {})
+    assert (gone, deleted()) == (Disappearance(4, 1, marked=False, unnamed=1), {})
     assert compared(sandbox, some_links(3)) == Disappearance(4, 1, marked=True)
 
 
 @pytest.mark.usefixtures("api")
+def test_links_that_a_killed_run_left_unmarked_are_marked_by_the_next(sandbox: Sandbox) -> None:
+    compared(sandbox, some_links(4))
+    sandbox.links = some_links(3)
+    with open_pipeline("links") as pipeline:
+        pipeline.run(links_source(api_settings()))
+    assert deleted() == {}
+    assert compared(sandbox, some_links(3)) == Disappearance(4, 1, marked=True)
+    assert deleted().keys() == {"3"}
+
+
+@pytest.mark.usefixtures("api")
 @pytest.mark.parametrize(
-    ("before", "left", "share", "marked"),
-    [
-        (10, 5, 0.5, True),
-        (10, 4, 0.5, False),
-        (100, 71, 0.29, True),
-        (100, 70, 0.29, False),
-        (4, 3, 0, False),
-        (4, 0, 0.5, False),
-        (4, 0, 0.99, False),
-        (4, 0, 1, True),
-    ],
+    "case",
+    mostly_long(
+        [
+            (10, 5, 0.5, True),
+            (10, 4, 0.5, False),
+            (4, 0, 1, True),
+            (100, 71, 0.29, True),
+            (100, 70, 0.29, False),
+            (4, 3, 0, False),
+            (4, 0, 0.5, False),
+            (4, 0, 0.99, False),
+        ],
+        3,
+    ),
 )
 def test_up_to_the_share_of_the_links_is_marked_and_none_of_more(
-    sandbox: Sandbox, before: int, left: int, share: float, marked: bool
+    sandbox: Sandbox, case: tuple[int, int, float, bool]
 ) -> None:
+    before, left, share, marked = case
     compared(sandbox, some_links(before))
     missing = before - left
     assert compared(sandbox, some_links(left), share) == Disappearance(before, missing, marked)
@@ -200,7 +219,7 @@ def test_up_to_the_share_of_the_links_is_marked_and_none_of_more(
     assert rows("SELECT count(*) FROM {dataset}.links") == [(before,)]
 
 
-@pytest.mark.parametrize("left", [1, 0])
+@pytest.mark.parametrize("left", mostly_long([1, 0], 1))
 def test_more_than_the_share_is_a_failed_check_with_the_numbers(
     location: Location, sandbox: Sandbox, left: int
 ) -> None:
@@ -212,7 +231,7 @@ def test_more_than_the_share_is_a_failed_check_with_the_numbers(
     told = f"{missing} of 4 links were missing from the last listing, and none was marked"
     assert not found.passed
     assert str(found.description).startswith(told)
-    expected = {"links_missing": missing, "links_before": 4}
+    expected = {"links_missing": missing, "links_before": 4, "links_without_id": 0}
     assert {name: value.value for name, value in found.metadata.items()} == expected
 
 

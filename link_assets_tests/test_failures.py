@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextlib import contextmanager
 from threading import Thread
@@ -10,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import requests
+from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.extract.exceptions import ResourceExtractionError
 
 from link_assets.failures import explanation, failures_explained, find_cause
@@ -36,6 +38,13 @@ def wrapped(error: BaseException) -> BaseException:
     return outer
 
 
+def refused(text: str) -> BaseException:
+    """What dlt raises when the database says this."""
+    error = DatabaseTerminalException(ValueError(text))
+    error.__cause__ = ValueError(text)
+    return error
+
+
 NO_ANSWER = "links: the API gave no whole answer ({}) after all retries. Check that SOURCES__"
 KNOWN: list[tuple[BaseException, str]] = [
     (SettingsError("No API key: set API_KEY."), "No API key: set API_KEY."),
@@ -45,6 +54,9 @@ KNOWN: list[tuple[BaseException, str]] = [
     (requests.ReadTimeout(SECRET), NO_ANSWER.format("ReadTimeout")),
     (requests.exceptions.ChunkedEncodingError(SECRET), NO_ANSWER.format("ChunkedEncodingError")),
     (requests.exceptions.ContentDecodingError(SECRET), NO_ANSWER.format("ContentDecodingError")),
+    (OSError(errno.ENOSPC, "No space left on device", SECRET), "links: no room to write to disk"),
+    (refused(f'invalid input syntax: "{SECRET}"'), "links: The warehouse "),
+    (refused(f"Conversion Error: 'it''s {SECRET}'"), "links: The warehouse "),
     (requests.TooManyRedirects(SECRET), NO_ANSWER.format("TooManyRedirects")),
 ]
 

@@ -20,12 +20,11 @@ from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets_tests.children import (
     WAIT,
     child,
-    dagster_instance,
     load_clicks,
     load_links,
     materialize_clicks,
 )
-from link_assets_tests.support import Location
+from link_assets_tests.support import Location, dagster_instance
 from link_assets_tests.truth import (
     expected_clicks,
     expected_links,
@@ -171,7 +170,7 @@ def test_a_killed_dagster_run_is_resumed_by_the_next_where_the_last_chunk_ended(
         assert location.clicks("1").success
         shown = location.click_metadata("1")
     assert [record.page for record in sandbox.requests] == [4, 5, 6, 7, 8, 9]
-    assert (shown["resumed"], shown["pages"], shown["chunks"]) == (True, 6, 2)
+    assert (shown["resumed_from_page"], shown["pages"], shown["chunks"]) == (4, 6, 2)
     assert_every_click_is_there()
 
 

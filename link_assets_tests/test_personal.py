@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,6 @@ from link_assets.progress import Progress
 from link_assets.sandbox import Sandbox
 from link_assets.settings import SettingsError
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
-from link_assets_tests.test_secrets import Traces, events, traces_kept
 from link_assets_tests.test_source import (
     click,
     count,
@@ -32,6 +29,7 @@ from link_assets_tests.test_source import (
     only_row,
     pages,
 )
+from link_assets_tests.traces import Traces, events
 from link_assets_tests.truth import loaded_clicks_with_keys
 
 API = "SOURCES__LINK_ASSETS__"
@@ -39,7 +37,7 @@ SALT = "a-salt-of-our-own"
 IP, PASSWORD = "203.0.113.77", "pa55-4e1d"
 OWNER = {"name": "Ada-4e1d", "email": "ada-4e1d@x.example", "photoURL": "https://x.example/4e1d"}
 USER = {**OWNER, "email": "user-4e1d@x.example"}
-TREATMENTS = ["keep", "hash", "drop"]
+TREATMENTS = mostly_long(["hash", "drop", "keep"], 2)
 CLICKS_IP = [field.column for field in CLICKS.columns].index("ip")
 CHANGED = "PERSONAL_IP or its HASH_SALT has changed"
 
@@ -235,17 +233,6 @@ def test_hashing_without_a_salt_fails_the_run_before_it_asks(
 # Files and logs
 
 
-@pytest.fixture
-def traces(
-    workdir: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-) -> Iterator[Traces]:
-    with traces_kept(workdir, monkeypatch, caplog, capfd) as kept:
-        yield kept
-
-
 def full_of_people(sandbox: Sandbox) -> None:
     """Rows of every kind with personal data: readable and not, whole and torn."""
     good = link(password=PASSWORD, **people())
@@ -262,7 +249,7 @@ def full_of_people(sandbox: Sandbox) -> None:
 CLEAR = [IP, PASSWORD, *OWNER.values(), USER["email"]]
 
 
-@pytest.mark.parametrize("treatment", ["hash", "drop"])
+@pytest.mark.parametrize("treatment", mostly_long(["hash", "drop"], 1))
 def test_treated_values_are_in_no_file_and_no_log_of_a_run(
     treatment: str,
     location: Location,
@@ -294,7 +281,7 @@ def test_kept_values_are_in_the_warehouse_and_the_load_package_but_in_no_log(
         assert not {"log", "db"} & found, marker
 
 
-@pytest.mark.parametrize("treatment", ["keep", "hash"])
+@pytest.mark.parametrize("treatment", mostly_long(["hash", "keep"], 1))
 def test_the_salt_is_in_no_file_and_no_log_of_a_run(
     treatment: str,
     location: Location,
@@ -341,7 +328,7 @@ def test_treated_clicks_are_loaded_in_chunks_and_incrementally(
     settings: dict[str, Any] = {"clicks_order": "newest_first", "clicks_lookback_days": 0}
     sandbox.page_size, sandbox.clicks = 2, {1: visits(1, 2, 3)}
     load_chunk(Progress(), chunk_rows=2, **settings)
-    assert load_clicks(chunk_rows=2, **settings).resumed
+    assert load_clicks(chunk_rows=2, **settings).resumed_from == 2
     assert (pages(sandbox), count("clicks")) == ([1, 2, 3], 6)
     sandbox.reset_log()
     sandbox.clicks = {1: visits(0, 1, 2, 3)}
@@ -364,7 +351,7 @@ def set_ip(patch: pytest.MonkeyPatch, treatment: str, salt: str) -> None:
     patch.setenv(f"{API}HASH_SALT", salt)
 
 
-@pytest.mark.parametrize("change", mostly_long(CHANGES, 2))
+@pytest.mark.parametrize("change", mostly_long(CHANGES, 1))
 def test_another_treatment_of_addresses_is_refused_until_the_domain_is_loaded_anew(
     change: tuple[tuple[str, str], tuple[str, str]],
     location: Location,

@@ -18,7 +18,7 @@ from link_assets.domains import PARTITIONS_NAME
 from link_assets.sandbox import Sandbox, World
 from link_assets.schedules import neighbours
 from link_assets.translator import CLICKS_KEY
-from link_assets_tests.support import Location, rows
+from link_assets_tests.support import Location, dagster_instance, rows
 
 REPOSITORY = defs.get_repository_def()
 
@@ -27,8 +27,7 @@ REPOSITORY = defs.get_repository_def()
 def instance(workdir: Path) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance of its own, with no API and no warehouse."""
     (workdir / "dagster").mkdir()
-    quiet = {"telemetry": {"enabled": False}}
-    with dg.DagsterInstance.local_temp(str(workdir / "dagster"), quiet) as instance:
+    with dagster_instance(str(workdir / "dagster")) as instance:
         yield instance
 
 
@@ -203,6 +202,7 @@ def test_a_tick_leaves_out_the_domains_that_are_still_being_loaded(
     assert groups(instance) == [["1"], ["4"]]
 
 
+@pytest.mark.long
 def test_the_first_clicks_of_domains_are_loaded_by_the_runs_that_the_sensor_asks_for(
     location: Location, sandbox: Sandbox
 ) -> None:

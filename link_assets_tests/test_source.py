@@ -19,7 +19,7 @@ from link_assets.progress import Progress
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
-from link_assets.traversal import Restart
+from link_assets.traversal import Restart, full_refresh
 from link_assets.warehouse import open_pipeline, reading
 from link_assets_tests.support import rows
 
@@ -375,14 +375,14 @@ def test_each_chunk_goes_on_from_the_token_of_the_last(sandbox: Sandbox) -> None
         seen.append((count("clicks"), progress.pages, progress.finished))
     assert seen == [(15, 1, False), (30, 2, False), (40, 3, True)]
     assert pages(sandbox) == [1, 2, 3]
-    assert not progress.resumed
+    assert progress.resumed_from is None
 
 
 def test_another_machine_takes_up_where_a_run_stopped(sandbox: Sandbox) -> None:
     load_chunk(Progress(), chunk_rows=15)
     progress = load_clicks(chunk_rows=15)
     assert pages(sandbox) == [1, 2, 3]
-    assert (progress.resumed, progress.pages, progress.accepted) == (True, 2, 25)
+    assert (progress.resumed_from, progress.pages, progress.accepted) == (2, 2, 25)
     assert count("clicks") == 40
 
 
@@ -391,15 +391,14 @@ def test_a_finished_traversal_is_followed_by_one_from_the_first_page(sandbox: Sa
     sandbox.world = World(clicks_per_domain=40, links_per_domain=5).grown(2)
     progress = load_clicks()
     assert pages(sandbox) == [1, 2, 3, 1, 2, 3]
-    assert not progress.resumed
+    assert progress.resumed_from is None
     assert count("clicks") == 42
 
 
 def test_each_domain_keeps_its_own_place(sandbox: Sandbox) -> None:
     for domain in (1, 2):
         load_chunk(Progress(), domain, chunk_rows=15)
-    assert load_clicks(3).resumed is False
-    assert (load_clicks(1).resumed, load_clicks(2).resumed) == (True, True)
+    assert [load_clicks(domain).resumed_from for domain in (3, 1, 2)] == [None, 2, 2]
     found = rows("SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1")
     assert found == [(1, 40), (2, 40), (3, 40)]
 
@@ -407,10 +406,20 @@ def test_each_domain_keeps_its_own_place(sandbox: Sandbox) -> None:
 def test_a_restart_begins_anew(sandbox: Sandbox) -> None:
     load_chunk(Progress(), chunk_rows=15)
     progress = Progress()
-    load_chunk(progress, restart="anew")
+    load_chunk(progress, restart=full_refresh("a run", is_empty=False))
     assert pages(sandbox) == [1, 1, 2, 3]
-    assert (progress.resumed, progress.finished) == (False, True)
+    assert (progress.resumed_from, progress.finished) == (None, True)
     assert count("clicks") == 40
+
+
+def test_a_restart_that_is_tried_again_goes_on_where_the_first_attempt_stopped(
+    sandbox: Sandbox,
+) -> None:
+    load_clicks()
+    sandbox.reset_log()
+    for name in ("a run", "a run", "another"):
+        load_chunk(Progress(), restart=full_refresh(name, is_empty=False), chunk_rows=15)
+    assert pages(sandbox) == [1, 2, 1]
 
 
 def test_a_restart_reads_old_pages_too(sandbox: Sandbox) -> None:
@@ -420,7 +429,7 @@ def test_a_restart_reads_old_pages_too(sandbox: Sandbox) -> None:
     sandbox.reset_log()
     load_clicks(**newest_first)
     assert pages(sandbox) == [1, 2]
-    load_chunk(Progress(), restart="anew", **newest_first)
+    load_chunk(Progress(), restart=full_refresh("a run", is_empty=False), **newest_first)
     assert pages(sandbox) == [1, 2, 1, 2, 3, 4]
 
 
@@ -521,7 +530,7 @@ def test_two_runs_of_one_domain_at_once_do_not_take_each_other_for_a_circle(
     first = Progress()
     load_chunk(first, chunk_rows=1)
     load_chunk(first, chunk_rows=1)
-    load_chunk(Progress(), restart="anew", chunk_rows=1)
+    load_chunk(Progress(), restart=full_refresh("a run", is_empty=False), chunk_rows=1)
     while not first.finished:
         load_chunk(first, chunk_rows=1)
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]

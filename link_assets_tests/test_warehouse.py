@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from link_assets import warehouse
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import (
@@ -27,7 +29,7 @@ from link_assets.warehouse import (
     reading,
     turn,
 )
-from link_assets_tests.support import rows
+from link_assets_tests.support import mostly_long, rows
 
 SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
 DEFAULT = "link_assets.duckdb"
@@ -125,7 +127,9 @@ def test_a_setting_moves_the_warehouse(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]
 
 
-@pytest.mark.parametrize("name", [DEFAULT, "LINK_ASSETS.db", "link_assets", "other.duckdb"])
+@pytest.mark.parametrize(
+    "name", mostly_long([DEFAULT, "other.duckdb", "LINK_ASSETS.db", "link_assets"], 2)
+)
 def test_any_file_name_holds_tables_that_one_query_can_join(
     name: str, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +184,21 @@ def test_waiting_too_long_names_the_holder_its_purpose_and_since_when(
     assert "LINK_ASSETS__LOCK_TIMEOUT_SECONDS" in message
     since = message.partition("since ")[2].partition(". Wait")[0]
     assert before <= datetime.fromisoformat(since) <= datetime.now(UTC)
+
+
+def test_whoever_waits_long_is_told_for_whom_and_how_long_it_was(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(warehouse, "PATIENCE", 0.2)
+    with holder("loading clicks_7") as held:
+        threading.Timer(1.0, held.kill).start()
+        with turn("loading clicks_8"):
+            pass
+    waits, waited = (record.getMessage() for record in caplog.records)
+    told = f"loading clicks_8 waits for the warehouse, held by process {held.pid} on "
+    assert waits.startswith(told)
+    assert "loading clicks_7, since " in waits
+    assert re.fullmatch(r"loading clicks_8 had waited \d+ seconds\.", waited)
 
 
 def test_a_thread_waits_for_another_thread_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
