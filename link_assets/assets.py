@@ -14,7 +14,9 @@ import dagster as dg
 from dagster_dlt import DagsterDltResource, dlt_assets
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
+from requests.adapters import HTTPAdapter
 
+from link_assets.connections import connections
 from link_assets.contract import CLICKS, LINKS
 from link_assets.deleted_links import LinkListing
 from link_assets.domains import domain_id, domain_partitions, register_domains
@@ -103,8 +105,12 @@ def clicks(
     """Loads the clicks of each domain of the run; one that fails leaves the others' results."""
     keys = context.partition_keys
     with failures_explained("clicks"):
-        loader = ClicksLoader(context, dlt, api_settings(), config.full_refresh)
-    with ThreadPoolExecutor(SETTINGS.domains_at_once, "domain") as threads:
+        settings = api_settings()
+    with (
+        connections(settings) as shared,
+        ThreadPoolExecutor(SETTINGS.domains_at_once, "domain") as threads,
+    ):
+        loader = ClicksLoader(context, dlt, settings, shared, config.full_refresh)
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
             wait(tasks.values())
@@ -128,6 +134,7 @@ class ClicksLoader:
     context: dg.AssetExecutionContext
     dlt: DagsterDltResource
     settings: ApiSettings
+    connections: HTTPAdapter
     full_refresh: bool
     stopped: Event = field(default_factory=Event)
 
@@ -165,7 +172,9 @@ class ClicksLoader:
         return full_refresh(run.root_run_id or run.run_id, is_empty=not clicks)
 
     def _load_chunk(self, domain: int, progress: Progress, restart: Restart | None) -> None:
-        source = clicks_source(self.settings, domain, progress, restart=restart)
+        source = clicks_source(
+            self.settings, domain, progress, restart=restart, connections=self.connections
+        )
         with open_pipeline(f"{CLICKS.name}_{domain}") as pipeline:
             list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
 

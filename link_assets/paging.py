@@ -21,7 +21,8 @@ LIKELY_CAUSES = {
     404: "there is no such resource; check SOURCES__LINK_ASSETS__BASE_URL and the domain's id",
     410: "what was asked for is gone",
     422: "the API refused the request's parameters",
-    429: "the API still limits the rate after all retries; lower LINK_ASSETS__DOMAINS_AT_ONCE",
+    429: "the API still limits the rate after all retries; set "
+    "SOURCES__LINK_ASSETS__REQUESTS_PER_SECOND to what it allows",
 }
 TOKEN_REFUSED = frozenset({400, 404, 410, 422})
 """Statuses by which an API refuses a page token that it no longer knows."""

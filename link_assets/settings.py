@@ -36,7 +36,8 @@ class ApiSettings:
     """How to reach the API and how to read it; section `sources.link_assets`.
 
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
-    the name says otherwise. `chunk_rows` and `chunk_seconds` bound what one load holds, and so
+    the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a
+    run together. `chunk_rows` and `chunk_seconds` bound what one load holds, and so
     what a killed run fetches again. `personal_ip`, `personal_password` and `personal_people` say
     what becomes of that personal data before anything is written; hashes are keyed with
     `hash_salt`.
@@ -50,6 +51,8 @@ class ApiSettings:
     page_size: int | None = None
     page_size_param: str = "limit"
     timeout_seconds: float = 60
+    max_connections: int = 8
+    requests_per_second: float | None = None
     clicks_order: ClicksOrder = "unordered"
     clicks_since_param: str | None = None
     clicks_lookback_days: float = 3
@@ -71,7 +74,8 @@ class ApiSettings:
         _require(self, "hash_salt", salted, "a secret of your own for personal data to be hashed")
         for name in ("max_retries", "backoff_factor", "clicks_lookback_days"):
             _require(self, name, getattr(self, name) >= 0, "zero or more")
-        for name in ("page_size", "timeout_seconds", "chunk_rows", "chunk_seconds"):
+        positive = ("page_size", "timeout_seconds", "max_connections", "requests_per_second")
+        for name in (*positive, "chunk_rows", "chunk_seconds"):
             value = getattr(self, name)
             _require(self, name, value is None or value > 0, "more than zero")
 
@@ -94,7 +98,7 @@ class LocationSettings:
 
     domains: str = ""
     domains_per_run: int = 10
-    domains_at_once: int = 4
+    domains_at_once: int = 8
     links_cron: str = "0 * * * *"
     clicks_cron: str = "15 * * * *"
     checks_cron: str = "45 * * * *"

@@ -12,9 +12,10 @@ from dlt.extract.items_transform import ItemTransform
 from dlt.sources.helpers.requests import Client
 from dlt.sources.helpers.requests.retry import DEFAULT_RETRY_EXCEPTIONS
 from dlt.sources.rest_api import rest_api_source
-from dlt.sources.rest_api.typing import EndpointResource, RESTAPIConfig
+from dlt.sources.rest_api.typing import EndpointResource
 from requests.exceptions import ContentDecodingError
 
+from link_assets.connections import new_connections
 from link_assets.contract import CLICKS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
 from link_assets.paging import PageTokenPaginator, page_check
 from link_assets.personal import PersonalData
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
     from dlt.extract.items import DataItemWithMeta
     from dlt.sources.helpers.rest_client.client import PageData
+    from requests import Session
+    from requests.adapters import HTTPAdapter
 
     from link_assets.rejected import Rejection
 
@@ -72,13 +75,14 @@ def clicks_source(
     progress: Progress | None = None,
     *,
     restart: Restart | None = None,
+    connections: HTTPAdapter | None = None,
 ) -> DltSource:
     """The next clicks of a domain, merged on `(domain_id, dt, click_id)`.
 
     One load takes up to `chunk_rows` rows or `chunk_seconds` of fetching and keeps, in the state
     that is loaded with them, where to go on; load again until `progress.finished`. With `restart`
-    the traversal begins anew, whatever the state says of where to go on. Extraction raises
-    paging.ApiError if an answer is not a valid page.
+    the traversal begins anew, whatever the state says of where to go on. `connections` may be
+    shared with other domains. Extraction raises paging.ApiError if an answer is not a valid page.
     """
     progress = progress or Progress()
     traversal = Traversal(settings, progress, restart)
@@ -86,35 +90,34 @@ def clicks_source(
     paginator = PageTokenPaginator(what, progress, traversal.begin)
     path = f"/v1/domain/{domain_id}/link_clicks"
     resource = _endpoint(CLICKS, path, "data", paginator, settings)
-    source = _source(settings, CLICKS, resource)
+    source = _source(settings, CLICKS, resource, connections)
     source.resources[CLICKS.name].add_step(ClickPages(domain_id, traversal))
     return source
 
 
-def _source(settings: ApiSettings, table: Table, resource: EndpointResource) -> DltSource:
-    session = Client(
-        raise_for_status=False,
-        request_timeout=settings.timeout_seconds,
-        status_codes=RETRIED_STATUSES,
-        exceptions=(*DEFAULT_RETRY_EXCEPTIONS, ContentDecodingError),
-        request_max_attempts=1 + settings.max_retries,
-        request_backoff_factor=settings.backoff_factor,
-    ).session
-    config: RESTAPIConfig = {
-        "client": {
-            "base_url": settings.base_url,
-            "auth": {
-                "type": "api_key",
-                "name": "Authorization",
-                "api_key": settings.api_key,
-                "location": "header",
+def _source(
+    settings: ApiSettings,
+    table: Table,
+    resource: EndpointResource,
+    connections: HTTPAdapter | None = None,
+) -> DltSource:
+    source = rest_api_source(
+        {
+            "client": {
+                "base_url": settings.base_url,
+                "auth": {
+                    "type": "api_key",
+                    "name": "Authorization",
+                    "api_key": settings.api_key,
+                    "location": "header",
+                },
+                "session": _session(settings, connections or new_connections(settings)),
             },
-            "session": session,
+            "resource_defaults": {"write_disposition": "merge"},
+            "resources": [resource],
         },
-        "resource_defaults": {"write_disposition": "merge"},
-        "resources": [resource],
-    }
-    source = rest_api_source(config, name=SOURCE_NAME)
+        name=SOURCE_NAME,
+    )
     # a column's type is the contract's, never a guess from the text in it
     source.schema.remove_type_detection("iso_timestamp")
     for declared in (table, REJECTED_ROWS):
@@ -126,6 +129,20 @@ def _source(settings: ApiSettings, table: Table, resource: EndpointResource) -> 
             )
         )
     return source
+
+
+def _session(settings: ApiSettings, connections: HTTPAdapter) -> Session:
+    session = Client(
+        raise_for_status=False,
+        request_timeout=settings.timeout_seconds,
+        status_codes=RETRIED_STATUSES,
+        exceptions=(*DEFAULT_RETRY_EXCEPTIONS, ContentDecodingError),
+        request_max_attempts=1 + settings.max_retries,
+        request_backoff_factor=settings.backoff_factor,
+    ).session
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, connections)
+    return session
 
 
 def _endpoint(

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -63,13 +63,17 @@ class WarehousePipeline(dlt.Pipeline):
 
         Raises WarehouseBusy if the lock is not to be had in time.
         """
-        with turn(f"reading the state of {self.pipeline_name}"):
+        with turn(f"reading the state of {self.pipeline_name}"), self._kept_open():
             self.sync_destination()
         self.extract(data, loader_file_format=_file_format(), **options)
         self.normalize()
-        with turn(f"loading {self.pipeline_name}"):
+        with turn(f"loading {self.pipeline_name}"), self._kept_open():
             self._make_tables()
             return self.load()
+
+    def _kept_open(self) -> AbstractContextManager[Any]:
+        """Keeps a DuckDB file open for dlt's clients, each of which would open it anew."""
+        return self.sql_client() if duckdb_file() else nullcontext()
 
     def _make_tables(self) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand."""

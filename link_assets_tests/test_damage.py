@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
+from link_assets.failures import failures_explained
 from link_assets.sandbox import Sandbox, World
+from link_assets_tests.children import load_clicks
 from link_assets_tests.support import Location, failure_text, rows
 
 COUNTS = "SELECT domain_id, count(*), count(browser) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
@@ -59,21 +62,27 @@ def test_a_column_dropped_by_hand_comes_back_with_the_next_load(location: Locati
     assert rows(COUNTS) == before
 
 
-def test_a_full_disk_fails_the_run_and_leaves_nothing_half_done(
-    location: Location, sandbox: Sandbox
+@pytest.mark.parametrize(
+    "room", [20_000, 200_000], ids=["for no page", "for pages, but not to merge"]
+)
+def test_a_full_disk_is_told_and_leaves_nothing_half_done(
+    room: int, api: str, sandbox: Sandbox
 ) -> None:
-    assert location.links().success
-    assert location.clicks("1").success
+    load_clicks(1)
     before = rows(COUNTS)
-    sandbox.world, sandbox.page_size = World(clicks_per_domain=5000, links_per_domain=5), 1000
-    size = Path("link_assets.duckdb").stat().st_size
-    with files_no_larger_than(size + 100_000):
-        result = location.clicks("2")
-    assert not result.success
-    assert "Could not write file" in failure_text(result)
+    sandbox.world, sandbox.page_size = World(clicks_per_domain=1000, links_per_domain=5), 1000
+    with files_no_larger_than(room), pytest.raises(dg.Failure) as full:
+        load_explained(2)
+    told = str(full.value.description)
+    assert "no room to write to disk" in told or "Could not write file" in told
     assert rows(COUNTS) == before
-    assert location.clicks("2").success
-    assert [(d, n) for d, n, _ in rows(COUNTS)] == [(1, 40), (2, 5000)]
+    load_clicks(2)
+    assert [(d, n) for d, n, _ in rows(COUNTS)] == [(1, 40), (2, 1000)]
+
+
+def load_explained(domain: int) -> None:
+    with failures_explained(f"clicks of domain {domain}"):
+        load_clicks(domain)
 
 
 def test_a_file_that_is_no_database_is_named_and_left_alone(location: Location) -> None:

@@ -1,0 +1,50 @@
+"""Limits towards the API, which hold for all domains of a run together."""
+
+from __future__ import annotations
+
+import pytest
+
+from link_assets.sandbox import Sandbox, World
+from link_assets.sandbox.app import RequestRecord
+from link_assets_tests.support import Location
+from link_assets_tests.truth import expected_world, loaded_clicks
+
+API = "SOURCES__LINK_ASSETS__"
+WORLD = World(domains=4, links_per_domain=2, clicks_per_domain=20)
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """Four domains of five pages."""
+    return Sandbox(world=WORLD, page_size=4)
+
+
+def load_everything(location: Location) -> None:
+    location.instance.add_dynamic_partitions("domain", ["1", "2", "3", "4"])
+    assert location.clicks("1", "4").success
+    assert loaded_clicks() == expected_world(WORLD)
+
+
+def test_no_more_connections_are_open_than_allowed(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unanswered: list[int] = []
+
+    def count(_: RequestRecord) -> None:
+        unanswered.append(sum(record.status is None for record in sandbox.requests))
+
+    sandbox.latency, sandbox.on_request = 0.05, count
+    monkeypatch.setenv(f"{API}MAX_CONNECTIONS", "2")
+    load_everything(location)
+    assert (len(unanswered), max(unanswered)) == (20, 2)
+
+
+def test_no_more_requests_are_sent_in_a_second_than_allowed(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{API}REQUESTS_PER_SECOND", "10")
+    load_everything(location)
+    times = sorted(record.time for record in sandbox.requests)
+    assert len(times) == 20
+    # what is sent evenly arrives nearly so
+    assert min(late - early for early, late in zip(times, times[10:], strict=False)) > 0.8
