@@ -6,7 +6,9 @@ The sandbox makes its clicks as they are asked for, which would be most of what 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -17,19 +19,21 @@ PAGE_SIZE = 150
 
 
 class Pages:
-    """The click listings of a world, newest first, as whole HTTP answers."""
+    """The listings of a world, newest first, as whole HTTP answers."""
 
-    def __init__(self, world: World, page_size: int = PAGE_SIZE, known: int = 0) -> None:
+    def __init__(self, world: World) -> None:
         self._answers: dict[tuple[str, str], bytes] = {}
+        self._add("/v1/links", "links", world.links())
         for domain in world.domain_ids():
-            path, count = f"/v1/domain/{domain}/link_clicks", world.click_count(domain)
-            for start in range(0, count, page_size):
-                stop = min(start + page_size, count)
-                page = {
-                    "data": world.clicks(domain, start, stop),
-                    "nextPageToken": str(stop) if stop < count else None,
-                }
-                self._answers[path, str(start)] = _answer(orjson.dumps(page))
+            clicks = world.clicks(domain, 0, world.click_count(domain))
+            self._add(f"/v1/domain/{domain}/link_clicks", "data", clicks)
+
+    def _add(self, path: str, selector: str, rows: list[dict[str, Any]]) -> None:
+        for start in range(0, max(1, len(rows)), PAGE_SIZE):
+            stop = start + PAGE_SIZE
+            token = str(stop) if stop < len(rows) else None
+            page = {selector: rows[start:stop], "nextPageToken": token}
+            self._answers[path, str(start)] = _answer(orjson.dumps(page))
 
     def answer(self, target: str) -> bytes:
         """The answer to a request line's target."""
@@ -63,9 +67,8 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self._latency, self._transport.write, answer)
 
 
-async def serve(domains: int, clicks: int, latency: float) -> None:
+async def serve(pages: Pages, latency: float) -> None:
     """Serves until the process is ended; prints the address when it is ready."""
-    pages = Pages(World(domains=domains, clicks_per_domain=clicks))
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(pages, latency), "127.0.0.1", 0
     )
@@ -74,5 +77,10 @@ async def serve(domains: int, clicks: int, latency: float) -> None:
     await server.serve_forever()
 
 
+def main(latency: float = 0, added: int = 0, **world: int) -> None:
+    """Serves a world of these values after `added` more clicks in every domain."""
+    asyncio.run(serve(Pages(World(**world).grown(added)), latency))  # type: ignore[arg-type]
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    main(**json.loads(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The ways to load a domain's clicks that are compared. Each runs in a process of its own."""
+"""What is measured. Each runs in a process of its own, in a folder that may hold a warehouse."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dlt
@@ -18,19 +20,36 @@ import orjson
 import pyarrow as pa
 from dlt.sources.rest_api import rest_api_source
 
-from link_assets.click_batches import arrow_schema
-from link_assets.contract import CLICKS
+from link_assets.columns import arrow_schema
+from link_assets.contract import CLICK_FACTS, CLICKS
 from link_assets.progress import Progress
 from link_assets.settings import ApiSettings
-from link_assets.source import clicks_source
+from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import open_pipeline
 
 API_KEY = "benchmark"
 FILE = "benchmark.duckdb"
+CLICKS_PATH = "/v1/domain/1/link_clicks"
 
 
 def guide(url: str, file_format: str | None = None) -> None:
     """The API guide's configuration for clicks, as it stands, on dlt's defaults."""
+    _guide(url, "clicks", CLICKS_PATH, "data", "dt", file_format)
+
+
+def guide_parquet(url: str) -> None:
+    """The same with Parquet files instead of INSERT statements."""
+    guide(url, "parquet")
+
+
+def guide_links(url: str) -> None:
+    """The API guide's configuration for links, as it stands, on dlt's defaults."""
+    _guide(url, "links", "/v1/links", "links", "id", None)
+
+
+def _guide(
+    url: str, table: str, path: str, selector: str, key: str, file_format: str | None
+) -> None:
     source = rest_api_source(
         {
             "client": {
@@ -42,13 +61,13 @@ def guide(url: str, file_format: str | None = None) -> None:
                     "location": "header",
                 },
             },
-            "resource_defaults": {"primary_key": "dt", "write_disposition": "merge"},
+            "resource_defaults": {"primary_key": key, "write_disposition": "merge"},
             "resources": [
                 {
-                    "name": "clicks",
+                    "name": table,
                     "endpoint": {
-                        "path": "/v1/domain/1/link_clicks",
-                        "data_selector": "data",
+                        "path": path,
+                        "data_selector": selector,
                         "paginator": {
                             "type": "cursor",
                             "cursor_param": "pageToken",
@@ -66,47 +85,81 @@ def guide(url: str, file_format: str | None = None) -> None:
     pipeline.run(source, loader_file_format=file_format)  # type: ignore[arg-type]
 
 
-def guide_parquet(url: str) -> None:
-    """The same with Parquet files instead of INSERT statements."""
-    guide(url, "parquet")
-
-
-def project(url: str) -> None:
-    """This project's source, without Dagster."""
-    os.environ["DESTINATION__DUCKDB__CREDENTIALS"] = FILE
-    settings, progress = ApiSettings(base_url=url, api_key=API_KEY), Progress()
+def project(url: str, **settings: Any) -> None:
+    """This project's clicks, without Dagster."""
+    api, progress = ApiSettings(base_url=url, api_key=API_KEY, **settings), Progress()
     while not progress.finished:
         with open_pipeline("clicks_1") as pipeline:
-            pipeline.run(clicks_source(settings, 1, progress))
+            pipeline.run(clicks_source(api, 1, progress))
+
+
+def project_new(url: str) -> None:
+    """This project's clicks, of which it knows that they come newest first."""
+    project(url, clicks_order="newest_first", clicks_lookback_days=0)
+
+
+def project_links(url: str) -> None:
+    """This project's links, without Dagster."""
+    with open_pipeline("links") as pipeline:
+        pipeline.run(links_source(ApiSettings(base_url=url, api_key=API_KEY)))
+
+
+def backfill(url: str) -> None:
+    """All domains of the API in one run of the Dagster asset."""
+    import dagster as dg
+
+    os.environ["SOURCES__LINK_ASSETS__BASE_URL"] = url
+    os.environ["SOURCES__LINK_ASSETS__API_KEY"] = API_KEY
+    from link_assets.definitions import defs
+
+    domains = os.environ["BENCHMARK_DOMAINS"]
+    span = {
+        "dagster/asset_partition_range_start": "1",
+        "dagster/asset_partition_range_end": domains,
+    }
+    with dg.DagsterInstance.local_temp(str(Path.cwd())) as instance:
+        instance.add_dynamic_partitions("domain", [str(n + 1) for n in range(int(domains))])
+        job = defs.resolve_job_def("clicks_job")
+        assert job.execute_in_process(instance=instance, tags=span).success
+
+
+def fetch(url: str) -> None:
+    """Receiving and parsing the pages of one domain, and nothing else."""
+    for _ in _pages(url):
+        pass
 
 
 def floor(url: str) -> None:
-    """By hand: receive, parse, and write into the same columns, with no care taken."""
+    """By hand: receive, parse, and write the same table, with no care taken."""
     schema = arrow_schema(CLICKS)
-    connection = http.client.HTTPConnection(urlsplit(url).netloc)
     with duckdb.connect(FILE) as database:
         database.execute("CREATE SCHEMA link_assets")
-        pages, token = [], None
-        while True:
-            path = "/v1/domain/1/link_clicks" + (f"?pageToken={token}" if token else "")
-            connection.request("GET", path, headers={"Authorization": API_KEY})
-            page = orjson.loads(connection.getresponse().read())
-            pages.append(_floor_table(page["data"], schema))
-            if not (token := page["nextPageToken"]):
-                break
-        clicks = pa.concat_tables(pages)
+        clicks = pa.concat_tables(_floor_table(rows, schema) for rows in _pages(url))
+        clicks = clicks.append_column("_dlt_load_id", pa.repeat(pa.scalar("1"), len(clicks)))
         database.register("pages", clicks)
         database.execute("CREATE TABLE link_assets.clicks AS SELECT * FROM pages")
 
 
-def _floor_table(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
+def _pages(url: str) -> Iterator[list[dict[str, Any]]]:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    path = CLICKS_PATH
+    while True:
+        connection.request("GET", path, headers={"Authorization": API_KEY})
+        page = orjson.loads(connection.getresponse().read())
+        yield page["data"]
+        if not (token := page["nextPageToken"]):
+            break
+        path = f"{CLICKS_PATH}?pageToken={token}"
+
+
+def _floor_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     columns = {}
     for field in schema:
         values = [row.get(field.name) for row in rows]
         if field.name == "domain_id":
             columns[field.name] = pa.repeat(pa.scalar(1), len(rows))
         elif field.name == "click_id":
-            columns[field.name] = pa.array(map(str, range(len(rows))))
+            columns[field.name] = pa.array(map(_floor_id, rows))
         elif pa.types.is_timestamp(field.type):
             columns[field.name] = pa.array(values, pa.string()).cast(field.type)
         else:
@@ -114,24 +167,44 @@ def _floor_table(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
+def _floor_id(row: dict[str, Any]) -> str:
+    facts = orjson.dumps([row.get(name) for name in CLICK_FACTS])
+    return blake2b(facts, digest_size=16).hexdigest()
+
+
 CONTENDERS: dict[str, Callable[[str], None]] = {
-    "guide": guide,
-    "guide_parquet": guide_parquet,
-    "project": project,
-    "floor": floor,
+    f.__name__: f
+    for f in (
+        guide,
+        guide_parquet,
+        guide_links,
+        project,
+        project_new,
+        project_links,
+        backfill,
+        fetch,
+        floor,
+    )
 }
 
 
-def main(name: str, url: str, folder: str) -> None:
+def main(name: str, url: str, folder: str, table: str) -> None:
     """Runs a contender in `folder`; prints seconds, rows and peak memory in MB as JSON."""
     os.chdir(folder)
+    os.environ["DESTINATION__DUCKDB__CREDENTIALS"] = FILE
     started = time.perf_counter()
     CONTENDERS[name](url)
     seconds = time.perf_counter() - started
-    with duckdb.connect(str(Path(FILE))) as database:
-        ((rows,),) = database.execute("SELECT count(*) FROM link_assets.clicks").fetchall()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mb": peak}))
+    print(json.dumps({"seconds": seconds, "rows": _count(table), "peak_mb": peak}))
+
+
+def _count(table: str) -> int:
+    if not Path(FILE).exists():
+        return 0
+    with duckdb.connect(FILE, read_only=True) as database:
+        ((rows,),) = database.execute(f"SELECT count(*) FROM link_assets.{table}").fetchall()
+    return rows
 
 
 if __name__ == "__main__":

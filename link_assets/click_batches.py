@@ -1,7 +1,7 @@
 """JSON pages of clicks as Arrow tables.
 
-A page is converted column by column. Arrow does it in one go where every value already has the
-column's type; otherwise the column is read value by value, with the same result.
+Pages are converted column by column, many at once. Arrow does it in one go where every value
+already has the column's type; otherwise the column is read value by value, with the same result.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 import pyarrow as pa
+from pyarrow.compute import call_function
 
 from link_assets.columns import ARROW_TYPES, arrow_schema, column_names
 from link_assets.contract import CLICK_FACTS, CLICKS, DataType
@@ -23,6 +25,7 @@ from link_assets.values import UnreadableValue, read_anything, read_value
 
 _SCHEMA = arrow_schema(CLICKS)
 _DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
+_TIME = next((f.name, f.column) for f in CLICKS.fields if f.column == "dt")
 _FACT_COLUMNS = [f.column for name in CLICK_FACTS for f in CLICKS.fields if f.name == name]
 # Arrow does not mind offsets that move a moment out of the calendar.
 _EDGE_YEARS = frozenset(("0000", "0001", "9999"))
@@ -30,7 +33,7 @@ _EDGE_YEARS = frozenset(("0000", "0001", "9999"))
 
 @dataclass(frozen=True)
 class ClickBatch:
-    """A page of clicks: every row of it is either in `table` or in `rejections`."""
+    """Pages of clicks: every row of them is either in `table` or in `rejections`."""
 
     table: pa.Table
     rejections: list[Rejection]
@@ -51,6 +54,16 @@ def empty_click_table() -> pa.Table:
     return _SCHEMA.empty_table()
 
 
+def click_batches(pages: Sequence[Sequence[Any]], domain_id: int) -> list[ClickBatch]:
+    """One batch of all the pages, or one of each if some row has to be rejected.
+
+    So the rejections of a batch are those of one page, which number identical rows.
+    """
+    batch = _batch(pages, domain_id)
+    whole = len(pages) == 1 or not batch.rejections
+    return [batch] if whole else [_batch([page], domain_id) for page in pages]
+
+
 def click_batch(rows: Sequence[Any], domain_id: int) -> ClickBatch:
     """The page as a table of the contract's columns and one text column per undocumented field.
 
@@ -58,14 +71,29 @@ def click_batch(rows: Sequence[Any], domain_id: int) -> ClickBatch:
     column's type must not depend on which page or domain came first. One that is null in every
     accepted row makes no column.
     """
+    return _batch([rows], domain_id)
+
+
+def click_span(rows: Sequence[Any]) -> tuple[datetime | None, datetime | None]:
+    """The first and the last time of a page's clicks that have a readable one."""
+    objects = [row for row in rows if isinstance(row, dict)]
+    times = _column(*_TIME, objects, "timestamp", partial(read_value, data_type="timestamp"))
+    ends = call_function("min_max", [times.values]).as_py()
+    return ends["min"], ends["max"]
+
+
+def _batch(pages: Sequence[Sequence[Any]], domain_id: int) -> ClickBatch:
+    rows = [row for page in pages for row in page]
+    page_of_row = [number for number, page in enumerate(pages) for _ in page]
     objects = [row if isinstance(row, dict) else {} for row in rows]
     columns = [*_documented(objects), *_undocumented(objects)]
     reasons = _reasons(rows, columns)
     table = pa.table({column.column: column.values for column in columns})
     if reasons:
         table = table.filter(pa.array(i not in reasons for i in range(len(rows))))
+        page_of_row = [page for i, page in enumerate(page_of_row) if i not in reasons]
     rejections = [reject(rows[i], why) for i, why in sorted(reasons.items())]
-    return ClickBatch(_finished(table, domain_id), rejections)
+    return ClickBatch(_finished(table, domain_id, page_of_row), rejections)
 
 
 def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
@@ -133,10 +161,10 @@ def _reasons(rows: Sequence[Any], columns: Iterable[_Column]) -> dict[int, list[
     return reasons | {i: [NOT_AN_OBJECT] for i, row in enumerate(rows) if not isinstance(row, dict)}
 
 
-def _finished(table: pa.Table, domain_id: int) -> pa.Table:
+def _finished(table: pa.Table, domain_id: int, page_of_row: list[int]) -> pa.Table:
     """The accepted rows with the loader's columns, without undocumented ones that say nothing."""
     domain = pa.repeat(pa.scalar(domain_id, pa.int64()), table.num_rows)
-    ids = pa.array(_click_ids(table, domain_id), pa.string())
+    ids = pa.array(_click_ids(table, domain_id, page_of_row), pa.string())
     added = zip((f.column for f in CLICKS.added), (domain, ids), strict=True)
     kept = {
         name: values
@@ -148,12 +176,12 @@ def _finished(table: pa.Table, domain_id: int) -> pa.Table:
     return pa.table(columns, schema=pa.schema([*_SCHEMA, *unknown]))
 
 
-def _click_ids(table: pa.Table, domain_id: int) -> Iterator[str]:
-    """A hash of each click's facts and of its number among the page's clicks with the same."""
+def _click_ids(table: pa.Table, domain_id: int, page_of_row: list[int]) -> Iterator[str]:
+    """A hash of each click's facts and of its number among its page's clicks with the same."""
     columns = (table.column(name) for name in _FACT_COLUMNS)
     facts = (c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in columns)
     seen: defaultdict[tuple[Any, ...], int] = defaultdict(int)
-    for click in zip(*(fact.to_pylist() for fact in facts), strict=True):
-        identity = orjson.dumps((domain_id, *click, seen[click]))
-        seen[click] += 1
+    for key in zip(page_of_row, *(fact.to_pylist() for fact in facts), strict=True):
+        identity = orjson.dumps((domain_id, *key[1:], seen[key]))
+        seen[key] += 1
         yield blake2b(identity, digest_size=16).hexdigest()

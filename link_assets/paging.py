@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -133,7 +132,8 @@ def _page_problem(response: Response, body: bytes, selector: str) -> str | None:
     return None
 
 
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_ZERO_FOR_DIGITS = bytes(48 if chr(byte).isdecimal() and byte < 128 else 32 for byte in range(256))
+_LONG_NUMBER = b"0" * 19
 
 
 def read_json(body: bytes) -> Any:
@@ -142,7 +142,7 @@ def read_json(body: bytes) -> Any:
     orjson reads whole numbers beyond 64 bits as floats and refuses lone surrogates; the slower
     standard parser keeps both as they are.
     """
-    if _LONG_NUMBER.search(body):
+    if _LONG_NUMBER in body.translate(_ZERO_FOR_DIGITS):
         return json.loads(body)
     try:
         return orjson.loads(body)

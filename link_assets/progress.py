@@ -39,8 +39,7 @@ class Progress:
         """The number of the page to come, counted from the first of its traversal."""
         return (self.resumed_from or 1) + self.pages
 
-    def count(self, received: int, rejected: int) -> None:
-        """Notes a page."""
+    def count(self, received: int) -> None:
+        """Notes a page of so many rows."""
         self.pages += 1
         self.received += received
-        self.rejected += rejected

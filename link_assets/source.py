@@ -47,8 +47,10 @@ TAGS_COLUMNS: list[TColumnSchema] = [
 ]
 """The child table as dlt makes it, declared so that it is there before the first tag is."""
 
+CONVERTED_ROWS = 3_000
+"""Rows of clicks that are converted at once, to the page."""
 BATCH_ROWS = 20_000
-"""Rows of clicks that are handed to dlt at once, to the page."""
+"""Rows of clicks that are handed to dlt at once, to the page: it works out a schema for each."""
 
 UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
 """Stands where a source must be described before its settings may be read."""
@@ -190,7 +192,8 @@ class LinkPages(PageStep):
         rejections = [row for row in read if isinstance(row, Rejection)]
         unread = (row for row, link in zip(rows, read, strict=True) if isinstance(link, Rejection))
         self.progress.unread_links += map(link_id, unread)
-        self.progress.count(len(item), len(rejections))
+        self.progress.count(len(item))
+        self.progress.rejected += len(rejections)
         links = [row for row in read if not isinstance(row, Rejection)]
         items = rejected_rows(LINKS.name, None, rejections)
         return iter([*items, links or dlt.mark.materialize_table_schema()])
@@ -199,31 +202,45 @@ class LinkPages(PageStep):
 class ClickPages(PageStep):
     """Turns pages of clicks into Arrow tables and notes how far the traversal has come.
 
-    Pages are handed on several at a time, because dlt works out a table's schema for each item.
+    They are converted and handed on many at a time, which takes a fraction of the time.
     """
 
     def __init__(self, domain_id: int, traversal: Traversal) -> None:
         super().__init__()
         self.domain_id = domain_id
         self.traversal = traversal
-        self.pending: list[pa.Table] = []
+        self.pages: list[Any] = []
+        self.tables: list[pa.Table] = []
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
-        import pyarrow as pa
-
-        from link_assets.click_batches import click_batch
+        from link_assets.click_batches import click_span
 
         page = cast("PageData[Any]", item)
-        rows = self.traversal.personal.treat(page, CLICKS)
-        batch = click_batch(rows, self.domain_id)
-        self.traversal.progress.count(len(page), len(batch.rejections))
-        items: list[Any] = rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
-        self.pending.append(batch.table)
-        ended = self.traversal.passed(batch.table, cast(PageTokenPaginator, page.paginator))
-        if ended or sum(map(len, self.pending)) >= BATCH_ROWS:
-            items.append(pa.concat_tables(self.pending, promote_options="default"))
-            self.pending = []
+        self.traversal.progress.count(len(page))
+        self.pages.append([*self.traversal.personal.treat(page, CLICKS)])
+        ended = self.traversal.passed(*click_span(page), cast(PageTokenPaginator, page.paginator))
+        items: list[Any] = []
+        if ended or sum(map(len, self.pages)) >= CONVERTED_ROWS:
+            items += self._convert()
+        if ended or sum(map(len, self.tables)) >= BATCH_ROWS:
+            items.append(self._hand_on())
         return iter(items)
+
+    def _convert(self) -> Iterator[Any]:
+        """Makes tables of the pages; what comes out are their rejected rows."""
+        from link_assets.click_batches import click_batches
+
+        for batch in click_batches(self.pages, self.domain_id):
+            self.tables.append(batch.table)
+            self.traversal.progress.rejected += len(batch.rejections)
+            yield from rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
+        self.pages = []
+
+    def _hand_on(self) -> pa.Table:
+        import pyarrow as pa
+
+        tables, self.tables = self.tables, []
+        return pa.concat_tables(tables, promote_options="default")
 
 
 def _columns(table: Table) -> list[TColumnSchema]:

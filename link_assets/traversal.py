@@ -16,7 +16,7 @@ from link_assets.progress import Progress
 from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,13 @@ class Traversal:
                 "back."
             )
 
-    def passed(self, table: pa.Table, paginator: PageTokenPaginator) -> bool:
-        """Notes that a page has come; stops the paginator and returns True if it ends the chunk.
+    def passed(
+        self, first: datetime | None, last: datetime | None, paginator: PageTokenPaginator
+    ) -> bool:
+        """Notes a page with clicks from `first` to `last`; whether it ends the chunk.
 
         A chunk ends with the last page, the first page that is all old, or when it is full.
         """
-        first, last = _click_span(table)
         progress, state = self.progress, _clicks_state()
         progress.token_on_trial = False
         progress.first_click = _least(progress.first_click, first)
@@ -143,13 +144,6 @@ def _forget(state: dict[str, Any], restart: Restart) -> None:
 
 def _clicks_state() -> dict[str, Any]:
     return cast(dict[str, Any], dlt.current.resource_state(CLICKS.name))
-
-
-def _click_span(table: pa.Table) -> tuple[datetime | None, datetime | None]:
-    from pyarrow.compute import call_function
-
-    span = call_function("min_max", [table["dt"]]).as_py()
-    return span["min"], span["max"]
 
 
 def _least(*times: datetime | None) -> datetime | None:

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -71,9 +71,11 @@ class WarehousePipeline(dlt.Pipeline):
             self._make_tables()
             return self.load()
 
-    def _kept_open(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
         """Keeps a DuckDB file open for dlt's clients, each of which would open it anew."""
-        return self.sql_client() if duckdb_file() else nullcontext()
+        with self.sql_client() if duckdb_file() else nullcontext():
+            yield
 
     def _make_tables(self) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand."""

@@ -31,14 +31,24 @@ def dagster_instance(folder: str) -> dg.DagsterInstance:
     """The Dagster instance kept in a folder, made if it is missing; processes may share it."""
     if not Path(folder, "history").exists():
         shutil.copytree(_new_instance().name, folder, dirs_exist_ok=True)
-    return dg.DagsterInstance.local_temp(folder, INSTANCE)
+    return _instance(folder)
+
+
+def _instance(folder: str) -> dg.DagsterInstance:
+    # one database for the events of all runs; by default each run has one made for it
+    events = {
+        "module": "dagster._core.storage.event_log",
+        "class": "ConsolidatedSqliteEventLogStorage",
+        "config": {"base_dir": folder},
+    }
+    return dg.DagsterInstance.local_temp(folder, {**INSTANCE, "event_log_storage": events})
 
 
 @cache
 def _new_instance() -> tempfile.TemporaryDirectory[str]:
     """An empty instance to copy, since Dagster takes long to make one."""
     folder = tempfile.TemporaryDirectory(prefix="link_assets_tests_")
-    with dg.DagsterInstance.local_temp(folder.name, INSTANCE) as instance:
+    with _instance(folder.name) as instance:
         instance.get_dynamic_partitions("domain")
         instance.get_runs(limit=1)
     return folder

@@ -85,7 +85,7 @@ def test_a_passing_failure_is_retried_until_the_page_comes(
 @pytest.mark.parametrize(
     ("status", "cause"),
     [
-        (429, "lower LINK_ASSETS__DOMAINS_AT_ONCE"),
+        (429, "set SOURCES__LINK_ASSETS__REQUESTS_PER_SECOND"),
         (500, "try again later"),
         (502, "try again later"),
         (503, "try again later"),
