@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from pyarrow.compute import call_function
+from pyarrow.compute import SetLookupOptions, SliceOptions, call_function
 
 from link_assets.columns import ARROW_TYPES, arrow_schema, column_names
 from link_assets.contract import CLICK_FACTS, CLICKS, DataType
@@ -25,10 +25,15 @@ from link_assets.values import UnreadableValue, read_anything, read_value
 
 _SCHEMA = arrow_schema(CLICKS)
 _DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
-_TIME = next((f.name, f.column) for f in CLICKS.fields if f.column == "dt")
 _FACT_COLUMNS = [f.column for name in CLICK_FACTS for f in CLICKS.fields if f.name == name]
 # Arrow does not mind offsets that move a moment out of the calendar.
-_EDGE_YEARS = frozenset(("0000", "0001", "9999"))
+_EDGE_YEARS = pa.array(("0000", "0001", "9999"))
+_AS_GIVEN = pa.struct(
+    [
+        (f.name, pa.string() if f.data_type == "timestamp" else ARROW_TYPES[f.data_type])
+        for f in CLICKS.fields
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,9 @@ def click_batch(rows: Sequence[Any], domain_id: int) -> ClickBatch:
     return _batch([rows], domain_id)
 
 
-def click_span(rows: Sequence[Any]) -> tuple[datetime | None, datetime | None]:
-    """The first and the last time of a page's clicks that have a readable one."""
-    objects = [row for row in rows if isinstance(row, dict)]
-    times = _column(*_TIME, objects, "timestamp", partial(read_value, data_type="timestamp"))
-    ends = call_function("min_max", [times.values]).as_py()
+def click_span(table: pa.Table) -> tuple[datetime | None, datetime | None]:
+    """The first and the last time of a table of clicks; None if it has no row."""
+    ends = call_function("min_max", [table.column("dt")]).as_py()
     return ends["min"], ends["max"]
 
 
@@ -97,10 +100,36 @@ def _batch(pages: Sequence[Sequence[Any]], domain_id: int) -> ClickBatch:
 
 
 def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
+    arrays = _all_at_once(objects)
     for f in CLICKS.fields:
-        read = partial(read_value, data_type=f.data_type)
-        column = _column(f.name, f.column, objects, f.data_type, read)
+        if arrays:
+            column = _Column(f.name, f.column, arrays[f.name])
+        else:
+            read = partial(read_value, data_type=f.data_type)
+            column = _column(f.name, f.column, objects, f.data_type, read)
         yield _required(column) if f.column in CLICKS.primary_key else column
+
+
+def _all_at_once(objects: list[dict[str, Any]]) -> dict[str, pa.Array] | None:
+    """Each documented field's values, if Arrow takes them all and as `read_value` would."""
+    whole = [f.name for f in CLICKS.fields if f.data_type == "bigint"]
+    times = [f.name for f in CLICKS.fields if f.data_type == "timestamp"]
+    if any(type(row.get(name)) is float for row in objects for name in whole):
+        return None  # Arrow would cut off fractions
+    try:
+        fields = pa.array(objects, _AS_GIVEN).flatten()
+        arrays = dict(zip(_AS_GIVEN.names, fields, strict=True))
+        return arrays | {name: _timestamps(arrays[name]) for name in times}
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _timestamps(texts: pa.Array) -> pa.Array:
+    """Raises ValueError where Arrow would read otherwise than `read_value`."""
+    years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
+    if any(call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS)).to_pylist()):
+        raise ValueError("a year at the calendar's edge")
+    return texts.cast(ARROW_TYPES["timestamp"])
 
 
 def _undocumented(objects: list[dict[str, Any]]) -> list[_Column]:
@@ -134,11 +163,9 @@ def _convert(values: list[Any], data_type: DataType) -> pa.Array | None:
     if data_type == "bigint" and float in map(type, values):
         return None  # Arrow would cut off fractions
     try:
-        if data_type != "timestamp":
-            return pa.array(values, ARROW_TYPES[data_type])
-        texts = pa.array(values, pa.string())
-        at_edge = any(text and text[:4] in _EDGE_YEARS for text in values)
-        return None if at_edge else texts.cast(ARROW_TYPES[data_type])
+        if data_type == "timestamp":
+            return _timestamps(pa.array(values, pa.string()))
+        return pa.array(values, ARROW_TYPES[data_type])
     except (TypeError, ValueError, OverflowError):
         return None
 

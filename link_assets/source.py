@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import dlt
+from dlt.common.jsonpath import compile_path
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.schema.utils import dlt_load_id_column, new_table
 from dlt.extract.items_transform import ItemTransform
@@ -144,6 +145,10 @@ def _session(settings: ApiSettings, connections: HTTPAdapter) -> Session:
     ).session
     for scheme in ("http://", "https://"):
         session.mount(scheme, connections)
+    # proxies and certificates are asked of the environment once, not for every page
+    given = session.merge_environment_settings(settings.base_url, {}, None, None, None)
+    session.proxies, session.verify = dict(given["proxies"]), given["verify"]
+    session.trust_env = False
     return session
 
 
@@ -157,7 +162,8 @@ def _endpoint(
         "endpoint": {
             "path": path,
             "params": cast(dict[str, Any], size),
-            "data_selector": selector,
+            # compiled once, not for every page
+            "data_selector": compile_path(selector),
             "paginator": paginator,
             "response_actions": [page_check(paginator, selector)],
         },
@@ -213,25 +219,25 @@ class ClickPages(PageStep):
         self.tables: list[pa.Table] = []
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
-        from link_assets.click_batches import click_span
-
         page = cast("PageData[Any]", item)
-        self.traversal.progress.count(len(page))
         self.pages.append([*self.traversal.personal.treat(page, CLICKS)])
-        ended = self.traversal.passed(*click_span(page), cast(PageTokenPaginator, page.paginator))
+        ended = self.traversal.passed(page)
         items: list[Any] = []
         if ended or sum(map(len, self.pages)) >= CONVERTED_ROWS:
             items += self._convert()
         if ended or sum(map(len, self.tables)) >= BATCH_ROWS:
             items.append(self._hand_on())
+        if self.traversal.progress.finished:
+            self.traversal.finish()
         return iter(items)
 
     def _convert(self) -> Iterator[Any]:
         """Makes tables of the pages; what comes out are their rejected rows."""
-        from link_assets.click_batches import click_batches
+        from link_assets.click_batches import click_batches, click_span
 
         for batch in click_batches(self.pages, self.domain_id):
             self.tables.append(batch.table)
+            self.traversal.saw(*click_span(batch.table))
             self.traversal.progress.rejected += len(batch.rejections)
             yield from rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
         self.pages = []

@@ -18,6 +18,9 @@ from link_assets.settings import API_SECTION, ApiSettings, SettingsError, enviro
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    from dlt.sources.helpers.rest_client.client import PageData
+
 
 @dataclass(frozen=True)
 class Restart:
@@ -89,42 +92,53 @@ class Traversal:
                 "back."
             )
 
-    def passed(
-        self, first: datetime | None, last: datetime | None, paginator: PageTokenPaginator
-    ) -> bool:
-        """Notes a page with clicks from `first` to `last`; whether it ends the chunk.
+    def passed(self, page: PageData[Any]) -> bool:
+        """Notes that a page has come; stops the paginator and returns True if it ends the chunk.
 
         A chunk ends with the last page, the first page that is all old, or when it is full.
         """
-        progress, state = self.progress, _clicks_state()
-        progress.token_on_trial = False
-        progress.first_click = _least(progress.first_click, first)
-        progress.last_click = _greatest(progress.last_click, last)
-        state["newest"] = _text(_greatest(_time(state["newest"]), last))
+        paginator, state = cast(PageTokenPaginator, page.paginator), _clicks_state()
+        self.progress.count(len(page))
+        self.progress.token_on_trial = False
         state["pages"] = state.get("pages", 0) + 1
-        newest_first = self.settings.clicks_order == "newest_first"
-        all_old = newest_first and last and self.since and last < self.since
-        if all_old or paginator.next_token is None:
-            self._finish(state)
+        if paginator.next_token is None or self._is_old(page):
+            self.progress.finished = True
         else:
             state["page_token"] = self.progress.kept_token = paginator.next_token
         if self.progress.finished or self._is_full():
             paginator.stop()
         return not paginator.has_next_page
 
-    def _is_full(self) -> bool:
-        seconds = time.monotonic() - self.started
-        rows = self.progress.received - self.received_before
-        return rows >= self.settings.chunk_rows or seconds >= self.settings.chunk_seconds
+    def saw(self, first: datetime | None, last: datetime | None) -> None:
+        """Notes the times of the first and the last of some clicks."""
+        progress, state = self.progress, _clicks_state()
+        progress.first_click = _least(progress.first_click, first)
+        progress.last_click = _greatest(progress.last_click, last)
+        state["newest"] = _text(_greatest(_time(state["newest"]), last))
 
-    def _finish(self, state: dict[str, Any]) -> None:
+    def finish(self) -> None:
+        """Ends the traversal, once all of its clicks were seen."""
+        state = _clicks_state()
         newest = _greatest(_time(state.get("watermark")), _time(state["newest"]))
         # a click from the future must not hide the ones that come before it
         state["watermark"] = _text(min(newest, datetime.now(UTC))) if newest else None
         for passing in ("page_token", "since", "newest", "pages"):
             state.pop(passing, None)
         self.progress.kept_token = None
-        self.progress.finished = True
+
+    def _is_old(self, page: PageData[Any]) -> bool:
+        """Whether nothing new can follow a page: all of it was there in the last traversal."""
+        if self.settings.clicks_order != "newest_first" or self.since is None:
+            return False
+        from link_assets.click_batches import click_batch, click_span
+
+        _, last = click_span(click_batch(page, domain_id=0).table)
+        return last is not None and last < self.since
+
+    def _is_full(self) -> bool:
+        seconds = time.monotonic() - self.started
+        rows = self.progress.received - self.received_before
+        return rows >= self.settings.chunk_rows or seconds >= self.settings.chunk_seconds
 
     def _lookback(self, watermark: str | None) -> str | None:
         newest = _time(watermark)
