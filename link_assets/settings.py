@@ -56,7 +56,7 @@ class ApiSettings:
     clicks_order: ClicksOrder = "unordered"
     clicks_since_param: str | None = None
     clicks_lookback_days: float = 3
-    chunk_rows: int = 200_000
+    chunk_rows: int = 100_000
     chunk_seconds: float = 120
     personal_ip: Treatment = "keep"
     personal_password: Treatment = "keep"
@@ -93,7 +93,8 @@ class LocationSettings:
     `domains_per_run` is how many domains of a backfill share a run, `domains_at_once` how many
     of those are fetched side by side. Freshness windows are in hours. If more than
     `disappeared_share` of the links are gone at once, none is marked as deleted. A day is unusual
-    if a domain has less than `volume_share` of its usual clicks.
+    if a domain has less than `volume_share` of its usual clicks. A load lets DuckDB take up to
+    `duckdb_memory` before it writes to disk.
     """
 
     domains: str = ""
@@ -109,6 +110,7 @@ class LocationSettings:
     volume_share: float = 0.3
     run_retries: int = 2
     lock_timeout_seconds: float = 600
+    duckdb_memory: str = "128MB"
     owner: str = "team:growth-data"
 
     def __post_init__(self) -> None:
@@ -120,6 +122,8 @@ class LocationSettings:
             _require(self, name, getattr(self, name) > 0, "more than zero hours")
         for name in ("disappeared_share", "volume_share"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
+        sized = re.fullmatch(r"[0-9]+ *[KMGT]i?B", self.duckdb_memory)
+        _require(self, "duckdb_memory", bool(sized), "a size such as 512MB or 2GB")
         _require(self, "run_retries", self.run_retries >= 0, "zero or more")
 
     @property

@@ -63,18 +63,24 @@ class WarehousePipeline(dlt.Pipeline):
 
         Raises WarehouseBusy if the lock is not to be had in time.
         """
-        with turn(f"reading the state of {self.pipeline_name}"), self._kept_open():
+        with turn(f"reading the state of {self.pipeline_name}"), self._duckdb_kept_open():
             self.sync_destination()
         self.extract(data, loader_file_format=_file_format(), **options)
         self.normalize()
-        with turn(f"loading {self.pipeline_name}"), self._kept_open():
+        _release_arrow_memory()
+        with turn(f"loading {self.pipeline_name}"), self._duckdb_kept_open():
             self._make_tables()
             return self.load()
 
     @contextmanager
-    def _kept_open(self) -> Iterator[None]:
+    def _duckdb_kept_open(self) -> Iterator[None]:
         """Keeps a DuckDB file open for dlt's clients, each of which would open it anew."""
-        with self.sql_client() if duckdb_file() else nullcontext():
+        if not duckdb_file():
+            yield
+            return
+        with self.sql_client() as client:
+            # DuckDB would fill most of the machine's memory before it writes to disk
+            client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
             yield
 
     def _make_tables(self) -> None:
@@ -82,6 +88,13 @@ class WarehousePipeline(dlt.Pipeline):
         with self.destination_client() as client:
             client.initialize_storage()
             client.update_stored_schema(force=True)
+
+
+def _release_arrow_memory() -> None:
+    """Gives back what Arrow would keep for itself and the destination needs now."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 @contextmanager
@@ -94,10 +107,10 @@ def open_pipeline(name: str) -> Iterator[WarehousePipeline]:
         yield _new_pipeline(name, folder)
 
 
-def described_pipeline(name: str) -> WarehousePipeline:
-    """A pipeline to describe, not to run: it leaves no folder behind."""
-    with open_pipeline(name) as pipeline:
-        return pipeline
+def described_pipeline(name: str) -> dlt.Pipeline:
+    """A pipeline to describe, not to run: it has no destination and leaves no folder behind."""
+    with tempfile.TemporaryDirectory(prefix="link_assets_") as folder:
+        return dlt.pipeline(f"{DATASET}_{name}", pipelines_dir=folder, dataset_name=DATASET)
 
 
 def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
