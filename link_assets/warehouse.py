@@ -26,7 +26,7 @@ from link_assets.contract import DATASET
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
 
 DEFAULT_FILE = "link_assets.duckdb"
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds after which waiting for the warehouse is told."""
 
 logger = logging.getLogger(__name__)
