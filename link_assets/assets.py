@@ -54,7 +54,7 @@ class Loaded:
         progress = self.progress
         shown = {
             "rows_loaded": progress.accepted,
-            "rejected_rows": progress.rejected,
+            "rejected_rows": progress.rejected_before + progress.rejected,
             "pages": progress.pages,
             "chunks": self.chunks,
             "seconds": round(self.seconds, 2),
@@ -154,22 +154,21 @@ class ClicksLoader:
                 if started_over or not (progress.token_on_trial and _token_refused(error)):
                     raise
                 self.context.log.warning(
-                    f"clicks of domain {domain}: the API no longer knows the page token that the "
-                    "last run stopped at; reading from the first page again."
+                    f"clicks of domain {domain}: the API no longer knows the page token to go on "
+                    "from; reading from the first page again."
                 )
-                restart, started_over, progress = FROM_FIRST_PAGE, True, Progress()
+                restart, started_over, progress, chunks = FROM_FIRST_PAGE, True, Progress(), 0
             else:
                 restart, chunks = None, chunks + 1
                 self.context.log.info(_report(domain, progress))
         return Loaded(progress, time.monotonic() - started, chunks)
 
     def _refresh(self, domain: int) -> Restart:
-        run = self.context.run
         query = f"SELECT count(*) FROM {{dataset}}.{CLICKS.name} WHERE domain_id = {domain}"
         clicks = 0
         with reading() as reader, suppress(DatabaseUndefinedRelation):
             ((clicks,),) = reader.rows(query)
-        return full_refresh(run.root_run_id or run.run_id, is_empty=not clicks)
+        return full_refresh(_first_attempt(self.context), is_empty=not clicks)
 
     def _load_chunk(self, domain: int, progress: Progress, restart: Restart | None) -> None:
         source = clicks_source(
@@ -177,6 +176,17 @@ class ClicksLoader:
         )
         with open_pipeline(f"{CLICKS.name}_{domain}") as pipeline:
             list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
+
+
+def _first_attempt(context: dg.AssetExecutionContext) -> str:
+    """The id of the failed run that this one retries in the end; its own if it retries none."""
+    run = context.run
+    while run.parent_run_id:
+        parent = context.instance.get_run_by_id(run.parent_run_id)
+        if parent is None or parent.is_success:
+            break
+        run = parent
+    return run.run_id
 
 
 def _report(domain: int, progress: Progress) -> str:

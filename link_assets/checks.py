@@ -313,7 +313,12 @@ def disappearance(last: LastLoad | None) -> Finding:
 def clicks_usual_volume(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Warns if a domain's last whole day (UTC) before its last load had far fewer than usual."""
     loads = last_loads(context.instance, CLICKS_KEY, known_domains(context.instance))
-    ends = {domain: load.at.date() for domain, load in loads.items()}
+    # what came while a run was down is loaded by the one after that which took it up
+    ends = {
+        domain: load.at.date()
+        for domain, load in loads.items()
+        if not load.number("resumed_from_page")
+    }
     with reading() as reader:
         finding = _find(partial(unusual_volume, ends), reader, CLICKS)
     return finding.result(dg.AssetCheckKey(CLICKS_KEY, "usual_volume"), WARN)

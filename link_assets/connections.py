@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from requests_ratelimiter import LimiterAdapter
 
 from link_assets.settings import ApiSettings
+
+
+class Connections(HTTPAdapter):
+    """Connections that are free again as soon as an answer is there, whatever is in it."""
+
+    def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        """The answer with its body; raises as requests does if there is none."""
+        response = super().send(request, *arguments, **options)
+        try:
+            response.content  # noqa: B018 - reads it
+        except Exception:
+            response.close()  # a body that cannot be decoded would keep its connection for good
+            raise
+        return response
+
+
+class LimitedConnections(LimiterAdapter, Connections):
+    """Connections that send at most so many requests a second."""
 
 
 def new_connections(settings: ApiSettings) -> HTTPAdapter:
@@ -17,11 +38,9 @@ def new_connections(settings: ApiSettings) -> HTTPAdapter:
     """
     pool = {"pool_maxsize": settings.max_connections, "pool_block": True}
     if not settings.requests_per_second:
-        return HTTPAdapter(**pool)
-    from requests_ratelimiter import LimiterAdapter
-
+        return Connections(**pool)
     # retries follow the guide's rule alone: a 429 does not hold the others back
-    return LimiterAdapter(per_second=settings.requests_per_second, limit_statuses=(), **pool)
+    return LimitedConnections(per_second=settings.requests_per_second, limit_statuses=(), **pool)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
+from link_assets.domains import known_domains
 from link_assets.schedules import clicks_requests
 from link_assets.warehouse import duckdb_file, reading
 
@@ -46,7 +47,7 @@ def _run_everything(
     instance: dg.DagsterInstance, progress: Progress
 ) -> Iterator[dg.ExecuteInProcessResult]:
     yield _run(instance, progress, "links_job", "links", dg.RunRequest())
-    for request in clicks_requests(instance):
+    for request in clicks_requests(instance, set(known_domains(instance))):
         span = [*request.tags.values()] or [request.partition_key]
         what = f"clicks of domains {' to '.join(map(str, span))}"
         yield _run(instance, progress, "clicks_job", what, request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,6 +12,7 @@ from dlt.common.destination.exceptions import DestinationException
 from requests.exceptions import RequestException
 
 from link_assets.paging import ApiError
+from link_assets.personal import without_quoted
 from link_assets.settings import SettingsError
 from link_assets.warehouse import WarehouseBusy, WarehouseUnusable, warehouse_name
 
@@ -70,8 +70,8 @@ def _reason(error: BaseException) -> str:
     """The first line of what the database said, without what it quotes: values among it."""
     while error.__cause__ is not None:
         error = error.__cause__
-    (line, *_) = str(error).splitlines() or [type(error).__name__]
-    return re.sub(r"""['"].*['"]""", "'...'", line).rstrip(".")
+    (line, *_) = without_quoted(str(error)).splitlines() or [type(error).__name__]
+    return line.rstrip(".")
 
 
 def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:

@@ -94,8 +94,7 @@ def page_check(paginator: PageTokenPaginator, selector: str) -> Callable[..., No
     """
 
     def check(response: Response, *args: Any, **kwargs: Any) -> None:
-        body = response.content  # read whole even if unwanted, so that the connection is reused
-        problem = _status_problem(response) or _page_problem(response, body, selector)
+        problem = _status_problem(response) or _page_problem(response, response.content, selector)
         if problem:
             raise paginator.error(response, problem)
 

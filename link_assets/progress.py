@@ -10,6 +10,8 @@ from datetime import datetime
 class Progress:
     """What loading one resource has come to so far, over all its loads. Times are UTC.
 
+    `rejected_before` are the rows that the run whose place was taken up had rejected.
+
     `resumed_from` is the page at which an earlier run's page token was taken up, counted from the
     first of its traversal, None if there was none; `token_on_trial` tells that the API
     was given a kept token and has not answered it yet; `tokens` are those it has given itself,
@@ -20,6 +22,7 @@ class Progress:
     pages: int = 0
     received: int = 0
     rejected: int = 0
+    rejected_before: int = 0
     unread_links: list[str | None] = field(default_factory=list)
     first_click: datetime | None = None
     last_click: datetime | None = None

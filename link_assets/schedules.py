@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -22,6 +23,8 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+LOST = timedelta(hours=6)
+"""A run that has not ended after so long may have been killed with its machine."""
 RETRIED = {
     "dagster/max_retries": str(SETTINGS.run_retries),
     "dagster/retry_strategy": "ALL_STEPS",
@@ -67,8 +70,11 @@ checks_schedule = dg.ScheduleDefinition(
 )
 def clicks_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
     """Requests the clicks of every known domain, `domains_per_run` domains a run."""
-    requests = list(clicks_requests(context.instance))
-    return requests or dg.SkipReason("No domain is known yet: materialize link_assets/links.")
+    known = set(known_domains(context.instance))
+    if not known:
+        return dg.SkipReason("No domain is known yet: materialize link_assets/links.")
+    requests = list(clicks_requests(context.instance, known - _being_loaded(context.instance)))
+    return requests or dg.SkipReason("Every known domain is being loaded already.")
 
 
 @dg.sensor(job=clicks_job, minimum_interval_seconds=60)
@@ -80,18 +86,15 @@ def new_domains_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | l
     if not new:
         return dg.SkipReason("Every known domain has been loaded or asked for before.")
     context.update_cursor(json.dumps(sorted(requested | new)))
-    return list(_requests(context.instance, new))
-
-
-def clicks_requests(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
-    """Run requests that together cover every known domain once, but for those being loaded."""
-    return _requests(instance, set(known_domains(instance)) - _being_loaded(instance))
+    return list(clicks_requests(context.instance, new))
 
 
 def _being_loaded(instance: dg.DagsterInstance) -> set[str]:
-    """The domains of this job's runs that are queued or under way."""
+    """The domains of this job's runs that are queued or under way, but for runs that are lost."""
     everything = list(instance.get_dynamic_partitions(PARTITIONS_NAME))
-    unfinished = dg.RunsFilter(job_name=clicks_job.name, statuses=UNFINISHED)
+    unfinished = dg.RunsFilter(
+        job_name=clicks_job.name, statuses=UNFINISHED, updated_after=datetime.now(UTC) - LOST
+    )
     domains: set[str] = set()
     for run in instance.get_runs(unfinished):
         first, last = (run.tags.get(tag, run.tags.get(PARTITION)) for tag in RANGE)
@@ -100,8 +103,11 @@ def _being_loaded(instance: dg.DagsterInstance) -> set[str]:
     return domains
 
 
-def _requests(instance: dg.DagsterInstance, domains: set[str]) -> Iterator[dg.RunRequest]:
-    """Each has a run key: without, Dagster takes the requests of a tick for one and the same."""
+def clicks_requests(instance: dg.DagsterInstance, domains: set[str]) -> Iterator[dg.RunRequest]:
+    """Run requests that together cover these domains once.
+
+    Each has a run key: without, Dagster takes the requests of a tick for one and the same.
+    """
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     for group in neighbours(everything, domains, SETTINGS.domains_per_run):
         run_key = f"clicks of {', '.join(group)}"

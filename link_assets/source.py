@@ -38,6 +38,9 @@ SOURCE_NAME = "link_assets"
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 """The guide's list; every other failing status fails at once."""
 
+CONNECT_SECONDS = 5
+"""How long an API may take to be reached at all."""
+
 TAGS_TABLE = f"{LINKS.name}__{LINK_TAGS}"
 TAGS_COLUMNS: list[TColumnSchema] = [
     {"name": "value", "data_type": "text"},
@@ -93,12 +96,6 @@ def clicks_source(
     paginator = PageTokenPaginator(what, progress, traversal.begin)
     path = f"/v1/domain/{domain_id}/link_clicks"
     resource = _endpoint(CLICKS, path, "data", paginator, settings)
-    # ClickPages sees to it; in DuckDB it would take most of a merge's memory
-    resource["write_disposition"] = {
-        "disposition": "merge",
-        "strategy": "delete-insert",
-        "deduplicated": True,
-    }
     source = _source(settings, CLICKS, resource, connections)
     source.resources[CLICKS.name].add_step(ClickPages(domain_id, traversal))
     return source
@@ -143,7 +140,7 @@ def _source(
 def _session(settings: ApiSettings, connections: HTTPAdapter) -> Session:
     session = Client(
         raise_for_status=False,
-        request_timeout=settings.timeout_seconds,
+        request_timeout=(min(CONNECT_SECONDS, settings.timeout_seconds), settings.timeout_seconds),
         status_codes=RETRIED_STATUSES,
         exceptions=(*DEFAULT_RETRY_EXCEPTIONS, ContentDecodingError),
         request_max_attempts=1 + settings.max_retries,
@@ -245,8 +242,7 @@ class ClickPages(PageStep):
 
         for batch in click_batches(self.pages, self.domain_id):
             self.tables.append(self._unseen(batch.table))
-            self.traversal.saw(*click_span(batch.table))
-            self.traversal.progress.rejected += len(batch.rejections)
+            self.traversal.saw(*click_span(batch.table), len(batch.rejections))
             yield from rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
         self.pages = []
 

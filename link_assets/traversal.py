@@ -16,9 +16,6 @@ from link_assets.progress import Progress
 from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.client import PageData
 
 
@@ -47,8 +44,8 @@ class Traversal:
 
     Its state lives in the resource's dlt state, which is loaded together with the rows:
     `page_token` is where to go on, absent between traversals; `watermark` is the newest click of
-    the last finished traversal; `since`, `newest` and `pages` belong to the traversal under way;
-    `ip` is how addresses were treated; `restart` is the last restart's id.
+    the last finished traversal; `since`, `newest`, `pages` and `rejected` belong to the one under
+    way; `ip` is how addresses were treated; `restart` is the last restart's id.
     """
 
     def __init__(self, settings: ApiSettings, progress: Progress, restart: Restart | None) -> None:
@@ -62,6 +59,7 @@ class Traversal:
 
     def begin(self) -> dict[str, str]:
         """The first request's parameters; called by the paginator while dlt's state is open."""
+        self.started = time.monotonic()  # only now: there may have been a wait for the warehouse
         state = _clicks_state()
         if self.restart:
             _forget(state, self.restart)
@@ -72,9 +70,10 @@ class Traversal:
         self.progress.token_on_trial = resuming
         if not resuming:
             since = self._lookback(state.get("watermark"))
-            state.update(since=since, newest=None, pages=0)
+            state.update(since=since, newest=None, pages=0, rejected=0)
         elif not self.progress.pages:
             self.progress.resumed_from = state.get("pages", 0) + 1
+            self.progress.rejected_before = state.get("rejected", 0)
         self.since = _time(state["since"])
         parameters = {"pageToken": state["page_token"]} if resuming else {}
         if self.settings.clicks_since_param and self.since:
@@ -109,9 +108,11 @@ class Traversal:
             paginator.stop()
         return not paginator.has_next_page
 
-    def saw(self, first: datetime | None, last: datetime | None) -> None:
-        """Notes the times of the first and the last of some clicks."""
+    def saw(self, first: datetime | None, last: datetime | None, rejected: int) -> None:
+        """Notes the times of the first and the last of some clicks, and how many were rejected."""
         progress, state = self.progress, _clicks_state()
+        progress.rejected += rejected
+        state["rejected"] = state.get("rejected", 0) + rejected
         progress.first_click = _least(progress.first_click, first)
         progress.last_click = _greatest(progress.last_click, last)
         state["newest"] = _text(_greatest(_time(state["newest"]), last))
@@ -122,7 +123,7 @@ class Traversal:
         newest = _greatest(_time(state.get("watermark")), _time(state["newest"]))
         # a click from the future must not hide the ones that come before it
         state["watermark"] = _text(min(newest, datetime.now(UTC))) if newest else None
-        for passing in ("page_token", "since", "newest", "pages"):
+        for passing in ("page_token", "since", "newest", "pages", "rejected"):
             state.pop(passing, None)
         self.progress.kept_token = None
 

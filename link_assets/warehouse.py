@@ -20,9 +20,11 @@ from dlt.common.configuration import resolve_configuration
 from dlt.common.destination import Destination
 from dlt.common.pipeline import LoadInfo
 from dlt.destinations.sql_client import SqlClientBase
+from dlt.extract import DltSource
 from filelock import FileLock, Timeout
 
-from link_assets.contract import DATASET
+from link_assets.contract import CLICKS, DATASET
+from link_assets.personal import WithoutQuoted
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
 
 DEFAULT_FILE = "link_assets.duckdb"
@@ -30,6 +32,8 @@ PATIENCE = 30.0
 """Seconds after which waiting for the warehouse is told."""
 
 logger = logging.getLogger(__name__)
+# dlt logs a failed load with all that the database said; what users need of it they are told
+logging.getLogger("dlt").addFilter(WithoutQuoted())
 
 
 class WarehouseBusy(TimeoutError):
@@ -65,6 +69,8 @@ class WarehousePipeline(dlt.Pipeline):
         """
         with turn(f"reading the state of {self.pipeline_name}"), self._duckdb_kept_open():
             self.sync_destination()
+        if duckdb_file() and isinstance(data, DltSource):
+            _spare_deduplication(data)
         self.extract(data, loader_file_format=_file_format(), **options)
         self.normalize()
         _release_arrow_memory()
@@ -88,6 +94,21 @@ class WarehousePipeline(dlt.Pipeline):
         with self.destination_client() as client:
             client.initialize_storage()
             client.update_stored_schema(force=True)
+
+
+def _spare_deduplication(source: DltSource) -> None:
+    """Has DuckDB not look for clicks that came twice, which takes most of a merge's memory.
+
+    The source hands on none, and DuckDB, within this process, is not given a file twice.
+    """
+    if clicks := source.resources.get(CLICKS.name):
+        clicks.apply_hints(
+            write_disposition={
+                "disposition": "merge",
+                "strategy": "delete-insert",
+                "deduplicated": True,
+            }
+        )
 
 
 def _release_arrow_memory() -> None:

@@ -82,14 +82,18 @@ class Location:
         }
         return self.run("clicks_job", tags=tags, run_config=run_config)
 
-    def retry(self, job: str, failed: dg.ExecuteInProcessResult) -> dg.JobExecutionResult:
-        """Runs a failed run again as Dagster retries it."""
-        return dg.execute_job(
+    def retry(self, job: str, run_id: str) -> str:
+        """Does a run again, as Dagster retries or re-executes it, to success; the new run's id."""
+        parent = self.instance.get_run_by_id(run_id)
+        assert parent is not None
+        result = dg.execute_job(
             dg.build_reconstructable_job(__name__, "resolved_job", (job,)),
             self.instance,
-            tags=failed.dagster_run.tags,
-            reexecution_options=dg.ReexecutionOptions(parent_run_id=failed.run_id),
+            tags=parent.tags,
+            reexecution_options=dg.ReexecutionOptions(parent_run_id=run_id),
         )
+        assert result.success
+        return result.run_id
 
     def everything(self) -> None:
         """Materializes the links and every domain's clicks; raises unless all of it succeeds."""

@@ -444,6 +444,7 @@ def test_domains_with_far_fewer_clicks_yesterday_are_told_with_both_numbers(
     assert checked(location)["clicks.usual_volume"].passed
 
 
+@pytest.mark.long
 def test_where_no_click_is_of_late_no_volume_is_judged(loaded: Location) -> None:
     assert rows("SELECT count(*) > 0 FROM {dataset}.clicks") == [(True,)]
     assert checked(loaded)["clicks.usual_volume"].description == "Nothing wrong."

@@ -38,7 +38,8 @@ PAGES = st.lists(ROWS | CLICKS_WITH_DT | JSON, max_size=6)
 def value_by_value(rows: list[Any], domain_id: int) -> ClickBatch:
     """The page converted with Arrow refusing every column."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(click_batches, "_convert", lambda *_: None)
+        for at_once in ("_all_at_once", "_convert"):
+            patch.setattr(click_batches, at_once, lambda *_: None)
         return click_batch(rows, domain_id)
 
 

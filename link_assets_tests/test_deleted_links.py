@@ -145,7 +145,7 @@ def test_a_listing_that_breaks_off_marks_nothing(
 
 
 @pytest.mark.usefixtures("api")
-@pytest.mark.parametrize("case", mostly_long(SPARED, 2), ids=repr)
+@pytest.mark.parametrize("case", mostly_long(SPARED, 1), ids=repr)
 def test_a_listed_link_that_cannot_be_read_is_not_taken_for_gone(
     sandbox: Sandbox, case: tuple[dict[str, Any], int]
 ) -> None:
@@ -157,6 +157,7 @@ def test_a_listed_link_that_cannot_be_read_is_not_taken_for_gone(
     assert deleted().keys() == ({"3"} if missing == 1 else {"0", "3"})
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("api")
 def test_a_marked_link_is_not_marked_again_with_one_of_the_same_load(sandbox: Sandbox) -> None:
     compared(sandbox, some_links(3))
@@ -205,7 +206,7 @@ def test_links_that_a_killed_run_left_unmarked_are_marked_by_the_next(sandbox: S
             (4, 0, 0.5, False),
             (4, 0, 0.99, False),
         ],
-        3,
+        2,
     ),
 )
 def test_up_to_the_share_of_the_links_is_marked_and_none_of_more(
@@ -235,6 +236,7 @@ def test_more_than_the_share_is_a_failed_check_with_the_numbers(
     assert {name: value.value for name, value in found.metadata.items()} == expected
 
 
+@pytest.mark.long
 def test_what_was_too_much_is_marked_once_the_share_is_raised(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +251,7 @@ def test_what_was_too_much_is_marked_once_the_share_is_raised(
     assert deleted().keys() == {"1", "2", "3"}
 
 
+@pytest.mark.long
 def test_a_listing_of_nothing_but_other_links_marks_none_of_the_old(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +264,7 @@ def test_a_listing_of_nothing_but_other_links_marks_none_of_the_old(
     assert deleted().keys() == {"0", "1", "2"}
 
 
+@pytest.mark.long
 def test_the_domains_of_deleted_links_stay(location: Location, sandbox: Sandbox) -> None:
     listed(location, sandbox, some_links(3))
     result = listed(location, sandbox, some_links(2))

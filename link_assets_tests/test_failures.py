@@ -57,6 +57,7 @@ KNOWN: list[tuple[BaseException, str]] = [
     (OSError(errno.ENOSPC, "No space left on device", SECRET), "links: no room to write to disk"),
     (refused(f'invalid input syntax: "{SECRET}"'), "links: The warehouse "),
     (refused(f"Conversion Error: 'it''s {SECRET}'"), "links: The warehouse "),
+    (refused(f"Conversion Error: '{SECRET}\nof two lines'"), "links: The warehouse "),
     (requests.TooManyRedirects(SECRET), NO_ANSWER.format("TooManyRedirects")),
 ]
 

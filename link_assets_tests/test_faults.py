@@ -755,7 +755,7 @@ def some_rows(table: Table, **likely: st.SearchStrategy[Any]) -> st.SearchStrate
 CLICK_LISTINGS = some_rows(CLICKS, dt=st.sampled_from(["2026-02-01T12:00:00Z", "2026-02-01"]))
 LINK_LISTINGS = some_rows(LINKS, id=IDS, Owner=PEOPLE, tags=st.lists(SPELLED, max_size=3))
 FEW = settings(
-    max_examples=3,
+    max_examples=2,
     derandomize=True,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # looking for smaller listings would take minutes

@@ -24,7 +24,7 @@ from link_assets_tests.children import (
     load_links,
     materialize_clicks,
 )
-from link_assets_tests.support import Location, dagster_instance
+from link_assets_tests.support import Location, dagster_instance, mostly_long
 from link_assets_tests.truth import (
     expected_clicks,
     expected_links,
@@ -138,15 +138,15 @@ def assert_links_are(links: Iterable[dict[str, Any]]) -> None:
 
 
 CLICK_MOMENTS = {
-    "first request": Moment(1),
-    "amid the second chunk": Moment(5),
-    "loading the first chunk": Moment(3, loading=True, after=DICE.uniform(0, 0.3)),
     "loading the second chunk": Moment(6, loading=True, after=DICE.uniform(0, 0.3)),
+    "amid the second chunk": Moment(5),
     "some time": Moment(1, after=DICE.uniform(0, 1.5)),
+    "first request": Moment(1),
+    "loading the first chunk": Moment(3, loading=True, after=DICE.uniform(0, 0.3)),
 }
 
 
-@pytest.mark.parametrize("moment", CLICK_MOMENTS.values(), ids=CLICK_MOMENTS)
+@pytest.mark.parametrize("moment", mostly_long(CLICK_MOMENTS.values(), 3), ids=CLICK_MOMENTS)
 def test_a_killed_backfill_of_clicks_is_completed_by_the_next_run(
     moment: Moment, api: str, sandbox: Sandbox
 ) -> None:
@@ -171,17 +171,18 @@ def test_a_killed_dagster_run_is_resumed_by_the_next_where_the_last_chunk_ended(
         shown = location.click_metadata("1")
     assert [record.page for record in sandbox.requests] == [4, 5, 6, 7, 8, 9]
     assert (shown["resumed_from_page"], shown["pages"], shown["chunks"]) == (4, 6, 2)
+    assert shown["rejected_rows"] == len(BAD_CLICKS)
     assert_every_click_is_there()
 
 
 LINK_MOMENTS = {
+    "loading for a while": Moment(5, loading=True, after=DICE.uniform(0, 0.4)),
     "amid the pages": Moment(3),
     "loading at once": Moment(5, loading=True),
-    "loading for a while": Moment(5, loading=True, after=DICE.uniform(0, 0.4)),
 }
 
 
-@pytest.mark.parametrize("moment", LINK_MOMENTS.values(), ids=LINK_MOMENTS)
+@pytest.mark.parametrize("moment", mostly_long(LINK_MOMENTS.values(), 1), ids=LINK_MOMENTS)
 def test_a_killed_update_of_links_leaves_the_old_or_the_new_and_the_next_run_the_new(
     moment: Moment, api: str, sandbox: Sandbox
 ) -> None:

@@ -37,7 +37,7 @@ SALT = "a-salt-of-our-own"
 IP, PASSWORD = "203.0.113.77", "pa55-4e1d"
 OWNER = {"name": "Ada-4e1d", "email": "ada-4e1d@x.example", "photoURL": "https://x.example/4e1d"}
 USER = {**OWNER, "email": "user-4e1d@x.example"}
-TREATMENTS = mostly_long(["hash", "drop", "keep"], 2)
+TREATMENTS = mostly_long(["hash", "drop", "keep"], 1)
 CLICKS_IP = [field.column for field in CLICKS.columns].index("ip")
 CHANGED = "PERSONAL_IP or its HASH_SALT has changed"
 
@@ -281,6 +281,20 @@ def test_kept_values_are_in_the_warehouse_and_the_load_package_but_in_no_log(
         assert not {"log", "db"} & found, marker
 
 
+def test_kept_values_are_in_no_log_of_a_load_that_the_database_refuses(
+    location: Location, sandbox: Sandbox, traces: Traces
+) -> None:
+    load_clicks(2)
+    rows("ALTER TABLE {dataset}.clicks ALTER ip TYPE BIGINT USING NULL")
+    full_of_people(sandbox)
+    location.instance.add_dynamic_partitions(PARTITIONS_NAME, ["1"])
+    result = location.clicks("1")
+    assert not result.success
+    assert "Could not convert" in failure_text(result)
+    traces.said += [*events(location, result), failure_text(result)]
+    assert not {"log", "db"} & traces.with_(IP)
+
+
 @pytest.mark.parametrize("treatment", mostly_long(["hash", "keep"], 1))
 def test_the_salt_is_in_no_file_and_no_log_of_a_run(
     treatment: str,
@@ -320,7 +334,7 @@ def test_clicks_that_differ_in_nothing_but_the_address_stay_two_however_often_th
     assert loaded_clicks_with_keys() == once
 
 
-@pytest.mark.parametrize("treatment", ["hash", "drop"])
+@pytest.mark.parametrize("treatment", mostly_long(["hash", "drop"], 1))
 def test_treated_clicks_are_loaded_in_chunks_and_incrementally(
     treatment: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +425,7 @@ def test_an_unfinished_load_is_not_gone_on_with_under_another_treatment(
     assert count("clicks") == 15
 
 
+@pytest.mark.long
 def test_the_treatment_of_links_and_an_unused_salt_may_change_at_any_time(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -200,6 +201,20 @@ def test_a_tick_leaves_out_the_domains_that_are_still_being_loaded(
     ):
         instance.add_run(dg.DagsterRun("clicks_job", status=status, tags=tags))
     assert groups(instance) == [["1"], ["4"]]
+    whole = dict(zip(schedules.RANGE, ("1", "5"), strict=True))
+    instance.add_run(dg.DagsterRun("clicks_job", status=dg.DagsterRunStatus.STARTED, tags=whole))
+    assert tick(instance).skip_message == "Every known domain is being loaded already."
+
+
+def test_a_run_that_was_lost_with_its_machine_does_not_keep_its_domains_from_being_loaded(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(instance, "1")
+    tags = {schedules.PARTITION: "1"}
+    instance.add_run(dg.DagsterRun("clicks_job", status=dg.DagsterRunStatus.STARTED, tags=tags))
+    assert groups(instance) == []
+    monkeypatch.setattr(schedules, "LOST", timedelta(seconds=-1))
+    assert groups(instance) == [["1"]]
 
 
 @pytest.mark.long

@@ -378,6 +378,14 @@ def test_each_chunk_goes_on_from_the_token_of_the_last(sandbox: Sandbox) -> None
     assert progress.resumed_from is None
 
 
+def test_a_chunk_ends_after_the_seconds_that_are_set(sandbox: Sandbox) -> None:
+    progress, seen = Progress(), []
+    while not progress.finished:
+        load_chunk(progress, chunk_seconds=0.001)
+        seen.append(progress.pages)
+    assert seen == [1, 2, 3]
+
+
 def test_another_machine_takes_up_where_a_run_stopped(sandbox: Sandbox) -> None:
     load_chunk(Progress(), chunk_rows=15)
     progress = load_clicks(chunk_rows=15)
@@ -395,6 +403,7 @@ def test_a_finished_traversal_is_followed_by_one_from_the_first_page(sandbox: Sa
     assert count("clicks") == 42
 
 
+@pytest.mark.long
 def test_each_domain_keeps_its_own_place(sandbox: Sandbox) -> None:
     for domain in (1, 2):
         load_chunk(Progress(), domain, chunk_rows=15)
@@ -524,6 +533,7 @@ def test_clicks_that_become_readable_later_are_not_taken_for_old_ones(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(3,)]
 
 
+@pytest.mark.long
 def test_two_runs_of_one_domain_at_once_do_not_take_each_other_for_a_circle(
     api: str, sandbox: Sandbox
 ) -> None:
