@@ -54,11 +54,6 @@ class _Column:
     problems: dict[int, str] = field(default_factory=dict)
 
 
-def empty_click_table() -> pa.Table:
-    """No clicks, in every column of the contract."""
-    return _SCHEMA.empty_table()
-
-
 def click_batches(pages: Sequence[Sequence[Any]], domain_id: int) -> list[ClickBatch]:
     """One batch of all the pages, or one of each if some row has to be rejected.
 

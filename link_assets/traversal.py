@@ -55,7 +55,7 @@ class Traversal:
         self.personal = PersonalData(settings.personal, settings.hash_salt)
         self.since: datetime | None = None
         self.received_before = progress.received
-        self.started = time.monotonic()
+        self.started = 0.0
 
     def begin(self) -> dict[str, str]:
         """The first request's parameters; called by the paginator while dlt's state is open."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link_assets import click_batches
-from link_assets.click_batches import ClickBatch, click_batch, empty_click_table
+from link_assets.click_batches import ClickBatch, click_batch
 from link_assets.columns import arrow_schema
 from link_assets.contract import CLICKS
 
@@ -56,8 +56,6 @@ def click_id(domain_id: int = 7, **facts: Any) -> str:
 def test_every_column_of_the_contract_is_there_whatever_the_page_holds() -> None:
     for rows in ([], [{}], [CLICK], [None], [{"dt": DT}]):
         assert click_batch(rows, 7).table.schema == arrow_schema(CLICKS)
-    assert empty_click_table().schema == arrow_schema(CLICKS)
-    assert empty_click_table() == click_batch([], 7).table
 
 
 def test_a_click_is_converted() -> None:

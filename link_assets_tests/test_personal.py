@@ -246,6 +246,14 @@ def full_of_people(sandbox: Sandbox) -> None:
     sandbox.clicks = {1: [click(ip=IP), *odd]}
 
 
+def load_people(location: Location, sandbox: Sandbox, traces: Traces) -> None:
+    """Loads such rows and keeps what the runs say."""
+    full_of_people(sandbox)
+    for result in (location.links(), location.clicks("1")):
+        assert result.success
+        traces.said += events(location, result)
+
+
 CLEAR = [IP, PASSWORD, *OWNER.values(), USER["email"]]
 
 
@@ -258,10 +266,7 @@ def test_treated_values_are_in_no_file_and_no_log_of_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     treat(monkeypatch, treatment)
-    full_of_people(sandbox)
-    for result in (location.links(), location.clicks("1")):
-        assert result.success
-        traces.said += events(location, result)
+    load_people(location, sandbox, traces)
     assert count("rejected_rows") >= 2
     for marker in CLEAR:
         assert traces.with_(marker) == set(), marker
@@ -271,10 +276,7 @@ def test_treated_values_are_in_no_file_and_no_log_of_a_run(
 def test_kept_values_are_in_the_warehouse_and_the_load_package_but_in_no_log(
     location: Location, sandbox: Sandbox, traces: Traces
 ) -> None:
-    full_of_people(sandbox)
-    for result in (location.links(), location.clicks("1")):
-        assert result.success
-        traces.said += events(location, result)
+    load_people(location, sandbox, traces)
     for marker in CLEAR:
         found = traces.with_(marker)
         assert {"tables", "parquet"} <= found, marker
@@ -304,10 +306,7 @@ def test_the_salt_is_in_no_file_and_no_log_of_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     treat(monkeypatch, treatment)
-    full_of_people(sandbox)
-    for result in (location.links(), location.clicks("1")):
-        assert result.success
-        traces.said += events(location, result)
+    load_people(location, sandbox, traces)
     assert traces.with_(SALT) == set()
 
 

@@ -201,6 +201,14 @@ def test_whoever_waits_long_is_told_for_whom_and_how_long_it_was(
     assert re.fullmatch(r"loading clicks_8 had waited \d+ seconds\.", waited)
 
 
+def test_a_load_bounds_the_memory_that_duckdb_takes(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINK_ASSETS__DUCKDB_MEMORY", "256MiB")
+    with open_pipeline("clicks_1") as pipeline, pipeline._duckdb_kept_open():
+        assert rows("SELECT current_setting('memory_limit')") == [("256.0 MiB",)]
+
+
 def test_a_thread_waits_for_another_thread_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch)
     refused: list[str] = []
