@@ -12,6 +12,9 @@ from requests_ratelimiter import LimiterAdapter
 
 from link_assets.settings import ApiSettings
 
+AT_ONCE = 2**24
+"""Bytes of a body that are read at once; after each lot a thread waits in line for Python."""
+
 
 class Connections(HTTPAdapter):
     """Connections that are free again as soon as an answer is there, whatever is in it."""
@@ -20,7 +23,8 @@ class Connections(HTTPAdapter):
         """The answer with its body; raises as requests does if there is none."""
         response = super().send(request, *arguments, **options)
         try:
-            response.content  # noqa: B018 - reads it
+            # requests' own way is to read lots of 10 kB
+            response._content = b"".join(response.iter_content(AT_ONCE))
         except Exception:
             response.close()  # a body that cannot be decoded would keep its connection for good
             raise

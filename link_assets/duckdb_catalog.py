@@ -7,7 +7,6 @@ dlt leaves the database out of names; here it puts it in.
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +46,22 @@ class CatalogDuckDbClient(DuckDbClient):
 class catalog_duckdb(duckdb):
     """The destination `duckdb`, under that name in the configuration."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._resolved: dict[tuple[Any, ...], Any] = {}
+
+    def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
+        """dlt's own, resolved once: dlt asks for every client it makes, some ten a load."""
+        given = (initial_config.dataset_name, initial_config.default_schema_name, accept_partial)
+        if given not in self._resolved:
+            self._resolved[given] = super().configuration(initial_config, accept_partial)
+        return self._resolved[given]
+
     def capabilities(
         self, config: Any = None, naming: Any = None
     ) -> DestinationCapabilitiesContext:
-        """dlt's own; it asks some twenty times a load, so the configuration is read only once."""
-        return super().capabilities(config or self._configuration, naming)
-
-    @cached_property
-    def _configuration(self) -> Any:
-        return self.configuration(self.spec(), accept_partial=True)
+        """dlt's own, which are the same for DuckDB whatever the configuration."""
+        return super().capabilities(config or self.spec(), naming)
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         """dlt's own, and that DuckDB has transactions: a merge must not stop half-way."""

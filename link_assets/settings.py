@@ -51,7 +51,7 @@ class ApiSettings:
     page_size: int | None = None
     page_size_param: str = "limit"
     timeout_seconds: float = 60
-    max_connections: int = 8
+    max_connections: int = 10
     requests_per_second: float | None = None
     clicks_order: ClicksOrder = "unordered"
     clicks_since_param: str | None = None
@@ -99,7 +99,7 @@ class LocationSettings:
 
     domains: str = ""
     domains_per_run: int = 10
-    domains_at_once: int = 8
+    domains_at_once: int = 10
     links_cron: str = "0 * * * *"
     clicks_cron: str = "15 * * * *"
     checks_cron: str = "45 * * * *"

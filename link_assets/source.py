@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dlt
 from dlt.common.jsonpath import compile_path
-from dlt.common.schema.typing import TColumnSchema
+from dlt.common.schema.typing import C_DLT_LOAD_ID, TColumnSchema
 from dlt.common.schema.utils import dlt_load_id_column, new_table
 from dlt.extract.items_transform import ItemTransform
 from dlt.sources.helpers.requests import Client
@@ -257,7 +257,10 @@ class ClickPages(PageStep):
         import pyarrow as pa
 
         tables, self.tables = self.tables, []
-        return pa.concat_tables(tables, promote_options="default")
+        table = pa.concat_tables(tables, promote_options="default")
+        # in its place for dlt to fill in, since dlt writes a file anew for columns out of order
+        load_id = pa.repeat(pa.scalar(""), len(table))
+        return table.add_column(len(CLICKS.columns), C_DLT_LOAD_ID, load_id)
 
 
 def _columns(table: Table) -> list[TColumnSchema]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
-import socket
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,17 +17,16 @@ from dlt.common.destination import Destination
 from dlt.common.pipeline import LoadInfo
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from link_assets.contract import CLICKS, DATASET
 from link_assets.personal import WithoutQuoted
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
+from link_assets.turns import Turns
 
+DUCKDB = "duckdb"
 DEFAULT_FILE = "link_assets.duckdb"
-PATIENCE = 30.0
-"""Seconds after which waiting for the warehouse is told."""
 
-logger = logging.getLogger(__name__)
 # dlt logs a failed load with all that the database said; what users need of it they are told
 logging.getLogger("dlt").addFilter(WithoutQuoted())
 
@@ -42,12 +37,12 @@ class WarehouseBusy(TimeoutError):
 
 def destination_type() -> str:
     """The configured dlt destination's type; DuckDB if nothing is configured."""
-    return (dlt.config.get("destination_type", str) or "duckdb").rpartition(".")[2]
+    return (dlt.config.get("destination_type", str) or DUCKDB).rpartition(".")[2]
 
 
 def duckdb_file() -> Path | None:
     """The DuckDB file, absolute; None for any other destination."""
-    if destination_type() != "duckdb":
+    if destination_type() != DUCKDB:
         return None
     from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
@@ -67,27 +62,25 @@ class WarehousePipeline(dlt.Pipeline):
 
         Raises WarehouseBusy if the lock is not to be had in time.
         """
-        with turn(f"reading the state of {self.pipeline_name}"), self._duckdb_kept_open():
+        with turn(f"reading the state of {self.pipeline_name}"):
             self.sync_destination()
-        if duckdb_file() and isinstance(data, DltSource):
+        into_duckdb = destination_type() == DUCKDB
+        if into_duckdb and isinstance(data, DltSource):
             _spare_deduplication(data)
-        self.extract(data, loader_file_format=_file_format(), **options)
+        file_format: Any = "parquet" if into_duckdb else None
+        self.extract(data, loader_file_format=file_format, **options)
         self.normalize()
         _release_arrow_memory()
-        with turn(f"loading {self.pipeline_name}"), self._duckdb_kept_open():
+        with turn(f"loading {self.pipeline_name}"):
+            if into_duckdb:
+                self._use_one_thread()
             self._make_tables()
             return self.load()
 
-    @contextmanager
-    def _duckdb_kept_open(self) -> Iterator[None]:
-        """Keeps a DuckDB file open for dlt's clients, each of which would open it anew."""
-        if not duckdb_file():
-            yield
-            return
+    def _use_one_thread(self) -> None:
+        """Dividing a chunk among DuckDB's threads takes longer than it saves."""
         with self.sql_client() as client:
-            # DuckDB would fill most of the machine's memory before it writes to disk
-            client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
-            yield
+            client.execute_sql("SET threads = 1")
 
     def _make_tables(self) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand."""
@@ -136,6 +129,8 @@ def described_pipeline(name: str) -> dlt.Pipeline:
 
 def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
     dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
+    # else a copy of the last load stays there
+    dlt.config["load.truncate_staging_dataset"] = True
     return dlt.pipeline(
         f"{DATASET}_{name}",
         pipelines_dir=folder,
@@ -146,19 +141,18 @@ def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
 
 
 def _destination(name: str) -> Destination[Any, Any]:
-    file = duckdb_file()
-    if file:
-        from link_assets.duckdb_catalog import catalog_duckdb
-
-        return catalog_duckdb(credentials=str(file), destination_name="duckdb")
+    if file := duckdb_file():
+        return _duckdb(file)
     # runs that write at the same time must not share a staging dataset
     layout = f"%s_staging_{name}"
     other = Destination.from_reference(destination_type(), staging_dataset_name_layout=layout)
     return cast(Destination[Any, Any], other)
 
 
-def _file_format() -> Any:
-    return "parquet" if destination_type() == "duckdb" else None
+def _duckdb(file: Path) -> Destination[Any, Any]:
+    from link_assets.duckdb_catalog import catalog_duckdb
+
+    return catalog_duckdb(credentials=str(file), destination_name=DUCKDB)
 
 
 class Reader:
@@ -184,48 +178,64 @@ class Reader:
 @contextmanager
 def reading() -> Iterator[Reader]:
     """A reader; of a DuckDB file for one turn, since even reading it keeps writers out."""
-    # a schema is given so that dlt does not read it from the destination first
-    dataset = dlt.dataset(_destination("reader"), DATASET, dlt.Schema(DATASET))
-    with turn("reading") if duckdb_file() else nullcontext(), dataset.sql_client as client:
+    file = duckdb_file()
+    dataset = _dataset(_duckdb(file) if file else _destination("reader"))
+    with turn("reading") if file else nullcontext(), dataset.sql_client as client:
+        if file:
+            client.execute_sql("RESET threads")
         yield Reader(client)
+
+
+def _dataset(destination: Destination[Any, Any]) -> dlt.Dataset:
+    # a schema is given so that dlt does not read it from the destination first
+    return dlt.dataset(destination, DATASET, dlt.Schema(DATASET))
 
 
 @contextmanager
 def turn(purpose: str) -> Iterator[None]:
     """Holds the warehouse for this process and thread alone; freed if the process dies.
 
-    Raises WarehouseBusy after `lock_timeout_seconds` and WarehouseUnusable if the lock cannot be
-    made. Waiting for longer than PATIENCE is logged. Both say who holds it and since when.
+    Raises WarehouseBusy after `lock_timeout_seconds`, which says who holds it and since when, and
+    WarehouseUnusable if the lock cannot be made.
     """
-    path = _lock_path()
-    owner = path.with_name(path.name + ".owner")
-    seconds = location_settings().lock_timeout_seconds
-    lock = FileLock(path)
-    try:
-        _acquire(lock, seconds, purpose, owner)
-    except Timeout:
-        raise WarehouseBusy(_busy(seconds, purpose, owner)) from None
-    except OSError as error:
-        raise WarehouseUnusable(
-            f"{warehouse_name()} cannot be used: its lock file {path} cannot be made "
-            f"({error.strerror}). Check that its folder is one, and can be written."
-        ) from None
-    try:
-        _write_owner(owner, purpose)
+    turns, seconds = _turns(duckdb_file()), location_settings().lock_timeout_seconds
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(turns.take(purpose, seconds))
+        except Timeout:
+            raise WarehouseBusy(_busy(seconds, purpose, turns.holder())) from None
+        except OSError as error:
+            raise WarehouseUnusable(
+                f"{warehouse_name()} cannot be used: its lock file {turns.path} cannot be made "
+                f"({error.strerror}). Check that its folder is one, and can be written."
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
-def _acquire(lock: FileLock, seconds: float, purpose: str, owner: Path) -> None:
-    started, patience = time.monotonic(), min(PATIENCE, seconds)
-    try:
-        lock.acquire(patience, poll_interval=0.02)
-        return
-    except Timeout:
-        logger.warning("%s waits for the warehouse, held by %s.", purpose, _read_owner(owner))
-    lock.acquire(seconds - patience, poll_interval=0.02)
-    logger.warning("%s had waited %.0f seconds.", purpose, time.monotonic() - started)
+def _turns(file: Path | None) -> Turns:
+    if file:
+        with suppress(FileExistsError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        return _turns_at(file.with_name(file.name + ".lock"), file)
+    # other destinations take several writers; what one machine does still goes one by one, so
+    # that the first loads do not create the same tables at once
+    where = hashlib.blake2b(destination_type().encode(), digest_size=8).hexdigest()
+    return _turns_at(Path(tempfile.gettempdir()) / f"{DATASET}_{where}.lock", None)
+
+
+@cache
+def _turns_at(lock: Path, file: Path | None) -> Turns:
+    """The same for all threads, which pass it on to each other."""
+    return Turns(lock, partial(_duckdb_opened, file) if file else nullcontext)
+
+
+@contextmanager
+def _duckdb_opened(file: Path) -> Iterator[None]:
+    """The file, open for all of dlt's clients in this process; else each would open it anew."""
+    with _dataset(_duckdb(file)).sql_client as client:
+        # DuckDB would fill most of the machine's memory before it writes to disk
+        client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
+        yield
 
 
 def warehouse_name() -> str:
@@ -234,38 +244,9 @@ def warehouse_name() -> str:
     return f"The warehouse {file}" if file else f"The warehouse ({destination_type()})"
 
 
-def _busy(seconds: float, purpose: str, owner: Path) -> str:
+def _busy(seconds: float, purpose: str, holder: str) -> str:
     return (
         f"The warehouse was not free for {seconds:g} seconds while waiting for {purpose}. "
-        f"It is held by {_read_owner(owner)}. Wait for that to end, or give it longer with "
+        f"It is held by {holder}. Wait for that to end, or give it longer with "
         f"{environment_name(LOCATION_SECTION)}__LOCK_TIMEOUT_SECONDS."
-    )
-
-
-def _lock_path() -> Path:
-    file = duckdb_file()
-    if file:
-        with suppress(FileExistsError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        return file.with_name(file.name + ".lock")
-    # other destinations take several writers; what one machine does still goes one by one, so
-    # that the first loads do not create the same tables at once
-    where = hashlib.blake2b(destination_type().encode(), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir()) / f"{DATASET}_{where}.lock"
-
-
-def _write_owner(path: Path, purpose: str) -> None:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    holder = {"process": os.getpid(), "host": socket.gethostname(), "for": purpose, "since": now}
-    with suppress(OSError):  # a note for those who wait; not worth failing for on a full disk
-        path.write_text(json.dumps(holder))
-
-
-def _read_owner(path: Path) -> str:
-    try:
-        holder = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return "a process that did not leave its name"
-    return (
-        f"process {holder['process']} on {holder['host']}, {holder['for']}, since {holder['since']}"
     )

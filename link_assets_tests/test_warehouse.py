@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from link_assets import warehouse
+from link_assets import turns
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import (
@@ -189,7 +189,7 @@ def test_waiting_too_long_names_the_holder_its_purpose_and_since_when(
 def test_whoever_waits_long_is_told_for_whom_and_how_long_it_was(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(warehouse, "PATIENCE", 0.2)
+    monkeypatch.setattr(turns, "PATIENCE", 0.2)
     with holder("loading clicks_7") as held:
         threading.Timer(1.0, held.kill).start()
         with turn("loading clicks_8"):
@@ -201,12 +201,18 @@ def test_whoever_waits_long_is_told_for_whom_and_how_long_it_was(
     assert re.fullmatch(r"loading clicks_8 had waited \d+ seconds\.", waited)
 
 
-def test_a_load_bounds_the_memory_that_duckdb_takes(
+def test_duckdb_takes_no_more_memory_than_allowed(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINK_ASSETS__DUCKDB_MEMORY", "256MiB")
-    with open_pipeline("clicks_1") as pipeline, pipeline._duckdb_kept_open():
-        assert rows("SELECT current_setting('memory_limit')") == [("256.0 MiB",)]
+    assert rows("SELECT current_setting('memory_limit')") == [("256.0 MiB",)]
+
+
+def test_no_copy_of_a_load_stays_beside_the_tables(api: str) -> None:
+    load_clicks()
+    staged = rows("SELECT table_name FROM duckdb_tables() WHERE schema_name LIKE '%_staging'")
+    assert ("clicks",) in staged
+    assert rows("SELECT count(*) FROM link_assets.link_assets_staging.clicks") == [(0,)]
 
 
 def test_a_thread_waits_for_another_thread_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,130 @@
+"""Turns at something that one process may use at a time, and of that process one thread."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+PATIENCE = 30.0
+"""Seconds after which waiting is told."""
+SHARED_SECONDS = 5.0
+"""How long the threads of a process pass on what they hold before others have a chance."""
+POLL_SECONDS = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+class Turns:
+    """Turns at what a lock file stands for, free again if the process dies.
+
+    `opened` is entered when the process has the lock. Threads that wait for each other pass on
+    lock and what is open, which is closed and freed when no thread waits, after SHARED_SECONDS,
+    or after a failure, which may have spoilt it.
+    """
+
+    def __init__(self, path: Path, opened: Callable[[], AbstractContextManager[Any]]) -> None:
+        self.path = path
+        self.waiting = 0
+        """How many threads of this process wait for a turn."""
+        self._owner = path.with_name(path.name + ".owner")
+        self._opened = opened
+        self._held: ExitStack | None = None
+        self._held_until = 0.0
+        self._free = threading.Condition()
+        self._taken = False
+
+    @contextmanager
+    def take(self, purpose: str, seconds: float) -> Iterator[None]:
+        """A turn; waiting for longer than PATIENCE is logged, with who holds it and since when.
+
+        Raises filelock.Timeout after `seconds`, OSError if the lock file cannot be made, and
+        whatever opening raises.
+        """
+        self._enter_patiently(purpose, seconds)
+        kept = False
+        try:
+            self._write_holder(purpose)
+            yield
+            kept = time.monotonic() < self._held_until
+        finally:
+            self._leave(kept)
+
+    def holder(self) -> str:
+        """Who has the turn, for what and since when, as a message says it."""
+        try:
+            holder = json.loads(self._owner.read_text())
+        except (OSError, ValueError):
+            return "a process that did not leave its name"
+        return "process {process} on {host}, {for}, since {since}".format(**holder)
+
+    def _enter_patiently(self, purpose: str, seconds: float) -> None:
+        started, patience = time.monotonic(), min(PATIENCE, seconds)
+        try:
+            self._enter(patience)
+            return
+        except Timeout:
+            logger.warning("%s waits for the warehouse, held by %s.", purpose, self.holder())
+        self._enter(seconds - patience)
+        logger.warning("%s had waited %.0f seconds.", purpose, time.monotonic() - started)
+
+    def _enter(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        with self._free:
+            self.waiting += 1
+            try:
+                if not self._free.wait_for(lambda: not self._taken, seconds):
+                    raise Timeout(str(self.path))
+                self._taken = True
+            finally:
+                self.waiting -= 1
+        try:
+            if self._held is None:
+                self._held = self._hold(deadline)
+        except BaseException:
+            self._leave(kept=False)
+            raise
+
+    def _hold(self, deadline: float) -> ExitStack:
+        with ExitStack() as stack:
+            # the thread that frees it may be another one
+            lock = FileLock(self.path, thread_local=False)
+            lock.acquire(max(0.0, deadline - time.monotonic()), poll_interval=POLL_SECONDS)
+            stack.callback(lock.release)
+            stack.enter_context(self._opened())
+            self._held_until = time.monotonic() + SHARED_SECONDS
+            return stack.pop_all()
+
+    def _leave(self, kept: bool) -> None:
+        with self._free:
+            if kept and self.waiting:
+                self._hand_over()
+                return
+        held, self._held = self._held, None
+        try:
+            if held:
+                held.close()
+        finally:
+            with self._free:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._taken = False
+        self._free.notify()
+
+    def _write_holder(self, purpose: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = {"process": os.getpid(), "host": socket.gethostname()}
+        holder |= {"for": purpose, "since": now}
+        with suppress(OSError):  # a note for those who wait; not worth failing for on a full disk
+            self._owner.write_text(json.dumps(holder))

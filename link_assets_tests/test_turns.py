@@ -1,0 +1,138 @@
+"""Turns: one process at a time, whose threads pass on what is open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from filelock import FileLock, Timeout
+
+from link_assets import turns
+from link_assets.turns import Turns
+
+
+class Door:
+    """What is open while a process has the lock; counts how often."""
+
+    def __init__(self, path: Path) -> None:
+        self.turns = Turns(path, self.opened)
+        self.is_open = False
+        self.times = 0
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        self.is_open, self.times = True, self.times + 1
+        try:
+            yield
+        finally:
+            self.is_open = False
+
+    def is_free(self) -> bool:
+        """Whether another process could have it."""
+        lock = FileLock(self.turns.path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        lock.release()
+        return True
+
+    def wait_for_waiting(self, threads: int) -> None:
+        """Returns when so many threads wait."""
+        passed = threading.Event()
+        while self.turns.waiting < threads:
+            assert not passed.wait(0.005)
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path / "lock")
+
+
+def take_with_others_waiting(door: Door, others: int) -> list[bool]:
+    """Takes a turn that others wait for; whether it was open in each of their turns."""
+    seen: list[bool] = []
+
+    def take() -> None:
+        with door.turns.take("waiting", 30):
+            seen.append(door.is_open and not door.is_free())
+
+    with ThreadPoolExecutor(others) as threads:
+        with door.turns.take("first", 1):
+            tasks = [threads.submit(take) for _ in range(others)]
+            door.wait_for_waiting(others)
+        for task in tasks:
+            task.result(timeout=30)
+    return seen
+
+
+def test_what_is_open_is_closed_and_freed_when_no_thread_waits(door: Door) -> None:
+    with door.turns.take("loading", 1):
+        assert door.is_open
+        assert not door.is_free()
+    assert not door.is_open
+    assert door.is_free()
+
+
+def test_threads_that_wait_pass_on_what_is_open(door: Door) -> None:
+    assert take_with_others_waiting(door, 4) == [True] * 4
+    assert door.times == 1
+    assert not door.is_open
+    assert door.is_free()
+
+
+def test_other_processes_have_a_chance_after_a_while(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "SHARED_SECONDS", 0)
+    assert take_with_others_waiting(door, 4) == [True] * 4
+    assert door.times == 5
+
+
+def test_what_a_failure_may_have_spoilt_is_not_passed_on(door: Door) -> None:
+    opened: list[int] = []
+
+    def take() -> None:
+        with door.turns.take("waiting", 30):
+            opened.append(door.times)
+
+    def fail() -> None:
+        with door.turns.take("failing", 1):
+            waiting.start()
+            door.wait_for_waiting(1)
+            raise ZeroDivisionError
+
+    waiting = threading.Thread(target=take)
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    waiting.join(timeout=30)
+    assert opened == [2]
+
+
+def test_a_thread_that_gives_up_waiting_leaves_nothing_open(door: Door) -> None:
+    def give_up() -> None:
+        with pytest.raises(Timeout), door.turns.take("waiting", 0.05):
+            pass
+
+    with ThreadPoolExecutor(1) as threads, door.turns.take("first", 1):
+        threads.submit(give_up).result(timeout=30)
+    assert door.is_free()
+    assert not door.is_open
+
+
+def test_what_cannot_be_opened_frees_the_turn(tmp_path: Path) -> None:
+    @contextmanager
+    def broken() -> Iterator[None]:
+        raise ZeroDivisionError
+        yield
+
+    door = Door(tmp_path / "lock")
+    door.turns = Turns(tmp_path / "lock", broken)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), door.turns.take("opening", 0.05):
+            pass
+    assert door.is_free()
