@@ -11,12 +11,14 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import freeze_time
 
-from link_assets import checks
-from link_assets.checks import LastLoad, disappearance, lateness, rejections, volume
+from link_assets import load_checks
 from link_assets.contract import CLICKS, LINK_TAGS, LINKS, Table
+from link_assets.data_checks import Rows, repeated_keys
 from link_assets.domains import PARTITIONS_NAME
+from link_assets.load_checks import LastLoad, disappearance, lateness, rejections, volume
 from link_assets.sandbox import Sandbox, World, serve
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
+from link_assets.warehouse import reading
 from link_assets_tests.support import Location, dagster_instance, rows
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -221,8 +223,8 @@ def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
     late = "Not fresh: 5 is late by 10.1 hours; 4 was never loaded. "
     assert troubles(checked(loaded)) == {"clicks.fresh": late}
     monkeypatch.setenv("LINK_ASSETS__DOMAINS", "1,2,3,5")
-    patient = replace(checks.SETTINGS, clicks_fresh_hours=36)
-    monkeypatch.setattr(checks, "SETTINGS", patient)
+    patient = replace(load_checks.SETTINGS, clicks_fresh_hours=36)
+    monkeypatch.setattr(load_checks, "SETTINGS", patient)
     assert troubles(checked(loaded)) == {}
 
 
@@ -232,8 +234,8 @@ def test_links_loaded_too_long_ago_are_late(
     long_ago = datetime.now(UTC) - timedelta(hours=35, minutes=3)
     materialized_at(loaded.instance, long_ago, asset_key=LINKS_KEY, metadata={"rejected_rows": 0})
     assert troubles(checked(loaded)) == {"links.fresh": "Not fresh: links is late by 10.1 hours. "}
-    patient = replace(checks.SETTINGS, links_fresh_hours=36)
-    monkeypatch.setattr(checks, "SETTINGS", patient)
+    patient = replace(load_checks.SETTINGS, links_fresh_hours=36)
+    monkeypatch.setattr(load_checks, "SETTINGS", patient)
     assert troubles(checked(loaded)) == {}
 
 
@@ -275,6 +277,51 @@ def test_a_row_written_past_the_loader_is_a_repeated_key(
         f"{table}.unique_keys": f"{repeated}Rows were written past the loader: "
     }
     assert numbers(found, f"{table}.unique_keys") == {"repeated_keys": 2}
+
+
+LONG_AGO = "1000000000.5"
+"""A load's id, which is when it began."""
+
+
+def spoil_what_was_there() -> None:
+    """Leaves a click of domain 3 twice and all through unknown links, as if loaded long ago."""
+    rows(f"UPDATE {{dataset}}.clicks SET _dlt_load_id = '{LONG_AGO}', path = '/no', st = 301")
+    rows("INSERT INTO {dataset}.clicks SELECT * FROM {dataset}.clicks WHERE domain_id = 3 LIMIT 1")
+
+
+def test_a_run_that_loads_looks_at_what_it_loaded_alone(loaded: Location, sandbox: Sandbox) -> None:
+    spoil_what_was_there()
+    assert sandbox.clicks
+    new = sandbox.clicks[1][0] | {"dt": "2026-03-02T00:00:00Z", "path": "/nowhere"}
+    sandbox.clicks[1][:] = [new]
+    found = evaluations(loaded.clicks("1"))
+    assert troubles(found).keys() == {"clicks.known_links"}
+    assert numbers(found, "clicks.known_links") == {"redirects": 1, "without_link": 1}
+
+
+def test_what_a_run_without_a_load_finds_stays_found_until_it_is_mended(loaded: Location) -> None:
+    spoil_what_was_there()
+    both = {"clicks.unique_keys", "clicks.known_links"}
+    assert troubles(checked(loaded)).keys() == both
+    assert troubles(evaluations(loaded.clicks("1"))).keys() == both
+    rows("DELETE FROM {dataset}.clicks")
+    assert loaded.clicks("1", "3", full_refresh=True).success
+    assert troubles(checked(loaded)) == {}
+
+
+@pytest.mark.parametrize(("since", "problems"), [(None, 3), (1_999_999_999, 2), (2_000_000_001, 0)])
+def test_a_key_is_repeated_if_one_of_its_rows_is_new(
+    since: int | None, problems: int, loaded: Location
+) -> None:
+    rows(f"UPDATE {{dataset}}.clicks SET _dlt_load_id = '{LONG_AGO}'")
+    for domain, load in ((1, LONG_AGO), (2, "2000000000.5"), (3, "2000000000.7")):
+        rows(
+            f"INSERT INTO {{dataset}}.clicks SELECT * REPLACE ('{load}' AS _dlt_load_id)"
+            f" FROM {{dataset}}.clicks WHERE domain_id = {domain} LIMIT 1"
+        )
+    with reading() as reader:
+        found = repeated_keys(reader, Rows(CLICKS, since))
+    assert found.metadata.get("repeated_keys", 0) == problems
 
 
 def test_rejected_rows_fail_by_domain_until_a_later_load_is_clean(
@@ -384,7 +431,7 @@ def test_a_day_is_unusual_below_the_share_of_the_median_of_a_busy_domain(
 def test_the_share_below_which_a_day_is_unusual_is_a_setting(
     monkeypatch: pytest.MonkeyPatch, share: float, yesterday: int, low: bool
 ) -> None:
-    monkeypatch.setattr(checks, "SETTINGS", replace(checks.SETTINGS, volume_share=share))
+    monkeypatch.setattr(load_checks, "SETTINGS", replace(load_checks.SETTINGS, volume_share=share))
     expected = {"1": f"{yesterday} instead of about 100"} if low else {}
     assert volume({"1": [yesterday] + [100] * 14}).metadata == expected
 
@@ -414,7 +461,7 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return stopped.astimezone(tz)
 
-    monkeypatch.setattr(checks, "datetime", Clock)
+    monkeypatch.setattr(load_checks, "datetime", Clock)
     return stopped
 
 
@@ -440,7 +487,7 @@ def test_domains_with_far_fewer_clicks_yesterday_are_told_with_both_numbers(
     listed = "; ".join(f"domain {domain} had {told}" for domain, told in expected.items())
     told = str(found["clicks.usual_volume"].description)
     assert told.startswith(f"{UNUSUAL.format(listed)} {REMEDIES['usual_volume']}")
-    monkeypatch.setattr(checks, "SETTINGS", replace(checks.SETTINGS, volume_share=0))
+    monkeypatch.setattr(load_checks, "SETTINGS", replace(load_checks.SETTINGS, volume_share=0))
     assert checked(location)["clicks.usual_volume"].passed
 
 

@@ -1,0 +1,165 @@
+"""Checks on the rows of the tables.
+
+In a run that loads a table only what it loaded is looked at, since tables grow and runs should not
+cost more for it; a run without a load looks at every row, and so does any run after a failure.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import dagster as dg
+
+from link_assets.contract import CLICKS, LINKS, Table
+from link_assets.findings import Finding, found_in_tables
+from link_assets.translator import CLICKS_KEY, LINKS_KEY
+from link_assets.warehouse import Reader, reading
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table: all, or those of loads that began at `since` (Unix time) or later."""
+
+    table: Table
+    since: int | None = None
+
+    def are(self, row: str) -> str:
+        """The SQL condition that `row`, an alias of the table, is one of them."""
+        # a load's id is the time at which it began, as text
+        return "TRUE" if self.since is None else f"{row}._dlt_load_id >= '{self.since}'"
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """A check on the rows of a table."""
+
+    name: str
+    description: str
+    find: Callable[[Reader, Rows], Finding]
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+
+
+def missing_values(reader: Reader, rows: Rows) -> Finding:
+    """Required columns that are null in some row."""
+    table = rows.table
+    columns = [c for c in table.required if c not in table.primary_key] + list(table.primary_key)
+    counts = ", ".join(f"count(*) - count({column})" for column in columns)
+    (missing,) = reader.rows(
+        f"SELECT {counts} FROM {{dataset}}.{table.name} AS r WHERE {rows.are('r')}"
+    )
+    empty = {column: count for column, count in zip(columns, missing, strict=True) if count}
+    if not empty:
+        return Finding()
+    listed = ", ".join(f"{column} ({count} rows)" for column, count in empty.items())
+    return Finding(
+        f"Columns that the API's guide calls required are empty: {listed}.",
+        "Ask the API's provider, or treat these columns as optional in what you build on them.",
+        empty,
+    )
+
+
+def repeated_keys(reader: Reader, rows: Rows) -> Finding:
+    """Keys of the rows that stand in more than one row of the whole table."""
+    name, columns = rows.table.name, rows.table.primary_key
+    key = ", ".join(columns)
+    among = "TRUE"
+    if rows.since is not None:
+        same = " AND ".join(f"r.{column} = t.{column}" for column in columns)
+        among = f"EXISTS (SELECT 1 FROM {{dataset}}.{name} AS r WHERE {rows.are('r')} AND {same})"
+    ((repeated,),) = reader.rows(
+        f"SELECT count(*) FROM (SELECT {key} FROM {{dataset}}.{name} AS t WHERE {among}"
+        f" GROUP BY {key} HAVING count(*) > 1) AS repeated"
+    )
+    if not repeated:
+        return Finding()
+    return Finding(
+        f"{repeated} keys ({key}) stand in more than one row of {name}.",
+        "Rows were written past the loader: delete them and materialize the asset again.",
+        {"repeated_keys": repeated},
+    )
+
+
+def unknown_columns(reader: Reader, rows: Rows) -> Finding:
+    """Columns that the guide does not list, whatever is in them."""
+    known = {column.column for column in rows.table.columns}
+    found = reader.columns(rows.table.name)
+    unknown = sorted(c for c in found if c not in known and not c.startswith("_dlt_"))
+    if not unknown:
+        return Finding()
+    return Finding(
+        f"The API sends fields that its guide does not list: {', '.join(unknown)}.",
+        "They are loaded as they come; add those you rely on to link_assets/contract.py.",
+        {"unknown_columns": unknown},
+    )
+
+
+def unknown_links(reader: Reader, rows: Rows) -> Finding:
+    """Redirecting clicks whose path belongs to no link of their domain."""
+    ((clicks, unmatched),) = reader.rows(
+        f"SELECT count(*), count(*) - count(l.path) FROM {{dataset}}.{rows.table.name} AS c"
+        f" LEFT JOIN (SELECT DISTINCT domain_id, lower(path) AS path FROM {{dataset}}.{LINKS.name})"
+        " AS l ON l.domain_id = c.domain_id AND l.path = ltrim(lower(c.path), '/')"
+        f" WHERE c.st BETWEEN 300 AND 399 AND ltrim(c.path, '/') <> '' AND {rows.are('c')}"
+    )
+    metadata = {"redirects": clicks, "without_link": unmatched}
+    if not unmatched:
+        return Finding(metadata=metadata)
+    return Finding(
+        f"{unmatched} of {clicks} redirects went through links that are not in the links table.",
+        "Materialize link_assets/links; if they stay, those links were deleted at the API.",
+        metadata,
+    )
+
+
+WARN = dg.AssetCheckSeverity.WARN
+EVERY_TABLE = (
+    DataCheck("required_columns", "Required columns are filled.", missing_values, WARN),
+    DataCheck("unique_keys", "No key stands in two rows.", repeated_keys),
+    DataCheck("no_unknown_columns", "Every column is in the guide.", unknown_columns, WARN),
+)
+KNOWN_LINKS = DataCheck("known_links", "Redirects go through known links.", unknown_links, WARN)
+
+
+def data_checks(
+    table: Table, asset_key: dg.AssetKey, checks: Sequence[DataCheck]
+) -> dg.AssetChecksDefinition:
+    """The checks on a table, as one step that reads the warehouse in one turn."""
+    specs = [dg.AssetCheckSpec(c.name, asset=asset_key, description=c.description) for c in checks]
+    keys = {check: spec.key for check, spec in zip(checks, specs, strict=True)}
+
+    @dg.multi_asset_check(name=f"{table.name}_data_checks", specs=specs, can_subset=True)
+    def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        instance = context.instance
+        wanted = {c: key for c, key in keys.items() if key in context.selected_asset_check_keys}
+        began = _began_to_load(instance, context.run.run_id, asset_key)
+        since = {c: began if _passed_last(instance, key) else None for c, key in wanted.items()}
+        with reading() as reader:
+            findings = {
+                c: found_in_tables(partial(c.find, reader, Rows(table, since[c])), table.name)
+                for c in wanted
+            }
+        for check, finding in findings.items():
+            yield finding.result(wanted[check], check.severity)
+
+    return run_checks
+
+
+def _began_to_load(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> int | None:
+    """When a run that materialized the asset began, in whole seconds; None if it did not."""
+    found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    record = instance.get_run_record_by_id(run_id)
+    loaded = any(r.asset_key == asset_key for r in found.records)
+    return int(record.start_time) if loaded and record and record.start_time else None
+
+
+def _passed_last(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> bool:
+    """Whether the check passed when it was evaluated last; False if it never was."""
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=20):
+        event = record.event
+        if event and event.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            return bool(record.evaluation and record.evaluation.passed)
+    return False
+
+
+LINKS_DATA_CHECKS = data_checks(LINKS, LINKS_KEY, EVERY_TABLE)
+CLICKS_DATA_CHECKS = data_checks(CLICKS, CLICKS_KEY, (*EVERY_TABLE, KNOWN_LINKS))
