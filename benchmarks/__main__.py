@@ -13,15 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import click
-import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contenders import FILE
+from link_assets.settings import LocationSettings
 
 WAYS = {
     "guide": "the guide's configuration on dlt's defaults",
@@ -41,6 +40,7 @@ class Outcome:
     wall: float
     rows: int
     peak_mb: float
+    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,24 +64,47 @@ def api(**options: Any) -> Iterator[str]:
             process.terminate()
 
 
-def run(contender: str, url: str, folder: str | None = None, table: str = "clicks") -> Outcome:
+def start(contender: str, url: str, folder: str, *arguments: str) -> subprocess.Popen[str]:
+    """A contender in a fresh process; its arguments after the folder are as `main` takes them."""
+    command = [sys.executable, "-m", "benchmarks.contenders", contender, url, folder, *arguments]
+    # compiled modules are there, as they are where the project is installed
+    environment = {"RUNTIME__DLTHUB_TELEMETRY": "false", "PYTHONDONTWRITEBYTECODE": ""}
+    return subprocess.Popen(
+        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def side_by_side(url: str, *commands: tuple[str, ...]) -> Outcome:
+    """Contenders that run at the same time; rows are the last one's, the rest is of all."""
+    started, before = time.perf_counter(), asked(url)
+    processes = [start(command[0], url, *command[1:]) for command in commands]
+    told = [process.communicate()[0] for process in processes]
+    wall = time.perf_counter() - started
+    assert not any(process.returncode for process in processes), told
+    ends = [json.loads(output.splitlines()[-1]) for output in told]
+    return Outcome(
+        seconds=max(end["seconds"] for end in ends),
+        wall=wall,
+        rows=max(end["rows"] for end in ends),
+        peak_mb=sum(end["peak_mb"] for end in ends),
+        requests=asked(url) - before,
+    )
+
+
+def run(
+    contender: str, url: str, folder: str | None = None, table: str = "clicks", *options: str
+) -> Outcome:
     """One run in a fresh process and, unless one is given, an empty folder."""
     if folder is None:
         with tempfile.TemporaryDirectory() as empty:
-            return run(contender, url, empty, table)
-    settings = {
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "LINK_ASSETS__DOMAINS_AT_ONCE": str(DOMAINS),
-        "SOURCES__LINK_ASSETS__MAX_CONNECTIONS": str(DOMAINS),
-        "BENCHMARK_DOMAINS": str(DOMAINS),
-    }
-    command = [sys.executable, "-m", "benchmarks.contenders", contender, url, folder, table]
-    started = time.perf_counter()
-    done = subprocess.run(
-        command, env=os.environ | settings, check=True, stdout=subprocess.PIPE, text=True
-    )
-    wall = time.perf_counter() - started
-    return Outcome(wall=wall, **json.loads(done.stdout.splitlines()[-1]))
+            return run(contender, url, empty, table, *options)
+    return side_by_side(url, (contender, folder, table, *options))
+
+
+def asked(url: str) -> int:
+    """How many pages the API was asked for."""
+    with urlopen(f"{url}/asked") as answer:
+        return int(answer.read())
 
 
 def medians(contenders: list[str], url: str, rounds: int, **options: str) -> dict[str, Outcome]:
@@ -96,6 +119,7 @@ def medians(contenders: list[str], url: str, rounds: int, **options: str) -> dic
             statistics.median(o.wall for o in of),
             of[-1].rows,
             statistics.median(o.peak_mb for o in of),
+            of[-1].requests,
         )
         for name, of in outcomes.items()
     }
@@ -127,50 +151,53 @@ def links(rounds: int) -> Iterator[Line]:
 
 
 def history(rounds: int) -> Iterator[Line]:
-    """New clicks, listed newest first, on ever longer histories, against the shortest."""
+    """Runs on new clicks, listed newest first, on ever longer histories, against the shortest."""
+    order = ("clicks", "1", "1", "newest_first")
     base = 0.0
     for rows in (100_000, 1_000_000, 10_000_000):
         with tempfile.TemporaryDirectory() as folder:
             with api(domains=1, clicks_per_domain=100_000) as url:
-                run("project_new", url, folder)
-            lengthen(Path(folder, FILE), rows)
+                run("dagster_instance", url, folder, "clicks", "1")
+                run("dagster_run", url, folder, *order)
+                run("lengthen", url, folder, "clicks", str(rows))
             with api(domains=1, clicks_per_domain=100_000, added=NEW) as url:
-                outcome = run("project_new", url, folder)
+                outcome = run("dagster_run", url, folder, *order)
         base = base or outcome.seconds
         added = replace(outcome, rows=outcome.rows - rows)
-        yield Line(f"{NEW:,} new clicks on {rows:,}", added, base)
-
-
-def lengthen(file: Path, rows: int) -> None:
-    """Puts copies of a warehouse's clicks before them in time until there are so many."""
-    with duckdb.connect(str(file)) as database:
-        ((there,),) = database.execute("SELECT count(*) FROM link_assets.clicks").fetchall()
-        for copy in range(1, rows // there):
-            database.execute(
-                "INSERT INTO link_assets.clicks SELECT * REPLACE ("
-                f"dt - INTERVAL {copy * 30} DAY AS dt, md5(click_id || '{copy}') AS click_id) "
-                f"FROM link_assets.clicks ORDER BY link_assets.clicks.dt DESC LIMIT {there}"
-            )
+        yield Line(f"{NEW:,} new clicks on {rows:,}, a run with its checks", added, base)
 
 
 def domains(rounds: int) -> Iterator[Line]:
     """A backfill of many slow domains, against fetching one of them and one process start."""
     world = {"domains": DOMAINS, "clicks_per_domain": PAGES * 150}
     with api(latency=LATENCY, **world) as url:
-        found = medians(["fetch", "backfill"], url, rounds)
-    whole = replace(found["backfill"], seconds=found["backfill"].wall)
+        fetched = run("fetch", url)
+        outcome = sorted((backfill(url) for _ in range(rounds)), key=lambda o: o.wall)[rounds // 2]
     start = process_start()
-    base = found["fetch"].seconds + start
+    base = fetched.seconds + start
     what = f"{DOMAINS} domains of {PAGES} pages at {LATENCY * 1000:.0f} ms: "
-    yield Line(f"{what}one alone, only received", found["fetch"], base)
+    yield Line(f"{what}one alone, only received", fetched, base)
     yield Line(f"{what}the start of a process", Outcome(start, start, 0, 0), base)
-    yield Line(f"{what}all, in one backfill", whole, base)
+    yield Line(f"{what}all, in one backfill", replace(outcome, seconds=outcome.wall), base)
+
+
+def backfill(url: str) -> Outcome:
+    """The runs that a backfill starts by the default settings."""
+    per_run = LocationSettings().domains_per_run
+    firsts = range(1, DOMAINS + 1, per_run)
+    with tempfile.TemporaryDirectory() as folder:
+        run("dagster_instance", url, folder, "clicks", str(DOMAINS))
+        ends = [(str(n), str(min(DOMAINS, n + per_run - 1))) for n in firsts]
+        return side_by_side(url, *[("dagster_run", folder, "clicks", *end) for end in ends])
 
 
 def process_start() -> float:
     """Seconds until a fresh process has the code location."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import link_assets.definitions"], check=True)
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run(
+        [sys.executable, "-c", "import link_assets.definitions"], check=True, env=environment
+    )
     return time.perf_counter() - started
 
 
@@ -184,12 +211,14 @@ SECTIONS: dict[str, Callable[[int], Iterator[Line]]] = {
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Some sections.")
 def main(rounds: int, only: tuple[str, ...]) -> None:
     """Prints one table. Sections of minutes (large, history, links) have one round."""
-    table = Table("measured", "rows", "seconds", "ratio", "peak MB")
+    table = Table("measured", "rows", "requests", "seconds", "ratio", "peak MB")
+    process_start()  # compiles what was never compiled
     for name in only or SECTIONS:
         for line in SECTIONS[name](rounds):
             table.add_row(
                 line.what,
                 f"{line.outcome.rows:,}",
+                f"{line.outcome.requests:,}",
                 f"{line.outcome.seconds:.2f}",
                 f"{line.outcome.seconds / line.base:.2f}",
                 f"{line.outcome.peak_mb:.0f}",

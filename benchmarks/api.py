@@ -23,6 +23,7 @@ class Pages:
 
     def __init__(self, world: World) -> None:
         self._answers: dict[tuple[str, str], bytes] = {}
+        self._asked = 0
         self._add("/v1/links", "links", world.links())
         for domain in world.domain_ids():
             clicks = world.clicks(domain, 0, world.click_count(domain))
@@ -36,8 +37,11 @@ class Pages:
             self._answers[path, str(start)] = _answer(orjson.dumps(page))
 
     def answer(self, target: str) -> bytes:
-        """The answer to a request line's target."""
+        """The answer to a request line's target; to `/asked`, how many pages were asked for."""
         url = urlsplit(target)
+        if url.path == "/asked":
+            return _answer(orjson.dumps(self._asked))
+        self._asked += 1
         (token,) = parse_qs(url.query).get("pageToken", ["0"])
         return self._answers[url.path, token]
 

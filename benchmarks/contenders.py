@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import dlt
 import duckdb
 import orjson
 import pyarrow as pa
+import sqlalchemy  # noqa: F401 - imports are not measured, and dlt does this one late
 from dlt.sources.rest_api import rest_api_source
 
 from link_assets.columns import arrow_schema
@@ -26,6 +27,9 @@ from link_assets.progress import Progress
 from link_assets.settings import ApiSettings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import open_pipeline
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 API_KEY = "benchmark"
 FILE = "benchmark.duckdb"
@@ -85,17 +89,12 @@ def _guide(
     pipeline.run(source, loader_file_format=file_format)  # type: ignore[arg-type]
 
 
-def project(url: str, **settings: Any) -> None:
+def project(url: str) -> None:
     """This project's clicks, without Dagster."""
-    api, progress = ApiSettings(base_url=url, api_key=API_KEY, **settings), Progress()
+    api, progress = ApiSettings(base_url=url, api_key=API_KEY), Progress()
     while not progress.finished:
         with open_pipeline("clicks_1") as pipeline:
             pipeline.run(clicks_source(api, 1, progress))
-
-
-def project_new(url: str) -> None:
-    """This project's clicks, of which it knows that they come newest first."""
-    project(url, clicks_order="newest_first", clicks_lookback_days=0)
 
 
 def project_links(url: str) -> None:
@@ -104,23 +103,47 @@ def project_links(url: str) -> None:
         pipeline.run(links_source(ApiSettings(base_url=url, api_key=API_KEY)))
 
 
-def backfill(url: str) -> None:
-    """All domains of the API in one run of the Dagster asset."""
-    import dagster as dg
+def lengthen(url: str, rows: str) -> None:
+    """Puts copies of the warehouse's clicks before them in time until there are so many."""
+    with duckdb.connect(FILE) as database:
+        ((there,),) = database.execute("SELECT count(*) FROM link_assets.clicks").fetchall()
+        for copy in range(1, int(rows) // there):
+            database.execute(
+                "INSERT INTO link_assets.clicks SELECT * REPLACE ("
+                f"dt - INTERVAL {copy * 30} DAY AS dt, md5(click_id || '{copy}') AS click_id) "
+                f"FROM link_assets.clicks ORDER BY link_assets.clicks.dt DESC LIMIT {there}"
+            )
 
+
+def dagster_instance(url: str, domains: str) -> None:
+    """A Dagster instance that knows these domains, as it is there before a run starts."""
+    with _instance() as instance:
+        instance.add_dynamic_partitions("domain", [str(n + 1) for n in range(int(domains))])
+        instance.get_runs()
+        instance.all_asset_keys()
+
+
+def dagster_run(url: str, first: str, last: str, clicks_order: str = "unordered") -> None:
+    """One run of the clicks asset, with its checks, as a backfill or a schedule starts it."""
     os.environ["SOURCES__LINK_ASSETS__BASE_URL"] = url
     os.environ["SOURCES__LINK_ASSETS__API_KEY"] = API_KEY
+    os.environ["SOURCES__LINK_ASSETS__CLICKS_ORDER"] = clicks_order
+    os.environ["SOURCES__LINK_ASSETS__CLICKS_LOOKBACK_DAYS"] = "0"
     from link_assets.definitions import defs
 
-    domains = os.environ["BENCHMARK_DOMAINS"]
-    span = {
-        "dagster/asset_partition_range_start": "1",
-        "dagster/asset_partition_range_end": domains,
+    ends = {
+        "dagster/asset_partition_range_start": first,
+        "dagster/asset_partition_range_end": last,
     }
-    with dg.DagsterInstance.local_temp(str(Path.cwd())) as instance:
-        instance.add_dynamic_partitions("domain", [str(n + 1) for n in range(int(domains))])
+    with _instance() as instance:
         job = defs.resolve_job_def("clicks_job")
-        assert job.execute_in_process(instance=instance, tags=span).success
+        assert job.execute_in_process(instance=instance, tags=ends).success
+
+
+def _instance() -> DagsterInstance:
+    from dagster import DagsterInstance
+
+    return DagsterInstance.local_temp(str(Path.cwd()))
 
 
 def fetch(url: str) -> None:
@@ -172,28 +195,29 @@ def _floor_id(row: dict[str, Any]) -> str:
     return blake2b(facts, digest_size=16).hexdigest()
 
 
-CONTENDERS: dict[str, Callable[[str], None]] = {
+CONTENDERS: dict[str, Callable[..., None]] = {
     f.__name__: f
     for f in (
         guide,
         guide_parquet,
         guide_links,
         project,
-        project_new,
         project_links,
-        backfill,
+        lengthen,
+        dagster_instance,
+        dagster_run,
         fetch,
         floor,
     )
 }
 
 
-def main(name: str, url: str, folder: str, table: str) -> None:
+def main(name: str, url: str, folder: str, table: str, *options: str) -> None:
     """Runs a contender in `folder`; prints seconds, rows and peak memory in MB as JSON."""
     os.chdir(folder)
     os.environ["DESTINATION__DUCKDB__CREDENTIALS"] = FILE
     started = time.perf_counter()
-    CONTENDERS[name](url)
+    CONTENDERS[name](url, *options)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "rows": _count(table), "peak_mb": peak}))
