@@ -1,8 +1,9 @@
-"""DuckDB with a file named like the dataset.
+"""DuckDB as dlt's destination, with what is being loaded beside the file, in memory.
 
-DuckDB calls a database by its file's name, so in `link_assets.duckdb` the name
-`link_assets.clicks` may mean a table of the database or of the schema, and DuckDB refuses it.
-dlt leaves the database out of names; here it puts it in.
+dlt merges from a staging dataset, which would be written to the file like any other, and a copy of
+the last load would stay there. Here it is in another database, so that every name says in which.
+dlt leaves the database out of names; DuckDB would even refuse `link_assets.clicks` in the file
+`link_assets.duckdb`, where it may mean a table of the database or of the schema.
 """
 
 from __future__ import annotations
@@ -15,17 +16,28 @@ from dlt.destinations import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
-from link_assets.contract import DATASET
+STAGING = "link_assets_in_memory"
+"""The database of the staging dataset."""
+ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
+"""Makes that database, which is there for as long as the process has the file open."""
+
+
+RESERVED = ("main", "system", "temp")
+
+
+def database_name(file: str) -> str:
+    """What DuckDB calls the database in a file."""
+    (name, *_) = Path(file).name.lstrip(".").split(".")
+    return f"{name}_db" if name in RESERVED else name
 
 
 class CatalogSqlClient(DuckDbSqlClient):
-    """Qualifies names with the database where they would be ambiguous without."""
+    """Qualifies every name with its database."""
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
-        """The database's name if the dataset has the same; None otherwise."""
-        name = Path(str(self.credentials.database)).name.split(".")[0]
-        if name.casefold() != DATASET:
-            return None
+        """The file's database, or the one in memory while the staging dataset is used."""
+        staging = self.is_staging_dataset_active
+        name = STAGING if staging else database_name(str(self.credentials.database))
         return self.capabilities.escape_identifier(name) if quote else name
 
     def warn_if_catalog_equals_dataset_name(self) -> None:

@@ -129,8 +129,6 @@ def described_pipeline(name: str) -> dlt.Pipeline:
 
 def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
     dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
-    # else a copy of the last load stays there
-    dlt.config["load.truncate_staging_dataset"] = True
     return dlt.pipeline(
         f"{DATASET}_{name}",
         pipelines_dir=folder,
@@ -232,9 +230,12 @@ def _turns_at(lock: Path, file: Path | None) -> Turns:
 @contextmanager
 def _duckdb_opened(file: Path) -> Iterator[None]:
     """The file, open for all of dlt's clients in this process; else each would open it anew."""
+    from link_assets.duckdb_catalog import ATTACH_STAGING
+
     with _dataset(_duckdb(file)).sql_client as client:
         # DuckDB would fill most of the machine's memory before it writes to disk
         client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
+        client.execute_sql(ATTACH_STAGING)
         yield
 
 
