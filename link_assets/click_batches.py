@@ -109,7 +109,7 @@ def _all_at_once(objects: list[dict[str, Any]]) -> dict[str, pa.Array] | None:
     """Each documented field's values, if Arrow takes them all and as `read_value` would."""
     whole = [f.name for f in CLICKS.fields if f.data_type == "bigint"]
     times = [f.name for f in CLICKS.fields if f.data_type == "timestamp"]
-    if any(type(row.get(name)) is float for row in objects for name in whole):
+    if float in {type(row.get(name)) for row in objects for name in whole}:
         return None  # Arrow would cut off fractions
     try:
         fields = pa.array(objects, _AS_GIVEN).flatten()
@@ -122,7 +122,8 @@ def _all_at_once(objects: list[dict[str, Any]]) -> dict[str, pa.Array] | None:
 def _timestamps(texts: pa.Array) -> pa.Array:
     """Raises ValueError where Arrow would read otherwise than `read_value`."""
     years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
-    if any(call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS)).to_pylist()):
+    at_edge = call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS))
+    if call_function("any", [at_edge]).as_py():
         raise ValueError("a year at the calendar's edge")
     return texts.cast(ARROW_TYPES["timestamp"])
 

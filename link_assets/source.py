@@ -249,9 +249,12 @@ class ClickPages(PageStep):
     def _unseen(self, table: pa.Table) -> pa.Table:
         """The table without clicks that came before: pages shift while they are read."""
         ids = table.column("click_id").to_pylist()
-        before = len(self.seen)
-        first = [id not in self.seen and self.seen.add(id) is None for id in ids]
-        return table if len(self.seen) - before == len(ids) else table.filter(first)
+        new = set(ids) - self.seen
+        self.seen |= new
+        if len(new) == len(ids):
+            return table
+        # of each new one the first row: the set loses what it gives
+        return table.filter([id in new and not new.discard(id) for id in ids])
 
     def _hand_on(self) -> pa.Table:
         import pyarrow as pa
