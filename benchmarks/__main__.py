@@ -75,8 +75,8 @@ def start(contender: str, url: str, folder: str, *arguments: str) -> subprocess.
 
 
 def side_by_side(url: str, *commands: tuple[str, ...]) -> Outcome:
-    """Contenders that run at the same time; rows are the last one's, the rest is of all."""
-    started, before = time.perf_counter(), asked(url)
+    """Contenders that run at the same time; memory is what they take together."""
+    before, started = asked(url), time.perf_counter()
     processes = [start(command[0], url, *command[1:]) for command in commands]
     told = [process.communicate()[0] for process in processes]
     wall = time.perf_counter() - started
@@ -158,6 +158,7 @@ def history(rounds: int) -> Iterator[Line]:
         with tempfile.TemporaryDirectory() as folder:
             with api(domains=1, clicks_per_domain=100_000) as url:
                 run("dagster_instance", url, folder, "clicks", "1")
+                run("project_links", url, folder, "links")
                 run("dagster_run", url, folder, *order)
                 run("lengthen", url, folder, "clicks", str(rows))
             with api(domains=1, clicks_per_domain=100_000, added=NEW) as url:
@@ -171,9 +172,9 @@ def domains(rounds: int) -> Iterator[Line]:
     """A backfill of many slow domains, against fetching one of them and one process start."""
     world = {"domains": DOMAINS, "clicks_per_domain": PAGES * 150}
     with api(latency=LATENCY, **world) as url:
-        fetched = run("fetch", url)
+        fetched = medians(["fetch"], url, rounds)["fetch"]
         outcome = sorted((backfill(url) for _ in range(rounds)), key=lambda o: o.wall)[rounds // 2]
-    start = process_start()
+    start = statistics.median(process_start() for _ in range(rounds))
     base = fetched.seconds + start
     what = f"{DOMAINS} domains of {PAGES} pages at {LATENCY * 1000:.0f} ms: "
     yield Line(f"{what}one alone, only received", fetched, base)

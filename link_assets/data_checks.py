@@ -1,7 +1,8 @@
 """Checks on the rows of the tables.
 
-In a run that loads a table only what it loaded is looked at, since tables grow and runs should not
-cost more for it; a run without a load looks at every row, and so does any run after a failure.
+In a run that loads a table only what was loaded of late is looked at, since tables grow and runs
+should not cost more for it. A run without a load looks at every row; if that finds something,
+other runs do, too, until it is mended.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,10 @@ from link_assets.findings import Finding, found_in_tables
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.warehouse import Reader, reading
 
+ROWS_SINCE = "rows_loaded_since"
+REMEMBERED = 100
+"""How many evaluations back a look at all rows may be before there has to be one again."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -27,6 +32,13 @@ class Rows:
         """The SQL condition that `row`, an alias of the table, is one of them."""
         # a load's id is the time at which it began, as text
         return "TRUE" if self.since is None else f"{row}._dlt_load_id >= '{self.since}'"
+
+    @property
+    def told(self) -> dict[str, dg.MetadataValue]:
+        """As shown with what was found."""
+        if self.since is None:
+            return {}
+        return {ROWS_SINCE: dg.MetadataValue.timestamp(float(self.since))}
 
 
 @dataclass(frozen=True)
@@ -132,14 +144,13 @@ def data_checks(
         instance = context.instance
         wanted = {c: key for c, key in keys.items() if key in context.selected_asset_check_keys}
         began = _began_to_load(instance, context.run.run_id, asset_key)
-        since = {c: began if _passed_last(instance, key) else None for c, key in wanted.items()}
+        rows = {c: Rows(table, _since(instance, key, began)) for c, key in wanted.items()}
         with reading() as reader:
             findings = {
-                c: found_in_tables(partial(c.find, reader, Rows(table, since[c])), table.name)
-                for c in wanted
+                c: found_in_tables(partial(c.find, reader, rows[c]), table.name) for c in wanted
             }
         for check, finding in findings.items():
-            yield finding.result(wanted[check], check.severity)
+            yield finding.with_metadata(rows[check].told).result(wanted[check], check.severity)
 
     return run_checks
 
@@ -147,18 +158,43 @@ def data_checks(
 def _began_to_load(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> int | None:
     """When a run that materialized the asset began, in whole seconds; None if it did not."""
     found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    loaded = any(record.asset_key == asset_key for record in found.records)
+    return _began(instance, run_id) if loaded else None
+
+
+def _began(instance: dg.DagsterInstance, run_id: str) -> int | None:
     record = instance.get_run_record_by_id(run_id)
-    loaded = any(r.asset_key == asset_key for r in found.records)
-    return int(record.start_time) if loaded and record and record.start_time else None
+    return int(record.start_time) if record and record.start_time else None
 
 
-def _passed_last(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> bool:
-    """Whether the check passed when it was evaluated last; False if it never was."""
-    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=20):
-        event = record.event
-        if event and event.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            return bool(record.evaluation and record.evaluation.passed)
-    return False
+def _since(instance: dg.DagsterInstance, key: dg.AssetCheckKey, began: int | None) -> int | None:
+    """From when on loads are to be looked at in a run that began to load then; None: all.
+
+    Also what was loaded since the last evaluation's run began: a run that failed checked nothing.
+    """
+    evaluations = _evaluations(instance, key)
+    whole = next((n for n, (_, e) in enumerate(evaluations) if ROWS_SINCE not in e.metadata), None)
+    if began is None or whole is None or not all(e.passed for _, e in evaluations[: whole + 1]):
+        return None
+    last_run, _ = evaluations[0]
+    last_began = _began(instance, last_run)
+    return None if last_began is None else min(began, last_began)
+
+
+def _evaluations(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey
+) -> list[tuple[str, dg.AssetCheckEvaluation]]:
+    """The last evaluations of a check, each after its run's id, the latest first."""
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=REMEMBERED)
+    # Dagster has them in the order in which they were planned
+    ended = [
+        (record.event.timestamp, record.run_id, record.evaluation)
+        for record in history
+        if record.event
+        and record.event.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        and record.evaluation
+    ]
+    return [(run, e) for _, run, e in sorted(ended, key=lambda end: end[0], reverse=True)]
 
 
 LINKS_DATA_CHECKS = data_checks(LINKS, LINKS_KEY, EVERY_TABLE)

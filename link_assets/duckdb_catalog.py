@@ -15,6 +15,7 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.destinations import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.destinations.sql_client import SqlClientBase
 
 STAGING = "link_assets_in_memory"
 """The database of the staging dataset."""
@@ -23,6 +24,7 @@ ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
 
 
 RESERVED = ("main", "system", "temp")
+"""Names that DuckDB keeps for itself."""
 
 
 def database_name(file: str) -> str:
@@ -42,6 +44,15 @@ class CatalogSqlClient(DuckDbSqlClient):
 
     def warn_if_catalog_equals_dataset_name(self) -> None:
         """Says nothing: qualified names are not confused."""
+
+
+def drop_staging(client: SqlClientBase[Any]) -> None:
+    """Forgets what was staged before, also in the file, where earlier versions left it."""
+    in_memory = client.fully_qualified_dataset_name(staging=True)
+    # DuckDB takes the name of the file's database for that of the schema, but needs none
+    in_file = client.escape_column_name(client.staging_dataset_name)
+    for dataset in (in_memory, in_file):
+        client.execute_sql(f"DROP SCHEMA IF EXISTS {dataset} CASCADE")
 
 
 class CatalogDuckDbClient(DuckDbClient):

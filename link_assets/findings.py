@@ -1,7 +1,7 @@
 """What a check found, and what to do about it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,10 @@ class Finding:
     problem: str = ""
     remedy: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_metadata(self, more: Mapping[str, Any]) -> "Finding":
+        """The same with more metadata."""
+        return replace(self, metadata={**self.metadata, **more})
 
     def result(self, key: dg.AssetCheckKey, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
         """The finding as Dagster records it; passed if there is no problem."""

@@ -93,7 +93,7 @@ class LocationSettings:
     `domains_per_run` is how many domains of a backfill share a run, `domains_at_once` how many
     of those are fetched side by side. Freshness windows are in hours. If more than
     `disappeared_share` of the links are gone at once, none is marked as deleted. A day is unusual
-    if a domain has less than `volume_share` of its usual clicks. A load lets DuckDB take up to
+    if a domain has less than `volume_share` of its usual clicks. DuckDB takes up to
     `duckdb_memory` before it writes to disk.
     """
 

@@ -262,8 +262,8 @@ class ClickPages(PageStep):
         tables, self.tables = self.tables, []
         table = pa.concat_tables(tables, promote_options="default")
         # in its place for dlt to fill in, since dlt writes a file anew for columns out of order
-        load_id = pa.repeat(pa.scalar(""), len(table))
-        return table.add_column(len(CLICKS.columns), C_DLT_LOAD_ID, load_id)
+        load_id = pa.field(C_DLT_LOAD_ID, pa.string(), nullable=False)
+        return table.add_column(len(CLICKS.columns), load_id, pa.nulls(len(table), pa.string()))
 
 
 def _columns(table: Table) -> list[TColumnSchema]:

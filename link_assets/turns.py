@@ -56,7 +56,7 @@ class Turns:
         try:
             self._write_holder(purpose)
             yield
-            kept = time.monotonic() < self._held_until
+            kept = True
         finally:
             self._leave(kept)
 
@@ -79,20 +79,22 @@ class Turns:
         logger.warning("%s had waited %.0f seconds.", purpose, time.monotonic() - started)
 
     def _enter(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        with self._free:
-            self.waiting += 1
-            try:
-                if not self._free.wait_for(lambda: not self._taken, seconds):
-                    raise Timeout(str(self.path))
-                self._taken = True
-            finally:
-                self.waiting -= 1
+        deadline, mine = time.monotonic() + seconds, False
         try:
+            with self._free:
+                self.waiting += 1
+                try:
+                    self._free.wait_for(lambda: not self._taken, seconds)
+                finally:  # it may have been handed over to a thread that is interrupted
+                    self.waiting -= 1
+                    mine, self._taken = not self._taken, True
+            if not mine:
+                raise Timeout(str(self.path))
             if self._held is None:
                 self._held = self._hold(deadline)
         except BaseException:
-            self._leave(kept=False)
+            if mine:
+                self._leave(kept=self._held is not None)
             raise
 
     def _hold(self, deadline: float) -> ExitStack:
@@ -107,13 +109,16 @@ class Turns:
 
     def _leave(self, kept: bool) -> None:
         with self._free:
-            if kept and self.waiting:
+            others = self.waiting > 0
+            if kept and others and time.monotonic() < self._held_until:
                 self._hand_over()
                 return
         held, self._held = self._held, None
         try:
             if held:
                 held.close()
+                if others:  # else they would have it before another process looks again
+                    time.sleep(2 * POLL_SECONDS)
         finally:
             with self._free:
                 self._hand_over()

@@ -73,14 +73,20 @@ class WarehousePipeline(dlt.Pipeline):
         _release_arrow_memory()
         with turn(f"loading {self.pipeline_name}"):
             if into_duckdb:
-                self._use_one_thread()
+                self._prepare_duckdb()
             self._make_tables()
             return self.load()
 
-    def _use_one_thread(self) -> None:
-        """Dividing a chunk among DuckDB's threads takes longer than it saves."""
+    def _prepare_duckdb(self) -> None:
+        """Bounds what DuckDB takes for a load, and makes room for it."""
+        from link_assets.duckdb_catalog import drop_staging
+
         with self.sql_client() as client:
+            # dividing a chunk among threads takes longer than it saves
             client.execute_sql("SET threads = 1")
+            # DuckDB would fill most of the machine's memory before it writes to disk
+            client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
+            drop_staging(client)
 
     def _make_tables(self) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand."""
@@ -180,7 +186,7 @@ def reading() -> Iterator[Reader]:
     dataset = _dataset(_duckdb(file) if file else _destination("reader"))
     with turn("reading") if file else nullcontext(), dataset.sql_client as client:
         if file:
-            client.execute_sql("RESET threads")
+            client.execute_sql("RESET threads; RESET memory_limit")
         yield Reader(client)
 
 
@@ -233,8 +239,6 @@ def _duckdb_opened(file: Path) -> Iterator[None]:
     from link_assets.duckdb_catalog import ATTACH_STAGING
 
     with _dataset(_duckdb(file)).sql_client as client:
-        # DuckDB would fill most of the machine's memory before it writes to disk
-        client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
         client.execute_sql(ATTACH_STAGING)
         yield
 

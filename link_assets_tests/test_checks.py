@@ -296,7 +296,9 @@ def test_a_run_that_loads_looks_at_what_it_loaded_alone(loaded: Location, sandbo
     sandbox.clicks[1][:] = [new]
     found = evaluations(loaded.clicks("1"))
     assert troubles(found).keys() == {"clicks.known_links"}
-    assert numbers(found, "clicks.known_links") == {"redirects": 1, "without_link": 1}
+    counted = numbers(found, "clicks.known_links")
+    assert counted.pop("rows_loaded_since") <= datetime.now(UTC).timestamp()
+    assert counted == {"redirects": 1, "without_link": 1}
 
 
 def test_what_a_run_without_a_load_finds_stays_found_until_it_is_mended(loaded: Location) -> None:
@@ -307,6 +309,11 @@ def test_what_a_run_without_a_load_finds_stays_found_until_it_is_mended(loaded: 
     rows("DELETE FROM {dataset}.clicks")
     assert loaded.clicks("1", "3", full_refresh=True).success
     assert troubles(checked(loaded)) == {}
+
+
+def test_a_run_looks_at_what_came_since_the_last_look_too(loaded: Location) -> None:
+    rows("INSERT INTO {dataset}.clicks SELECT * FROM {dataset}.clicks WHERE domain_id = 3 LIMIT 1")
+    assert troubles(evaluations(loaded.clicks("1"))).keys() == {"clicks.unique_keys"}
 
 
 @pytest.mark.parametrize(("since", "problems"), [(None, 3), (1_999_999_999, 2), (2_000_000_001, 0)])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
@@ -43,9 +45,10 @@ class Door:
 
     def wait_for_waiting(self, threads: int) -> None:
         """Returns when so many threads wait."""
-        passed = threading.Event()
+        deadline = time.monotonic() + 30
         while self.turns.waiting < threads:
-            assert not passed.wait(0.005)
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
 
 @pytest.fixture
@@ -122,6 +125,39 @@ def test_a_thread_that_gives_up_waiting_leaves_nothing_open(door: Door) -> None:
         threads.submit(give_up).result(timeout=30)
     assert door.is_free()
     assert not door.is_open
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_thread_that_is_interrupted_as_it_is_its_turn_passes_it_on(
+    others: int, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for = door.turns._free.wait_for
+
+    def interrupted(*arguments: Any) -> None:
+        assert wait_for(*arguments)
+        raise KeyboardInterrupt
+
+    def be_interrupted() -> None:
+        with pytest.raises(KeyboardInterrupt), door.turns.take("waiting", 30):
+            pass
+
+    def take() -> None:
+        with door.turns.take("waiting", 30):
+            pass
+
+    with ThreadPoolExecutor(2) as threads:
+        with door.turns.take("first", 1):
+            monkeypatch.setattr(door.turns._free, "wait_for", interrupted)
+            tasks = [threads.submit(be_interrupted)]
+            door.wait_for_waiting(1)
+            monkeypatch.undo()
+            tasks += [threads.submit(take) for _ in range(others)]
+            door.wait_for_waiting(1 + others)
+        for task in tasks:
+            task.result(timeout=30)
+    assert door.times == 1
+    assert not door.is_open
+    assert door.is_free()
 
 
 def test_what_cannot_be_opened_frees_the_turn(tmp_path: Path) -> None:

@@ -14,15 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
+from dlt.common.pipeline import LoadInfo
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets import turns
+from link_assets.duckdb_catalog import database_name
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import (
     WarehouseBusy,
+    WarehousePipeline,
     WarehouseUnusable,
     duckdb_file,
     open_pipeline,
@@ -204,14 +209,57 @@ def test_whoever_waits_long_is_told_for_whom_and_how_long_it_was(
     assert re.fullmatch(r"loading clicks_8 had waited \d+ seconds\.", waited)
 
 
-def test_duckdb_takes_no_more_memory_than_allowed(
+def test_a_load_takes_no_more_memory_than_allowed(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[Any] = []
+    load = WarehousePipeline.load
+
+    def note_limit(pipeline: WarehousePipeline, **options: Any) -> LoadInfo:
+        with pipeline.sql_client() as client:
+            limits.extend(client.execute_sql("SELECT current_setting('memory_limit')") or ())
+        return load(pipeline, **options)
+
+    monkeypatch.setattr(WarehousePipeline, "load", note_limit)
+    monkeypatch.setenv("LINK_ASSETS__DUCKDB_MEMORY", "256MiB")
+    load_clicks()
+    assert limits == [("256.0 MiB",)]
+
+
+@pytest.mark.parametrize(
+    "name", [DEFAULT, "o-ther.2.duckdb", "UPPER.DB", ".hidden.db", "temp.db", "system", "main.x"]
+)
+def test_the_database_is_called_as_duckdb_calls_it(name: str, workdir: Path) -> None:
+    with duckdb.connect(name) as database:
+        assert database.execute("SELECT current_database()").fetchone() == (database_name(name),)
+
+
+def test_a_process_gets_its_turn_though_the_threads_of_another_always_want_it(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LINK_ASSETS__DUCKDB_MEMORY", "256MiB")
-    assert rows("SELECT current_setting('memory_limit')") == [("256.0 MiB",)]
+    monkeypatch.setattr(turns, "SHARED_SECONDS", 0.1)
+    enough = threading.Event()
+
+    def keep_busy() -> None:
+        while not enough.is_set():
+            with turn("loading"):
+                pass
+
+    with ThreadPoolExecutor(3) as threads:
+        busy = [threads.submit(keep_busy) for _ in range(3)]
+        try:
+            with holder("waiting"):
+                pass
+        finally:
+            enough.set()
+        for task in busy:
+            task.result(timeout=60)
 
 
 def test_no_copy_of_a_load_stays_beside_the_tables(api: str) -> None:
+    with duckdb.connect(DEFAULT) as database:
+        database.execute("CREATE SCHEMA link_assets_staging")  # as earlier versions did
+        database.execute("CREATE TABLE link_assets_staging.clicks AS SELECT 1 AS ip")
     load_links()
     load_clicks()
     load_clicks()
