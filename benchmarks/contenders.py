@@ -106,13 +106,17 @@ def project_links(url: str) -> None:
 
 
 def lengthen(url: str, rows: str) -> None:
-    """Puts copies of the warehouse's clicks before them in time until there are so many."""
+    """Puts copies of the warehouse's clicks before them in time until there are so many.
+
+    They look as if they had been loaded long before, as most of a history was.
+    """
     with duckdb.connect(FILE) as database:
         ((there,),) = database.execute("SELECT count(*) FROM link_assets.clicks").fetchall()
         for copy in range(1, int(rows) // there):
             database.execute(
                 "INSERT INTO link_assets.clicks SELECT * REPLACE ("
-                f"dt - INTERVAL {copy * 30} DAY AS dt, md5(click_id || '{copy}') AS click_id) "
+                f"dt - INTERVAL {copy * 30} DAY AS dt, md5(click_id || '{copy}') AS click_id, "
+                "'1000000000.0' AS _dlt_load_id) "
                 f"FROM link_assets.clicks ORDER BY link_assets.clicks.dt DESC LIMIT {there}"
             )
 

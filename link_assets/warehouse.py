@@ -73,19 +73,14 @@ class WarehousePipeline(dlt.Pipeline):
         _release_arrow_memory()
         with turn(f"loading {self.pipeline_name}"):
             if into_duckdb:
-                self._prepare_duckdb()
+                self._forget_staged()
             self._make_tables()
             return self.load()
 
-    def _prepare_duckdb(self) -> None:
-        """Bounds what DuckDB takes for a load, and makes room for it."""
+    def _forget_staged(self) -> None:
         from link_assets.duckdb_catalog import drop_staging
 
         with self.sql_client() as client:
-            # dividing a chunk among threads takes longer than it saves
-            client.execute_sql("SET threads = 1")
-            # DuckDB would fill most of the machine's memory before it writes to disk
-            client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
             drop_staging(client)
 
     def _make_tables(self) -> None:
@@ -185,8 +180,6 @@ def reading() -> Iterator[Reader]:
     file = duckdb_file()
     dataset = _dataset(_duckdb(file) if file else _destination("reader"))
     with turn("reading") if file else nullcontext(), dataset.sql_client as client:
-        if file:
-            client.execute_sql("RESET threads; RESET memory_limit")
         yield Reader(client)
 
 
@@ -239,6 +232,10 @@ def _duckdb_opened(file: Path) -> Iterator[None]:
     from link_assets.duckdb_catalog import ATTACH_STAGING
 
     with _dataset(_duckdb(file)).sql_client as client:
+        # DuckDB would fill most of the machine's memory before it writes to disk
+        client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
+        # dividing a chunk among threads takes longer than it saves, and each wants memory
+        client.execute_sql("SET threads = 1")
         client.execute_sql(ATTACH_STAGING)
         yield
 

@@ -14,11 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
-from dlt.common.pipeline import LoadInfo
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets import turns
@@ -27,7 +25,6 @@ from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import (
     WarehouseBusy,
-    WarehousePipeline,
     WarehouseUnusable,
     duckdb_file,
     open_pipeline,
@@ -209,21 +206,11 @@ def test_whoever_waits_long_is_told_for_whom_and_how_long_it_was(
     assert re.fullmatch(r"loading clicks_8 had waited \d+ seconds\.", waited)
 
 
-def test_a_load_takes_no_more_memory_than_allowed(
-    api: str, monkeypatch: pytest.MonkeyPatch
+def test_duckdb_takes_no_more_memory_than_allowed(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits: list[Any] = []
-    load = WarehousePipeline.load
-
-    def note_limit(pipeline: WarehousePipeline, **options: Any) -> LoadInfo:
-        with pipeline.sql_client() as client:
-            limits.extend(client.execute_sql("SELECT current_setting('memory_limit')") or ())
-        return load(pipeline, **options)
-
-    monkeypatch.setattr(WarehousePipeline, "load", note_limit)
     monkeypatch.setenv("LINK_ASSETS__DUCKDB_MEMORY", "256MiB")
-    load_clicks()
-    assert limits == [("256.0 MiB",)]
+    assert rows("SELECT current_setting('memory_limit')") == [("256.0 MiB",)]
 
 
 @pytest.mark.parametrize(
