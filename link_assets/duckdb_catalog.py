@@ -21,8 +21,6 @@ STAGING = "link_assets_in_memory"
 """The database of the staging dataset."""
 ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
 """Makes that database, which is there for as long as the process has the file open."""
-
-
 RESERVED = ("main", "system", "temp")
 """Names that DuckDB keeps for itself."""
 
