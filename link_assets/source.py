@@ -88,7 +88,9 @@ def clicks_source(
     One load takes up to `chunk_rows` rows or `chunk_seconds` of fetching and keeps, in the state
     that is loaded with them, where to go on; load again until `progress.finished`. With `restart`
     the traversal begins anew, whatever the state says of where to go on. `connections` may be
-    shared with other domains. Extraction raises paging.ApiError if an answer is not a valid page.
+    shared with other domains. A pipeline that is not of warehouse.open_pipeline needs dlt's setting
+    `normalize.parquet_normalizer.add_dlt_load_id`, or its extraction fails. Extraction raises
+    paging.ApiError if an answer is not a valid page.
     """
     progress = progress or Progress()
     traversal = Traversal(settings, progress, restart)

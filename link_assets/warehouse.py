@@ -177,9 +177,8 @@ class Reader:
 @contextmanager
 def reading() -> Iterator[Reader]:
     """A reader; of a DuckDB file for one turn, since even reading it keeps writers out."""
-    file = duckdb_file()
-    dataset = _dataset(_duckdb(file) if file else _destination("reader"))
-    with turn("reading") if file else nullcontext(), dataset.sql_client as client:
+    dataset = _dataset(_destination("reader"))
+    with turn("reading") if duckdb_file() else nullcontext(), dataset.sql_client as client:
         yield Reader(client)
 
 

@@ -88,7 +88,7 @@ def test_threads_that_wait_pass_on_what_is_open(door: Door) -> None:
     assert door.is_free()
 
 
-def test_other_processes_have_a_chance_after_a_while(
+def test_what_is_open_is_closed_after_a_while_though_threads_wait(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "SHARED_SECONDS", 0)

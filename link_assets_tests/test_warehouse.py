@@ -224,16 +224,17 @@ def test_the_database_is_called_as_duckdb_calls_it(name: str, workdir: Path) -> 
 def test_a_process_gets_its_turn_though_the_threads_of_another_always_want_it(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "SHARED_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "SHARED_SECONDS", 0.5)
+    impatient(monkeypatch, "3")
     enough = threading.Event()
 
     def keep_busy() -> None:
         while not enough.is_set():
             with turn("loading"):
-                pass
+                enough.wait(0.02)
 
-    with ThreadPoolExecutor(3) as threads:
-        busy = [threads.submit(keep_busy) for _ in range(3)]
+    with ThreadPoolExecutor(8) as threads:
+        busy = [threads.submit(keep_busy) for _ in range(8)]
         try:
             with holder("waiting"):
                 pass
