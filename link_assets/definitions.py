@@ -1,5 +1,7 @@
 """The code location."""
 
+import gc
+
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
@@ -14,3 +16,6 @@ defs = dg.Definitions(
     resources={"dlt": DagsterDltResource()},
     executor=dg.in_process_executor,
 )
+
+# Python would look through all that is imported for garbage, again and again, with threads waiting
+gc.freeze()

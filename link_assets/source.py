@@ -51,9 +51,9 @@ TAGS_COLUMNS: list[TColumnSchema] = [
 ]
 """The child table as dlt makes it, declared so that it is there before the first tag is."""
 
-CONVERTED_ROWS = 3_000
-"""Rows of clicks that are converted at once, to the page."""
-BATCH_ROWS = 20_000
+CONVERTED_ROWS = 750
+"""Rows of clicks that are converted at once, to the page; the other threads wait meanwhile."""
+BATCH_ROWS = 6_000
 """Rows of clicks that are handed to dlt at once, to the page: it works out a schema for each."""
 
 UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")

@@ -72,20 +72,19 @@ class WarehousePipeline(dlt.Pipeline):
         self.normalize()
         _release_arrow_memory()
         with turn(f"loading {self.pipeline_name}"):
-            if into_duckdb:
-                self._forget_staged()
             self._make_tables()
             return self.load()
 
-    def _forget_staged(self) -> None:
-        from link_assets.duckdb_catalog import drop_staging
-
-        with self.sql_client() as client:
-            drop_staging(client)
-
     def _make_tables(self) -> None:
-        """Makes what tables and columns are missing, also those that were dropped by hand."""
+        """Makes what tables and columns are missing, also those that were dropped by hand.
+
+        What was staged for the load before is forgotten.
+        """
         with self.destination_client() as client:
+            if destination_type() == DUCKDB:
+                from link_assets.duckdb_catalog import CatalogDuckDbClient, drop_staging
+
+                drop_staging(cast(CatalogDuckDbClient, client).sql_client)
             client.initialize_storage()
             client.update_stored_schema(force=True)
 

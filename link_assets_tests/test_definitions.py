@@ -139,6 +139,13 @@ def test_the_source_and_what_it_needs_import_no_dagster(workdir: Path) -> None:
     assert answer(python(workdir, "-c", TELL_DAGSTER_IMPORTS, *names)) == {n: [] for n in names}
 
 
+def test_what_is_imported_is_not_looked_through_for_garbage(workdir: Path) -> None:
+    counts = "gc.get_freeze_count(), len(gc.get_objects())"
+    run = python(workdir, "-c", f"import gc, link_assets.definitions; print([{counts}])")
+    left_alone, looked_through = json.loads(run.stdout)
+    assert left_alone > looked_through
+
+
 def test_dagster_validates_the_location_that_the_workspace_file_names(workdir: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "dagster", "definitions", "validate"],
