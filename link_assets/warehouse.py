@@ -72,10 +72,10 @@ class WarehousePipeline(dlt.Pipeline):
         self.normalize()
         _release_arrow_memory()
         with turn(f"loading {self.pipeline_name}"):
-            self._make_tables()
+            self._prepare_tables()
             return self.load()
 
-    def _make_tables(self) -> None:
+    def _prepare_tables(self) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand.
 
         What was staged for the load before is forgotten.

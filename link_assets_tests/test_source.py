@@ -18,10 +18,16 @@ from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
 from link_assets.progress import Progress
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source import clicks_source, links_source
+from link_assets.source import BATCH_ROWS, CONVERTED_ROWS, clicks_source, links_source
 from link_assets.traversal import Restart, full_refresh
 from link_assets.warehouse import open_pipeline, reading
 from link_assets_tests.support import rows
+from link_assets_tests.truth import (
+    expected_clicks,
+    expected_rejections,
+    loaded_clicks,
+    loaded_rejections,
+)
 
 pytestmark = pytest.mark.usefixtures("api")
 
@@ -112,7 +118,7 @@ SCRIPT = """
 import sys
 from link_assets.settings import api_settings
 from link_assets.progress import Progress
-from link_assets.source import clicks_source, links_source
+from link_assets.source import BATCH_ROWS, CONVERTED_ROWS, clicks_source, links_source
 from link_assets.warehouse import open_pipeline
 
 settings, progress = api_settings(), Progress()
@@ -337,6 +343,17 @@ BAD_LINKS: list[tuple[Any, str]] = [
     (link(tags="one"), "tags: is text, not a list"),
     ({"title": "no id"}, "id: is missing, and so is idString"),
 ]
+
+
+def test_rows_of_many_batches_are_all_there_and_once(sandbox: Sandbox) -> None:
+    size, count = 150, BATCH_ROWS + 2 * CONVERTED_ROWS
+    clicks = World(clicks_per_domain=count).clicks(1, 0, count)
+    unreadable = click(dt="never")
+    listing = [*clicks[:1000], unreadable, *clicks[1000:-1]]
+    sandbox.page_size, sandbox.clicks = size, {1: [*listing, *listing[:size]]}
+    load_clicks()
+    assert loaded_clicks() == expected_clicks({1: clicks[:-1]})
+    assert loaded_rejections() == expected_rejections(1, [unreadable])
 
 
 def test_unreadable_rows_are_kept_whole_with_the_reason(sandbox: Sandbox) -> None:
