@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -225,12 +225,12 @@ def test_a_process_gets_its_turn_though_the_threads_of_another_always_want_it(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "SHARED_SECONDS", 0.5)
-    impatient(monkeypatch, "3")
+    impatient(monkeypatch, "10")
     enough = threading.Event()
 
     def keep_busy() -> None:
         while not enough.is_set():
-            with turn("loading"):
+            with suppress(WarehouseBusy), turn("loading"):  # one may starve: the process may not
                 enough.wait(0.02)
 
     with ThreadPoolExecutor(8) as threads:
