@@ -23,6 +23,7 @@ from dlt.sources.rest_api import rest_api_source
 
 import link_assets.click_batches
 import link_assets.duckdb_catalog  # noqa: F401
+from link_assets.chunks import Chunks
 from link_assets.columns import arrow_schema
 from link_assets.contract import CLICK_FACTS, CLICKS
 from link_assets.progress import Progress
@@ -94,9 +95,9 @@ def _guide(
 def project(url: str) -> None:
     """This project's clicks, without Dagster."""
     api, progress = ApiSettings(base_url=url, api_key=API_KEY), Progress()
-    while not progress.finished:
-        with open_pipeline("clicks_1") as pipeline:
-            pipeline.run(clicks_source(api, 1, progress))
+    with Chunks("clicks_1") as chunks:
+        while not progress.finished:
+            chunks.load(lambda pipeline: pipeline.run(clicks_source(api, 1, progress)))
 
 
 def project_links(url: str) -> None:

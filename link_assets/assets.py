@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -16,6 +17,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 from requests.adapters import HTTPAdapter
 
+from link_assets.chunks import Chunks
 from link_assets.connections import connections
 from link_assets.contract import CLICKS, LINKS
 from link_assets.deleted_links import LinkListing
@@ -27,7 +29,12 @@ from link_assets.settings import ApiSettings, api_settings, location_settings
 from link_assets.source import UNSET_API, clicks_source, links_source
 from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator
 from link_assets.traversal import FROM_FIRST_PAGE, Restart, full_refresh
-from link_assets.warehouse import described_pipeline, open_pipeline, reading
+from link_assets.warehouse import (
+    WarehousePipeline,
+    described_pipeline,
+    open_pipeline,
+    reading,
+)
 
 SETTINGS = location_settings()
 TRANSLATOR = LinkAssetsTranslator(SETTINGS)
@@ -141,27 +148,31 @@ class ClicksLoader:
     def load(self, partition_key: str) -> Loaded:
         """Loads chunk after chunk until the domain's last page."""
         domain = domain_id(partition_key)
-        started, progress, chunks = time.monotonic(), Progress(), 0
+        started, progress, count = time.monotonic(), Progress(), 0
         restart = self._refresh(domain) if self.full_refresh else None
         started_over = False
-        while not progress.finished:
-            if self.stopped.is_set():
-                raise dg.DagsterExecutionInterruptedError(f"stopped while loading domain {domain}")
-            try:
-                self._load_chunk(domain, progress, restart)
-            except PipelineStepFailed as error:
-                # once: an API that refuses every token would have the pages read in circles
-                if started_over or not (progress.token_on_trial and _token_refused(error)):
-                    raise
-                self.context.log.warning(
-                    f"clicks of domain {domain}: the API no longer knows the page token to go on "
-                    "from; reading from the first page again."
-                )
-                restart, started_over, progress, chunks = FROM_FIRST_PAGE, True, Progress(), 0
-            else:
-                restart, chunks = None, chunks + 1
-                self.context.log.info(_report(domain, progress))
-        return Loaded(progress, time.monotonic() - started, chunks)
+        with Chunks(f"{CLICKS.name}_{domain}") as chunks:
+            while not progress.finished:
+                self._stop_if_told(domain)
+                try:
+                    chunks.load(partial(self._load_chunk, domain, progress, restart))
+                except PipelineStepFailed as error:
+                    # once: an API that refuses every token would have the pages read in circles
+                    if started_over or not (progress.token_on_trial and _token_refused(error)):
+                        raise
+                    self.context.log.warning(
+                        f"clicks of domain {domain}: the API no longer knows the page token to go "
+                        "on from; reading from the first page again."
+                    )
+                    restart, started_over, progress, count = FROM_FIRST_PAGE, True, Progress(), 0
+                else:
+                    restart, count = None, count + 1
+                    self.context.log.info(_report(domain, progress))
+        return Loaded(progress, time.monotonic() - started, count)
+
+    def _stop_if_told(self, domain: int) -> None:
+        if self.stopped.is_set():
+            raise dg.DagsterExecutionInterruptedError(f"stopped while loading domain {domain}")
 
     def _refresh(self, domain: int) -> Restart:
         query = f"SELECT count(*) FROM {{dataset}}.{CLICKS.name} WHERE domain_id = {domain}"
@@ -170,12 +181,17 @@ class ClicksLoader:
             ((clicks,),) = reader.rows(query)
         return full_refresh(_first_attempt(self.context), is_empty=not clicks)
 
-    def _load_chunk(self, domain: int, progress: Progress, restart: Restart | None) -> None:
+    def _load_chunk(
+        self,
+        domain: int,
+        progress: Progress,
+        restart: Restart | None,
+        pipeline: WarehousePipeline,
+    ) -> None:
         source = clicks_source(
             self.settings, domain, progress, restart=restart, connections=self.connections
         )
-        with open_pipeline(f"{CLICKS.name}_{domain}") as pipeline:
-            list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
+        list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
 
 
 def _first_attempt(context: dg.AssetExecutionContext) -> str:
@@ -191,7 +207,7 @@ def _first_attempt(context: dg.AssetExecutionContext) -> str:
 
 def _report(domain: int, progress: Progress) -> str:
     return (
-        f"clicks of domain {domain}: {progress.accepted} rows in {progress.pages} pages so far"
+        f"clicks of domain {domain}: {progress.accepted} rows in {progress.pages} pages fetched"
         + (f", {progress.rejected} rejected" if progress.rejected else "")
     )
 

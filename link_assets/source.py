@@ -86,9 +86,10 @@ def clicks_source(
     """The next clicks of a domain, merged on `(domain_id, dt, click_id)`.
 
     One load takes up to `chunk_rows` rows or `chunk_seconds` of fetching and keeps, in the state
-    that is loaded with them, where to go on; load again until `progress.finished`. With `restart`
-    the traversal begins anew, whatever the state says of where to go on. `connections` may be
-    shared with other domains. A pipeline that is not of warehouse.open_pipeline needs dlt's setting
+    that is loaded with them, where to go on; load again until `progress.finished` (chunks.Chunks
+    fetches one load while it writes the one before). With `restart` the traversal begins anew,
+    whatever the state says of where to go on. `connections` may be shared with other domains. A
+    pipeline that is not of warehouse.open_pipeline needs dlt's setting
     `normalize.parquet_normalizer.add_dlt_load_id`, or its extraction fails. Extraction raises
     paging.ApiError if an answer is not a valid page.
     """
@@ -234,6 +235,8 @@ class ClickPages(PageStep):
             items += self._convert()
         if ended or sum(map(len, self.tables)) >= BATCH_ROWS:
             items.append(self._hand_on())
+        if ended:
+            self.seen.clear()  # the next chunk is fetched while this one's source is still there
         if self.traversal.progress.finished:
             self.traversal.finish()
         return iter(items)

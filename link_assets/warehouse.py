@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -54,16 +54,24 @@ class WarehouseUnusable(OSError):
     """The warehouse's folder cannot be written."""
 
 
+Place = Mapping[Path, bytes]
+"""Where a load has come to: the files of its pipeline's folder with dlt's state and schemas."""
+
+
 class WarehousePipeline(dlt.Pipeline):
     """A dlt pipeline whose runs fetch side by side and touch the warehouse in turn."""
+
+    goes_on_from: Place | None = None
+    """The place of the load before, while that is not in the warehouse yet."""
+    when_fetched: Callable[[Place], None] | None = None
+    """Called when nothing is left to do but to write; if it raises, nothing is written."""
 
     def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
         """Like dlt's `run`, with the warehouse locked only while state is read and rows loaded.
 
         Raises WarehouseBusy if the lock is not to be had in time.
         """
-        with turn(f"reading the state of {self.pipeline_name}"):
-            self.sync_destination()
+        self._go_on()
         into_duckdb = destination_type() == DUCKDB
         if into_duckdb and isinstance(data, DltSource):
             _spare_deduplication(data)
@@ -71,9 +79,28 @@ class WarehousePipeline(dlt.Pipeline):
         self.extract(data, loader_file_format=file_format, **options)
         self.normalize()
         _release_arrow_memory()
+        if self.when_fetched:
+            self.when_fetched(self._place())
         with turn(f"loading {self.pipeline_name}"):
             self._prepare_tables()
             return self.load()
+
+    def _go_on(self) -> None:
+        """Takes up the state and the schemas of the load before."""
+        if self.goes_on_from is None:
+            with turn(f"reading the state of {self.pipeline_name}"):
+                self.sync_destination()
+            return
+        for file, content in self.goes_on_from.items():
+            path = Path(self.working_dir) / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+
+    def _place(self) -> Place:
+        folder = Path(self.working_dir)
+        schemas = Path(self.schemas.storage.storage_path)
+        files = [folder / self.STATE_FILE, *schemas.iterdir()]
+        return {file.relative_to(folder): file.read_bytes() for file in files}
 
     def _prepare_tables(self) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand.

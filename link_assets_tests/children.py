@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from link_assets.chunks import Chunks
 from link_assets.progress import Progress
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
@@ -26,9 +27,9 @@ WAIT = 120
 def load_clicks(domain: int) -> None:
     """Loads a domain's clicks to the last page, as a plain script does."""
     progress = Progress()
-    while not progress.finished:
-        with open_pipeline(f"clicks_{domain}") as pipeline:
-            pipeline.run(clicks_source(api_settings(), domain, progress))
+    with Chunks(f"clicks_{domain}") as chunks:
+        while not progress.finished:
+            chunks.load(lambda p: p.run(clicks_source(api_settings(), domain, progress)))
 
 
 def load_links() -> None:

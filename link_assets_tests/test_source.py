@@ -116,17 +116,18 @@ def pages(sandbox: Sandbox) -> list[int | None]:
 
 SCRIPT = """
 import sys
-from link_assets.settings import api_settings
+from link_assets.chunks import Chunks
 from link_assets.progress import Progress
-from link_assets.source import BATCH_ROWS, CONVERTED_ROWS, clicks_source, links_source
+from link_assets.settings import api_settings
+from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import open_pipeline
 
 settings, progress = api_settings(), Progress()
 with open_pipeline("links") as pipeline:
     pipeline.run(links_source(settings))
-with open_pipeline("clicks_1") as pipeline:
-    pipeline.run(clicks_source(settings, 1, progress))
-assert progress.finished
+with Chunks("clicks_1") as chunks:
+    while not progress.finished:
+        chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, progress)))
 print([name for name in sys.modules if name.partition("_")[0] == "dagster"])
 """
 
