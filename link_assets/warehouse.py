@@ -248,15 +248,15 @@ def _turns(file: Path | None) -> Turns:
 @cache
 def _turns_at(lock: Path, file: Path | None) -> Turns:
     """The same for all threads, which pass it on to each other."""
-    return Turns(lock, partial(_duckdb_opened, file) if file else nullcontext)
+    return Turns(lock, partial(_duckdb_opened, _dataset(_duckdb(file))) if file else nullcontext)
 
 
 @contextmanager
-def _duckdb_opened(file: Path) -> Iterator[None]:
+def _duckdb_opened(dataset: dlt.Dataset) -> Iterator[None]:
     """The file, open for all of dlt's clients in this process; else each would open it anew."""
     from link_assets.duckdb_catalog import ATTACH_STAGING
 
-    with _dataset(_duckdb(file)).sql_client as client:
+    with dataset.sql_client as client:
         # DuckDB would fill most of the machine's memory before it writes to disk
         client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
         # dividing a chunk among threads takes longer than it saves, and each wants memory
