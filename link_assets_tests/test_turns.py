@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,11 +44,15 @@ class Door:
         return True
 
     def wait_for_waiting(self, threads: int) -> None:
-        """Returns when so many threads wait."""
-        deadline = time.monotonic() + 30
-        while self.turns.waiting < threads:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        """Returns when so many threads wait for each other."""
+        wait_until(lambda: self.turns.waiting >= threads)
+
+
+def wait_until(come: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not come():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -94,6 +98,29 @@ def test_what_is_open_is_closed_after_a_while_though_threads_wait(
     monkeypatch.setattr(turns, "SHARED_SECONDS", 0)
     assert take_with_others_waiting(door, 4) == [True] * 4
     assert door.times == 5
+
+
+def test_after_a_while_another_process_comes_before_the_threads_that_wait(
+    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "filelock")
+    monkeypatch.setattr(turns, "SHARED_SECONDS", 0)
+    monkeypatch.setattr(turns, "POLL_SECONDS", 0.2)
+    process, order = Door(door.turns.path), []
+
+    def take(where: Door, who: str) -> None:
+        with where.turns.take(who, 30):
+            order.append(who)
+
+    with ThreadPoolExecutor(2) as threads:
+        with door.turns.take("first", 1):
+            tasks = [threads.submit(take, door, "thread")]
+            door.wait_for_waiting(1)
+            tasks.append(threads.submit(take, process, "process"))
+            wait_until(lambda: "waiting 0.2 seconds" in caplog.text)
+        for task in tasks:
+            task.result(timeout=30)
+    assert order == ["process", "thread"]
 
 
 def test_what_a_failure_may_have_spoilt_is_not_passed_on(door: Door) -> None:

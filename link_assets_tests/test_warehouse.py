@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -219,29 +219,6 @@ def test_duckdb_takes_no_more_memory_than_allowed(
 def test_the_database_is_called_as_duckdb_calls_it(name: str, workdir: Path) -> None:
     with duckdb.connect(name) as database:
         assert database.execute("SELECT current_database()").fetchone() == (database_name(name),)
-
-
-def test_a_process_gets_its_turn_though_the_threads_of_another_always_want_it(
-    workdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(turns, "SHARED_SECONDS", 0.5)
-    impatient(monkeypatch, "10")
-    enough = threading.Event()
-
-    def keep_busy() -> None:
-        while not enough.is_set():
-            with suppress(WarehouseBusy), turn("loading"):  # one may starve: the process may not
-                enough.wait(0.02)
-
-    with ThreadPoolExecutor(8) as threads:
-        busy = [threads.submit(keep_busy) for _ in range(8)]
-        try:
-            with holder("waiting"):
-                pass
-        finally:
-            enough.set()
-        for task in busy:
-            task.result(timeout=60)
 
 
 def test_no_copy_of_a_load_stays_beside_the_tables(api: str) -> None:
