@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from link_assets.chunks import Chunks
 from link_assets.contract import CLICKS
 from link_assets.progress import Progress
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source
-from link_assets.warehouse import open_pipeline
 from link_assets_tests.support import Location, rows
 from link_assets_tests.test_end_to_end import free_port
 
@@ -80,12 +80,16 @@ def test_everything_loads_and_every_check_runs(location: Location, workdir: Path
     assert not list(workdir.glob("*.duckdb"))
 
 
-def test_domains_loaded_at_once_lose_nothing(api: str) -> None:
+def test_domains_loaded_at_once_in_chunks_lose_nothing(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+
     def load(domain: int) -> int:
-        progress = Progress()
-        while not progress.finished:
-            with open_pipeline(f"clicks_{domain}") as pipeline:
-                pipeline.run(clicks_source(api_settings(), domain, progress))
+        settings, progress = api_settings(), Progress()
+        with Chunks(f"clicks_{domain}") as chunks:
+            while not progress.finished:
+                chunks.load(lambda p: p.run(clicks_source(settings, domain, progress)))
         return progress.accepted
 
     with ThreadPoolExecutor(3) as threads:
