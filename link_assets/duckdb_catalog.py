@@ -9,16 +9,13 @@ dlt leaves the database out of names; DuckDB would even refuse `link_assets.clic
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.destinations import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.sql_client import SqlClientBase
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 STAGING = "link_assets_in_memory"
 """The database of the staging dataset."""
@@ -34,26 +31,8 @@ def database_name(file: str) -> str:
     return f"{name}_db" if name in RESERVED else name
 
 
-LARGE_COMMIT = 16 << 20
-"""Bytes as DuckDB reckons them, 16 for any text; some 40,000 clicks. A larger commit goes into the
-file at once, not first into the log beside it."""
-
-
 class CatalogSqlClient(DuckDbSqlClient):
-    """Qualifies every name with its database, and has large commits written once."""
-
-    def open_connection(self) -> DuckDBPyConnection:
-        """A connection; what small commits have left in the log does not make the next a large one.
-
-        DuckDB would bring all of the log into the file then, and many small loads would each time
-        have the rows of those before them written again.
-        """
-        connection = super().open_connection()
-        log = Path(f"{self.credentials.database}.wal")
-        logged = log.stat().st_size if log.exists() else 0
-        threshold = f"{(logged + LARGE_COMMIT) >> 10}KiB"
-        connection.execute(f"SET GLOBAL checkpoint_threshold = '{threshold}'")
-        return connection
+    """Qualifies every name with its database."""
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
         """The file's database, or the one in memory while the staging dataset is used."""
