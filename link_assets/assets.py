@@ -30,6 +30,7 @@ from link_assets.source import UNSET_API, clicks_source, links_source
 from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator
 from link_assets.traversal import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse import (
+    Overtaken,
     WarehousePipeline,
     described_pipeline,
     open_pipeline,
@@ -147,28 +148,38 @@ class ClicksLoader:
 
     def load(self, partition_key: str) -> Loaded:
         """Loads chunk after chunk until the domain's last page."""
-        domain = domain_id(partition_key)
-        started, progress, count = time.monotonic(), Progress(), 0
-        restart = self._refresh(domain) if self.full_refresh else None
-        started_over = False
+        domain, started = domain_id(partition_key), time.monotonic()
+        restart = refresh = self._refresh(domain) if self.full_refresh else None
+        while True:
+            progress = Progress()
+            try:
+                chunks = self._load_chunks(domain, progress, restart)
+                return Loaded(progress, time.monotonic() - started, chunks)
+            except Overtaken:
+                restart = refresh
+                told = "another run has loaded it meanwhile; going on from where that one is"
+            except PipelineStepFailed as error:
+                # once: an API that refuses every token would have the pages read in circles
+                refused = progress.token_on_trial and _token_refused(error)
+                if restart is FROM_FIRST_PAGE or not refused:
+                    raise
+                restart = FROM_FIRST_PAGE
+                told = (
+                    "the API no longer knows the page token to go on from; reading from the first "
+                    "page again"
+                )
+            self.context.log.warning(f"clicks of domain {domain}: {told}.")
+
+    def _load_chunks(self, domain: int, progress: Progress, restart: Restart | None) -> int:
+        """Until the last page; how many it took."""
+        count = 0
         with Chunks(f"{CLICKS.name}_{domain}") as chunks:
             while not progress.finished:
                 self._stop_if_told(domain)
-                try:
-                    chunks.load(partial(self._load_chunk, domain, progress, restart))
-                except PipelineStepFailed as error:
-                    # once: an API that refuses every token would have the pages read in circles
-                    if started_over or not (progress.token_on_trial and _token_refused(error)):
-                        raise
-                    self.context.log.warning(
-                        f"clicks of domain {domain}: the API no longer knows the page token to go "
-                        "on from; reading from the first page again."
-                    )
-                    restart, started_over, progress, count = FROM_FIRST_PAGE, True, Progress(), 0
-                else:
-                    restart, count = None, count + 1
-                    self.context.log.info(_report(domain, progress))
-        return Loaded(progress, time.monotonic() - started, count)
+                chunks.load(partial(self._load_chunk, domain, progress, restart))
+                restart, count = None, count + 1
+                self.context.log.info(_report(domain, progress))
+        return count
 
     def _stop_if_told(self, domain: int) -> None:
         if self.stopped.is_set():

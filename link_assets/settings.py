@@ -37,10 +37,10 @@ class ApiSettings:
 
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
     the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a
-    run together. `chunk_rows` and `chunk_seconds` bound what one load holds, and so
-    what a killed run fetches again. `personal_ip`, `personal_password` and `personal_people` say
-    what becomes of that personal data before anything is written; hashes are keyed with
-    `hash_salt`.
+    run together. `chunk_rows` and `chunk_seconds` bound what one load holds, and so what a killed
+    run fetches again: the load that was being written, and the one that was being fetched.
+    `personal_ip`, `personal_password` and `personal_people` say what becomes of that personal data
+    before anything is written; hashes are keyed with `hash_salt`.
     """
 
     base_url: str

@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from dlt.common.destination import Destination
 from dlt.common.pipeline import LoadInfo
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
+from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from filelock import Timeout
 
 from link_assets.contract import CLICKS, DATASET
@@ -54,8 +56,19 @@ class WarehouseUnusable(OSError):
     """The warehouse's folder cannot be written."""
 
 
-Place = Mapping[Path, bytes]
-"""Where a load has come to: the files of its pipeline's folder with dlt's state and schemas."""
+class Overtaken(RuntimeError):
+    """Another run has written since the load that this one goes on from."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a load has come to: its state's hash, and the files with dlt's state and schemas.
+
+    The files are named from the pipeline's folder.
+    """
+
+    state_hash: str | None
+    files: Mapping[Path, bytes]
 
 
 class WarehousePipeline(dlt.Pipeline):
@@ -69,7 +82,8 @@ class WarehousePipeline(dlt.Pipeline):
     def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
         """Like dlt's `run`, with the warehouse locked only while state is read and rows loaded.
 
-        Raises WarehouseBusy if the lock is not to be had in time.
+        Raises WarehouseBusy if the lock is not to be had in time, and Overtaken if the warehouse
+        is not where this load goes on from.
         """
         self._go_on()
         into_duckdb = destination_type() == DUCKDB
@@ -83,7 +97,9 @@ class WarehousePipeline(dlt.Pipeline):
             self.when_fetched(self._place())
         with turn(f"loading {self.pipeline_name}"):
             self._prepare_tables()
-            return self.load()
+            info = self.load()
+        info.raise_on_failed_jobs()  # by configuration dlt leaves it at that
+        return info
 
     def _go_on(self) -> None:
         """Takes up the state and the schemas of the load before."""
@@ -91,7 +107,7 @@ class WarehousePipeline(dlt.Pipeline):
             with turn(f"reading the state of {self.pipeline_name}"):
                 self.sync_destination()
             return
-        for file, content in self.goes_on_from.items():
+        for file, content in self.goes_on_from.files.items():
             path = Path(self.working_dir) / file
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
@@ -100,7 +116,10 @@ class WarehousePipeline(dlt.Pipeline):
         folder = Path(self.working_dir)
         schemas = Path(self.schemas.storage.storage_path)
         files = [folder / self.STATE_FILE, *schemas.iterdir()]
-        return {file.relative_to(folder): file.read_bytes() for file in files}
+        return Place(
+            self.state.get("_version_hash"),
+            {file.relative_to(folder): file.read_bytes() for file in files},
+        )
 
     def _prepare_tables(self) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand.
@@ -108,12 +127,23 @@ class WarehousePipeline(dlt.Pipeline):
         What was staged for the load before is forgotten.
         """
         with self.destination_client() as client:
+            self._check_place(client)
             if destination_type() == DUCKDB:
                 from link_assets.duckdb_catalog import CatalogDuckDbClient, drop_staging
 
                 drop_staging(cast(CatalogDuckDbClient, client).sql_client)
             client.initialize_storage()
             client.update_stored_schema(force=True)
+
+    def _check_place(self, client: Any) -> None:
+        if self.goes_on_from is None:
+            return
+        stored = load_pipeline_state_from_destination(self.pipeline_name, client)
+        if not stored or stored.get("_version_hash") != self.goes_on_from.state_hash:
+            raise Overtaken(
+                f"Another run has loaded {self.pipeline_name} meanwhile. What was fetched since is "
+                "not written; run it again."
+            )
 
 
 def _spare_deduplication(source: DltSource) -> None:

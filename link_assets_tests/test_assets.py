@@ -11,11 +11,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from link_assets.assets import ClicksLoader
+from link_assets.progress import Progress
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source
 from link_assets.translator import CLICKS_KEY
 from link_assets.warehouse import open_pipeline
+from link_assets_tests.children import load_clicks
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
 from link_assets_tests.truth import (
     expected_world,
@@ -278,6 +281,25 @@ def test_a_refused_page_token_is_told_and_the_domain_read_from_the_beginning(
     shown = location.click_metadata("1")
     assert shown["rows_loaded"] == 40
     assert "resumed_from_page" not in shown
+
+
+def test_a_run_that_another_overtakes_goes_on_from_where_that_one_is(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+    register(location, 1)
+    load_chunk, others = ClicksLoader._load_chunk, [load_clicks]
+
+    def overtaken_once(loader: ClicksLoader, domain: int, progress: Progress, *more: Any) -> None:
+        if progress.pages and others:
+            others.pop()(domain)
+        load_chunk(loader, domain, progress, *more)
+
+    monkeypatch.setattr(ClicksLoader, "_load_chunk", overtaken_once)
+    result = location.clicks("1")
+    assert result.success
+    assert "clicks of domain 1: another run has loaded it meanwhile" in said(location, result)
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
 
 
 def test_an_api_that_refuses_every_page_token_fails_the_run_instead_of_reading_in_circles(

