@@ -1,5 +1,6 @@
 """The code location."""
 
+import atexit
 import gc
 
 import dagster as dg
@@ -17,5 +18,7 @@ defs = dg.Definitions(
     executor=dg.in_process_executor,
 )
 
-# Python would look through all that is imported for garbage, again and again, with threads waiting
+# Python would look through all that is imported for garbage, again and again, with threads waiting;
+# at the end it must, or DuckDB complains of what is left of it
 gc.freeze()
+atexit.register(gc.unfreeze)

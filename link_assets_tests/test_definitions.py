@@ -16,7 +16,8 @@ from link_assets.translator import CLICKS_KEY, LINKS_KEY
 
 REPOSITORY_FOLDER = Path(link_assets.__file__).parents[1]
 DAGSTER_FREE = (
-    "source paging click_batches contract values link_rows rejected columns settings warehouse"
+    "contract settings values columns personal rejected click_batches link_rows "
+    "connections progress paging traversal turns source warehouse chunks"
 )
 
 REFUSE_CONNECTIONS = """
@@ -144,6 +145,13 @@ def test_what_is_imported_is_not_looked_through_for_garbage(workdir: Path) -> No
     run = python(workdir, "-c", f"import gc, link_assets.definitions; print([{counts}])")
     left_alone, looked_through = json.loads(run.stdout)
     assert left_alone > looked_through
+
+
+def test_a_process_that_has_used_the_warehouse_ends_without_a_word(workdir: Path) -> None:
+    used = "with reading() as reader: reader.rows('SELECT 1')"
+    given = f"import link_assets.definitions\nfrom link_assets.warehouse import reading\n{used}"
+    run = python(workdir, "-c", given)
+    assert (run.stdout, run.stderr) == ("", "")
 
 
 def test_dagster_validates_the_location_that_the_workspace_file_names(workdir: Path) -> None:
