@@ -1,4 +1,4 @@
-"""JSON pages of clicks as Arrow tables.
+"""Pages of clicks as Arrow tables.
 
 Pages are converted column by column, many at once. Arrow does it in one go where every value
 already has the column's type; otherwise the column is read value by value, with the same result.
@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from pyarrow.compute import SetLookupOptions, SliceOptions, call_function
+from pyarrow.compute import JoinOptions, SetLookupOptions, SliceOptions, call_function
 
 from link_assets.columns import ARROW_TYPES, arrow_schema, column_names
 from link_assets.contract import CLICK_FACTS, CLICKS, DataType
@@ -24,16 +24,11 @@ from link_assets.rejected import NOT_AN_OBJECT, Rejection, reject
 from link_assets.values import UnreadableValue, read_anything, read_value
 
 _SCHEMA = arrow_schema(CLICKS)
-_DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
+DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
 _FACT_COLUMNS = [f.column for name in CLICK_FACTS for f in CLICKS.fields if f.name == name]
 # Arrow does not mind offsets that move a moment out of the calendar.
 _EDGE_YEARS = pa.array(("0000", "0001", "9999"))
-_AS_GIVEN = pa.struct(
-    [
-        (f.name, pa.string() if f.data_type == "timestamp" else ARROW_TYPES[f.data_type])
-        for f in CLICKS.fields
-    ]
-)
+_JOINED = JoinOptions(null_handling="replace", null_replacement="null")
 
 
 @dataclass(frozen=True)
@@ -91,36 +86,18 @@ def _batch(pages: Sequence[Sequence[Any]], domain_id: int) -> ClickBatch:
         table = table.filter(pa.array(i not in reasons for i in range(len(rows))))
         page_of_row = [page for i, page in enumerate(page_of_row) if i not in reasons]
     rejections = [reject(rows[i], why) for i, why in sorted(reasons.items())]
-    return ClickBatch(_finished(table, domain_id, page_of_row), rejections)
+    return ClickBatch(finished(table, domain_id, page_of_row), rejections)
 
 
 def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
-    arrays = _all_at_once(objects)
     for f in CLICKS.fields:
-        if arrays:
-            column = _Column(f.name, f.column, arrays[f.name])
-        else:
-            read = partial(read_value, data_type=f.data_type)
-            column = _column(f.name, f.column, objects, f.data_type, read)
+        read = partial(read_value, data_type=f.data_type)
+        column = _column(f.name, f.column, objects, f.data_type, read)
         yield _required(column) if f.column in CLICKS.primary_key else column
 
 
-def _all_at_once(objects: list[dict[str, Any]]) -> dict[str, pa.Array] | None:
-    """Each documented field's values, if Arrow takes them all and as `read_value` would."""
-    whole = [f.name for f in CLICKS.fields if f.data_type == "bigint"]
-    times = [f.name for f in CLICKS.fields if f.data_type == "timestamp"]
-    if float in {type(row.get(name)) for row in objects for name in whole}:
-        return None  # Arrow would cut off fractions
-    try:
-        fields = pa.array(objects, _AS_GIVEN).flatten()
-        arrays = dict(zip(_AS_GIVEN.names, fields, strict=True))
-        return arrays | {name: _timestamps(arrays[name]) for name in times}
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _timestamps(texts: pa.Array) -> pa.Array:
-    """Raises ValueError where Arrow would read otherwise than `read_value`."""
+def timestamps(texts: pa.Array) -> pa.Array:
+    """The times that texts spell; ValueError where `read_value` would read another, or none."""
     years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
     at_edge = call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS))
     if call_function("any", [at_edge]).as_py():
@@ -129,8 +106,12 @@ def _timestamps(texts: pa.Array) -> pa.Array:
 
 
 def _undocumented(objects: list[dict[str, Any]]) -> list[_Column]:
-    unknown = set().union(*objects) - _DOCUMENTED
-    names = sorted(column_names(unknown, CLICKS).items(), key=lambda item: item[1])
+    told = [
+        name
+        for name in set().union(*objects) - DOCUMENTED
+        if any(row.get(name) is not None for row in objects)
+    ]
+    names = sorted(column_names(told, CLICKS).items(), key=lambda item: item[1])
     return [_column(raw, column, objects, "text", read_anything) for raw, column in names]
 
 
@@ -160,7 +141,7 @@ def _convert(values: list[Any], data_type: DataType) -> pa.Array | None:
         return None  # Arrow would cut off fractions
     try:
         if data_type == "timestamp":
-            return _timestamps(pa.array(values, pa.string()))
+            return timestamps(pa.array(values, pa.string()))
         return pa.array(values, ARROW_TYPES[data_type])
     except (TypeError, ValueError, OverflowError):
         return None
@@ -184,10 +165,16 @@ def _reasons(rows: Sequence[Any], columns: Iterable[_Column]) -> dict[int, list[
     return reasons | {i: [NOT_AN_OBJECT] for i, row in enumerate(rows) if not isinstance(row, dict)}
 
 
-def _finished(table: pa.Table, domain_id: int, page_of_row: list[int]) -> pa.Table:
-    """The accepted rows with the loader's columns, without undocumented ones that say nothing."""
+def finished(
+    table: pa.Table, domain_id: int, page_of_row: list[int], *, plain: bool = False
+) -> pa.Table:
+    """The accepted rows with the loader's columns, without undocumented ones that say nothing.
+
+    Texts are `plain` if JSON spells none of their characters otherwise than as itself.
+    """
     domain = pa.repeat(pa.scalar(domain_id, pa.int64()), table.num_rows)
-    ids = pa.array(_click_ids(table, domain_id, page_of_row), pa.string())
+    identities = (_plain_identities if plain else _identities)(table, domain_id)
+    ids = pa.array(_click_ids(identities, page_of_row), pa.string())
     added = zip((f.column for f in CLICKS.added), (domain, ids), strict=True)
     kept = {
         name: values
@@ -199,12 +186,34 @@ def _finished(table: pa.Table, domain_id: int, page_of_row: list[int]) -> pa.Tab
     return pa.table(columns, schema=pa.schema([*_SCHEMA, *unknown]))
 
 
-def _click_ids(table: pa.Table, domain_id: int, page_of_row: list[int]) -> Iterator[str]:
+def _click_ids(identities: Iterable[bytes], page_of_row: list[int]) -> Iterator[str]:
     """A hash of each click's facts and of its number among its page's clicks with the same."""
-    columns = (table.column(name) for name in _FACT_COLUMNS)
-    facts = (c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in columns)
-    seen: defaultdict[tuple[Any, ...], int] = defaultdict(int)
-    for key in zip(page_of_row, *(fact.to_pylist() for fact in facts), strict=True):
-        identity = orjson.dumps((domain_id, *key[1:], seen[key]))
-        seen[key] += 1
-        yield blake2b(identity, digest_size=16).hexdigest()
+    seen: defaultdict[tuple[int, bytes], int] = defaultdict(int)
+    for page, identity in zip(page_of_row, identities, strict=True):
+        number = seen[page, identity]
+        seen[page, identity] += 1
+        yield blake2b(b"%b,%d]" % (identity, number), digest_size=16).hexdigest()
+
+
+def _identities(table: pa.Table, domain_id: int) -> Iterator[bytes]:
+    """Each click's domain and facts as a JSON list that is still open."""
+    facts = zip(*(_fact(table, name).to_pylist() for name in _FACT_COLUMNS), strict=True)
+    return (orjson.dumps((domain_id, *values))[:-1] for values in facts)
+
+
+def _plain_identities(table: pa.Table, domain_id: int) -> Iterable[bytes]:
+    """The same by Arrow, which lets other threads go on meanwhile."""
+    facts = (_json_texts(_fact(table, name)) for name in _FACT_COLUMNS)
+    lists = call_function("binary_join_element_wise", [f"[{domain_id}", *facts, ","], _JOINED)
+    return lists.cast(pa.binary()).to_pylist()
+
+
+def _json_texts(fact: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(fact.type):
+        return call_function("binary_join_element_wise", ['"', fact, '"', ""])
+    return fact.cast(pa.string())
+
+
+def _fact(table: pa.Table, name: str) -> pa.ChunkedArray:
+    fact = table.column(name)
+    return fact.cast(pa.int64()) if pa.types.is_timestamp(fact.type) else fact

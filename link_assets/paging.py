@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, cast
 
-import orjson
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
+from msgspec import defstruct
+from msgspec.json import Decoder
 from requests import HTTPError, Request, Response
 
 from link_assets.progress import Progress
+from link_assets.rows import Row, read_json, row_of
 from link_assets.values import kind_of
 
+TOKEN_KEY = "nextPageToken"
+TOKEN_PARAM = "pageToken"
 LIKELY_CAUSES = {
     400: "the API refused the request as malformed",
     401: "the API key was not accepted; check SOURCES__LINK_ASSETS__API_KEY",
@@ -36,6 +39,10 @@ class ApiError(HTTPError):
         return cast(Response, self.response).status_code
 
 
+class InvalidPage(ValueError):
+    """An answer is not a page; the message says why."""
+
+
 class PageTokenPaginator(JSONResponseCursorPaginator):
     """Follows `nextPageToken` through `pageToken`, as the guide says, and never round in a circle.
 
@@ -46,7 +53,7 @@ class PageTokenPaginator(JSONResponseCursorPaginator):
     def __init__(
         self, what: str, progress: Progress, start: Callable[[], dict[str, str]] = dict
     ) -> None:
-        super().__init__(cursor_path="nextPageToken", cursor_param="pageToken")
+        super().__init__(cursor_path=TOKEN_KEY, cursor_param=TOKEN_PARAM)
         self.what = what
         self.progress = progress
         self._start = start
@@ -59,7 +66,7 @@ class PageTokenPaginator(JSONResponseCursorPaginator):
     def init_request(self, request: Request) -> None:
         parameters = self._start()
         request.params = {**cast(dict[str, Any], request.params or {}), **parameters}
-        if token := parameters.get("pageToken"):
+        if token := parameters.get(TOKEN_PARAM):
             self.progress.tokens.add(token)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
@@ -69,7 +76,7 @@ class PageTokenPaginator(JSONResponseCursorPaginator):
         if token in self.progress.tokens:
             raise self.error(
                 response,
-                "its nextPageToken came a second time, so paging would never end; "
+                f"its {TOKEN_KEY} came a second time, so paging would never end; "
                 "report it to the API's provider",
             )
         if token is not None:
@@ -90,60 +97,70 @@ def page_check(paginator: PageTokenPaginator, selector: str) -> Callable[..., No
 
     A page is valid if it is a JSON object with a list under `selector` and a token that is text,
     a number, null or absent. Anything else raises ApiError. The page is parsed once: later
-    `response.json()` calls return the same object.
+    `response.json()` calls return the same object, with each of its rows as a rows.Row.
     """
+    decoder = _page_decoder(selector)
 
     def check(response: Response, *args: Any, **kwargs: Any) -> None:
-        problem = _status_problem(response) or _page_problem(response, response.content, selector)
-        if problem:
-            raise paginator.error(response, problem)
+        try:
+            _check_status(response)
+            page = _read_page(response, selector, decoder)
+        except InvalidPage as invalid:
+            raise paginator.error(response, str(invalid)) from None
+        vars(response)["json"] = lambda **_: page
 
     return check
 
 
-def _status_problem(response: Response) -> str | None:
+def _check_status(response: Response) -> None:
     status = response.status_code
     if status == 200:
-        return None
+        return
     cause = LIKELY_CAUSES.get(status)
     if cause is None:
         redirects = "it points elsewhere; set SOURCES__LINK_ASSETS__BASE_URL to where it points"
         failed = "the API failed; try again later"
         cause = redirects if response.is_redirect else failed if status >= 500 else "unexpected"
-    return f"the API answered {status} {response.reason or ''}".rstrip() + f" ({cause})"
+    answer = f"the API answered {status} {response.reason or ''}".rstrip()
+    raise InvalidPage(f"{answer} ({cause})")
 
 
-def _page_problem(response: Response, body: bytes, selector: str) -> str | None:
+def _page_decoder(selector: str) -> Decoder[Any]:
+    """Reads a page as far as its rows, each of which it leaves as it is."""
+    fields = [("rows", list[Row]), ("token", str | int | None, None)]
+    names = {"rows": selector, "token": TOKEN_KEY}
+    return Decoder(defstruct("Page", fields, rename=names))
+
+
+def _read_page(response: Response, selector: str, decoder: Decoder[Any]) -> dict[str, Any]:
+    """The page, its rows as `rows.Row`; raises InvalidPage if it is none."""
+    body = response.content
+    try:
+        body.decode()  # the decoder does not look at the text within rows
+        page = decoder.decode(body)
+    except (ValueError, RecursionError):
+        return _read_patiently(response, selector)
+    return {selector: page.rows, TOKEN_KEY: page.token}
+
+
+def _read_patiently(response: Response, selector: str) -> dict[str, Any]:
+    """A page that is encoded or nested in an unusual way; raises InvalidPage if it is none."""
+    body = response.content
     try:
         page = read_json(body)
+    except RecursionError:
+        raise InvalidPage("the answer is nested too deeply to be read") from None
     except ValueError:
         kind = response.headers.get("Content-Type", "none")
-        return f"the answer is not JSON (content type {kind}, {len(body)} bytes)"
+        raise InvalidPage(
+            f"the answer is not JSON (content type {kind}, {len(body)} bytes)"
+        ) from None
     if not isinstance(page, dict):
-        return "the answer is JSON but not an object"
-    if not isinstance(page.get(selector), list):
-        found = kind_of(page[selector]) if selector in page else "no such key"
-        return f"the answer has no list under '{selector}' (found: {found})"
-    token = page.get("nextPageToken")
+        raise InvalidPage("the answer is JSON but not an object")
+    rows, token = page.get(selector), page.get(TOKEN_KEY)
+    if not isinstance(rows, list):
+        found = kind_of(rows) if selector in page else "no such key"
+        raise InvalidPage(f"the answer has no list under '{selector}' (found: {found})")
     if token is not None and (not isinstance(token, str | int) or isinstance(token, bool)):
-        return f"its nextPageToken is neither text nor null (found: {kind_of(token)})"
-    vars(response)["json"] = lambda **_: page
-    return None
-
-
-_ZERO_FOR_DIGITS = bytes(48 if chr(byte).isdecimal() and byte < 128 else 32 for byte in range(256))
-_LONG_NUMBER = b"0" * 19
-
-
-def read_json(body: bytes) -> Any:
-    """Parses JSON text; raises ValueError if it is none.
-
-    orjson reads whole numbers beyond 64 bits as floats and refuses lone surrogates; the slower
-    standard parser keeps both as they are.
-    """
-    if _LONG_NUMBER in body.translate(_ZERO_FOR_DIGITS):
-        return json.loads(body)
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return json.loads(body)
+        raise InvalidPage(f"its {TOKEN_KEY} is neither text nor null (found: {kind_of(token)})")
+    return {selector: [row_of(row) for row in rows], TOKEN_KEY: token}

@@ -27,10 +27,17 @@ class PersonalData:
 
     def treat(self, rows: Sequence[Any], table: Table) -> Sequence[Any]:
         """JSON rows of the table with their personal fields treated; the given ones stay as is."""
-        for name, treatment in self._treated(table):
-            path, change = name.split("."), self._change(treatment)
-            rows = [_changed(row, path, change) for row in rows]
+        for name, change in self.changes(table).items():
+            rows = [_changed(row, name.split("."), change) for row in rows]
         return rows
+
+    def changes(self, table: Table) -> dict[str, Callable[[Any], Any]]:
+        """By field of the table that is not kept, what its values, but null, become."""
+        return {
+            field.name: self._change(treatment)
+            for field in table.fields
+            if field.personal and (treatment := self.treatments[field.personal]) != "keep"
+        }
 
     def identity(self, group: PersonalGroup) -> str:
         """What values of the group look like, for telling that the treatment has changed."""
@@ -41,13 +48,6 @@ class PersonalData:
         """128 bits of keyed BLAKE2b of a value's JSON text, as hexadecimal text."""
         key = blake2b(self.salt.encode()).digest()
         return blake2b(json_text(value).encode(), key=key, digest_size=16).hexdigest()
-
-    def _treated(self, table: Table) -> list[tuple[str, Treatment]]:
-        return [
-            (field.name, treatment)
-            for field in table.fields
-            if field.personal and (treatment := self.treatments[field.personal]) != "keep"
-        ]
 
     def _change(self, treatment: Treatment) -> Callable[[Any], Any]:
         return self.hash if treatment == "hash" else lambda _: None

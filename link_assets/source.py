@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import dlt
@@ -21,6 +24,7 @@ from link_assets.contract import CLICKS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
 from link_assets.paging import PageTokenPaginator, page_check
 from link_assets.personal import PersonalData
 from link_assets.progress import Progress
+from link_assets.rows import Row, read_rows
 from link_assets.settings import ApiSettings
 from link_assets.traversal import Restart, Traversal
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from requests import Session
     from requests.adapters import HTTPAdapter
 
+    from link_assets.click_batches import ClickBatch
+    from link_assets.click_reader import ClickReader
     from link_assets.rejected import Rejection
 
 SOURCE_NAME = "link_assets"
@@ -51,10 +57,9 @@ TAGS_COLUMNS: list[TColumnSchema] = [
 ]
 """The child table as dlt makes it, declared so that it is there before the first tag is."""
 
-CONVERTED_ROWS = 750
-"""Rows of clicks that are converted at once, to the page; the other threads wait meanwhile."""
 BATCH_ROWS = 6_000
-"""Rows of clicks that are handed to dlt at once, to the page: it works out a schema for each."""
+"""Rows of clicks that are read and handed to dlt at once, to the page."""
+_READERS = ThreadPoolExecutor(os.cpu_count(), "reader")
 
 UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
 """Stands where a source must be described before its settings may be read."""
@@ -199,7 +204,7 @@ class LinkPages(PageStep):
         from link_assets.link_rows import link_id, link_row
         from link_assets.rejected import Rejection
 
-        rows = self.personal.treat(item, LINKS)
+        rows = self.personal.treat(read_rows(item), LINKS)
         read = [link_row(row) for row in rows]
         rejections = [row for row in read if isinstance(row, Rejection)]
         unread = (row for row, link in zip(rows, read, strict=True) if isinstance(link, Rejection))
@@ -214,42 +219,51 @@ class LinkPages(PageStep):
 class ClickPages(PageStep):
     """Turns pages of clicks into Arrow tables and notes how far the traversal has come.
 
-    Pages are converted and handed on many at a time, which takes a fraction of the time, and no
-    click twice.
+    Many pages are read at once, while the next ones are fetched, and handed on, no click twice.
     """
 
     def __init__(self, domain_id: int, traversal: Traversal) -> None:
         super().__init__()
         self.domain_id = domain_id
         self.traversal = traversal
-        self.pages: list[Any] = []
-        self.tables: list[pa.Table] = []
+        self.pages: list[list[Row]] = []
+        self.reading: Future[list[ClickBatch]] | None = None
         self.seen: set[str] = set()
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
-        page = cast("PageData[Any]", item)
-        self.pages.append([*self.traversal.personal.treat(page, CLICKS)])
+        page = cast("PageData[Row]", item)
+        self.pages.append([*page])
         ended = self.traversal.passed(page)
         items: list[Any] = []
-        if ended or sum(map(len, self.pages)) >= CONVERTED_ROWS:
-            items += self._convert()
-        if ended or sum(map(len, self.tables)) >= BATCH_ROWS:
-            items.append(self._hand_on())
+        if ended or sum(map(len, self.pages)) >= BATCH_ROWS:
+            items += self._take()
+            self.reading = _READERS.submit(self.reader.read, self.pages)
+            self.pages = []
         if ended:
+            items += self._take()
             self.seen.clear()  # the next chunk is fetched while this one's source is still there
         if self.traversal.progress.finished:
             self.traversal.finish()
         return iter(items)
 
-    def _convert(self) -> Iterator[Any]:
-        """Makes tables of the pages; what comes out are their rejected rows."""
-        from link_assets.click_batches import click_batches, click_span
+    @cached_property
+    def reader(self) -> ClickReader:
+        from link_assets.click_reader import ClickReader
 
-        for batch in click_batches(self.pages, self.domain_id):
-            self.tables.append(self._unseen(batch.table))
+        return ClickReader(self.domain_id, self.traversal.personal)
+
+    def _take(self) -> list[Any]:
+        """What has been read meanwhile, if there was anything to read."""
+        from link_assets.click_batches import click_span
+
+        if self.reading is None:
+            return []
+        batches, self.reading = self.reading.result(), None
+        items: list[Any] = []
+        for batch in batches:
             self.traversal.saw(*click_span(batch.table), len(batch.rejections))
-            yield from rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
-        self.pages = []
+            items += rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
+        return [*items, _to_load([self._unseen(batch.table) for batch in batches])]
 
     def _unseen(self, table: pa.Table) -> pa.Table:
         """The table without clicks that came before: pages shift while they are read."""
@@ -261,14 +275,14 @@ class ClickPages(PageStep):
         # of each new one the first row: the set loses what it gives
         return table.filter([id in new and not new.discard(id) for id in ids])
 
-    def _hand_on(self) -> pa.Table:
-        import pyarrow as pa
 
-        tables, self.tables = self.tables, []
-        table = pa.concat_tables(tables, promote_options="default")
-        # in its place for dlt to fill in, since dlt writes a file anew for columns out of order
-        load_id = pa.field(C_DLT_LOAD_ID, pa.string(), nullable=False)
-        return table.add_column(len(CLICKS.columns), load_id, pa.nulls(len(table), pa.string()))
+def _to_load(tables: list[pa.Table]) -> pa.Table:
+    import pyarrow as pa
+
+    table = pa.concat_tables(tables, promote_options="default")
+    # in its place for dlt to fill in, since dlt writes a file anew for columns out of order
+    load_id = pa.field(C_DLT_LOAD_ID, pa.string(), nullable=False)
+    return table.add_column(len(CLICKS.columns), load_id, pa.nulls(len(table), pa.string()))
 
 
 def _columns(table: Table) -> list[TColumnSchema]:

@@ -13,6 +13,7 @@ from link_assets.contract import CLICKS
 from link_assets.paging import PageTokenPaginator
 from link_assets.personal import PersonalData
 from link_assets.progress import Progress
+from link_assets.rows import read_rows
 from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Traversal:
             return False
         from link_assets.click_batches import click_batch, click_span
 
-        _, last = click_span(click_batch(page, domain_id=0).table)
+        _, last = click_span(click_batch(read_rows(page), domain_id=0).table)
         return last is not None and last < self.since
 
     def _is_full(self) -> bool:

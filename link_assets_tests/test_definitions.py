@@ -16,7 +16,7 @@ from link_assets.translator import CLICKS_KEY, LINKS_KEY
 
 REPOSITORY_FOLDER = Path(link_assets.__file__).parents[1]
 DAGSTER_FREE = (
-    "contract settings values columns personal rejected click_batches link_rows "
+    "contract settings values rows columns personal rejected click_batches click_reader link_rows "
     "connections progress paging traversal turns source warehouse chunks"
 )
 

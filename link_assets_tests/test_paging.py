@@ -15,7 +15,7 @@ import pytest
 from dlt.extract.exceptions import ResourceExtractionError
 
 from link_assets.failures import explanation, find_cause
-from link_assets.paging import ApiError, read_json
+from link_assets.paging import ApiError
 from link_assets.sandbox import Fault, Sandbox, serve
 from link_assets.sandbox.app import Position
 from link_assets.settings import api_settings
@@ -384,33 +384,51 @@ def test_the_page_size_goes_by_the_name_that_the_api_knows(sandbox: Sandbox) -> 
 # JSON
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-be"])
+def test_a_page_in_any_encoding_of_json_is_read(sandbox: Sandbox, encoding: str) -> None:
+    page = json.dumps({"links": [{"id": "a", "title": "\u00fc"}]}, ensure_ascii=False)
+    sandbox.faults = [Fault(raw=page.encode(encoding), times=None)]
+    assert [(link["id"], link["title"]) for link in read_links()] == [("a", "\u00fc")]
+
+
 @pytest.mark.parametrize(
-    "value",
+    "page",
     [
-        2**63 - 1,
-        -(2**63),
-        2**64 - 1,
-        2**64,
-        10**30,
-        -(10**30),
-        1.5,
-        "\u00fc \U0001f600",
-        "\ud800",
-        "1" * 30,
-        None,
-        [{"a": 10**20, "b": [0.1]}],
+        b'{"links": [{"id": "\xff"}]}',
+        b'{"links": [{"id": "a"}], "of": "\xff"}',
+        b'{"links": [{"id": "\xc0\x80"}]}',
+        b'{"links": [{"id": tru}]}',
+        b'{"links": [{"id": "a"},]}',
+        b'{"links": [{"id": "\x01"}]}',
     ],
-    ids=repr,
 )
-def test_json_is_read_without_loss(value: Any) -> None:
-    read = read_json(json.dumps({"value": value}).encode())["value"]
-    assert (read, type(read)) == (value, type(value))
+def test_a_page_with_a_row_that_is_no_json_is_refused(sandbox: Sandbox, page: bytes) -> None:
+    sandbox.faults = [Fault(raw=page, times=None)]
+    assert "links, page 1: the answer is not JSON" in problem_of(read_links)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"<p>", b"{} {}", b"\xff", b"\xff" + b"1" * 20])
-def test_what_is_no_json_is_refused(body: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
-        read_json(body)
+def nested(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+@pytest.mark.parametrize("levels", [900, 980])
+def test_what_is_deeply_nested_reaches_the_rows(sandbox: Sandbox, levels: int) -> None:
+    page = b'{"links": [{"id": "a", "deep": %b}, {"id": "b"}]}' % nested(levels)
+    sandbox.faults = [Fault(raw=page, times=None)]
+    deep, _ = read_links()
+    assert deep["deep"].encode() == nested(levels)
+
+
+def test_a_page_nested_beyond_reading_is_told(sandbox: Sandbox) -> None:
+    page = b'{"links": [{"id": "a", "deep": %b}]}' % nested(100_000)
+    sandbox.faults = [Fault(raw=page, times=None)]
+    assert "links, page 1: the answer is nested too deeply to be read" in problem_of(read_links)
+
+
+def test_half_a_surrogate_pair_rejects_its_row_alone(sandbox: Sandbox) -> None:
+    page = b'{"links": [{"id": "a", "title": "\\ud800"}, {"id": "b"}]}'
+    sandbox.faults = [Fault(raw=page, times=None)]
+    assert [link["id"] for link in read_links() if "id" in link] == ["b"]
 
 
 def test_numbers_beyond_64_bits_reach_the_rows_whole(sandbox: Sandbox) -> None:

@@ -18,7 +18,7 @@ from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
 from link_assets.progress import Progress
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source import BATCH_ROWS, CONVERTED_ROWS, clicks_source, links_source
+from link_assets.source import BATCH_ROWS, clicks_source, links_source
 from link_assets.traversal import Restart, full_refresh
 from link_assets.warehouse import open_pipeline, reading
 from link_assets_tests.support import rows
@@ -347,7 +347,7 @@ BAD_LINKS: list[tuple[Any, str]] = [
 
 
 def test_rows_of_many_batches_are_all_there_and_once(sandbox: Sandbox) -> None:
-    size, count = 150, BATCH_ROWS + 2 * CONVERTED_ROWS
+    size, count = 150, BATCH_ROWS + 1_500
     clicks = World(clicks_per_domain=count).clicks(1, 0, count)
     unreadable = click(dt="never")
     listing = [*clicks[:1000], unreadable, *clicks[1000:-1]]

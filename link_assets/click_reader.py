@@ -1,0 +1,113 @@
+"""Clicks read straight from their JSON text, many pages at once, by Arrow.
+
+Arrow lets other threads go on meanwhile, and takes a value only if it has the column's type. What
+it does not take is read by way of Python's objects (click_batches), with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyarrow.json import ParseOptions, ReadOptions, read_json
+
+from link_assets.click_batches import (
+    DOCUMENTED,
+    ClickBatch,
+    click_batches,
+    finished,
+    timestamps,
+)
+from link_assets.columns import ARROW_TYPES, column_names
+from link_assets.contract import CLICKS
+from link_assets.personal import PersonalData
+from link_assets.rows import Row, read_rows
+
+OBJECT_ROWS = 750
+"""Rows that are made objects at once, to the page: other threads wait meanwhile."""
+
+_AS_GIVEN = [
+    pa.field(f.name, pa.string() if f.data_type == "timestamp" else ARROW_TYPES[f.data_type])
+    for f in CLICKS.fields
+]
+_SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
+"""Arrow's type for what it makes the same text of as `read_anything`."""
+
+
+class ClickReader:
+    """Reads the pages of a domain's clicks."""
+
+    def __init__(self, domain_id: int, personal: PersonalData) -> None:
+        self._domain_id = domain_id
+        self._personal = personal
+        self._undocumented: dict[str, pa.DataType] = {}
+
+    def read(self, pages: Sequence[Sequence[Row]]) -> list[ClickBatch]:
+        """Every row of the pages, in batches of as many of them as could be read together."""
+        table = self._read_at_once(pages)
+        if table is not None:
+            return [ClickBatch(table, [])]
+        return [batch for some in _grouped(pages) for batch in self._read_as_objects(some)]
+
+    def _read_as_objects(self, pages: Sequence[Sequence[Row]]) -> list[ClickBatch]:
+        read = [read_rows(page) for page in pages]
+        self._learn([row for page in read for row in page if isinstance(row, dict)])
+        treated = [self._personal.treat(page, CLICKS) for page in read]
+        return click_batches(treated, self._domain_id)
+
+    def _learn(self, objects: Sequence[dict[str, Any]]) -> None:
+        """Notes undocumented fields, and as what Arrow may take them."""
+        for name in set().union(*objects) - DOCUMENTED:
+            kinds = {type(row[name]) for row in objects if row.get(name) is not None}
+            kind = kinds.pop() if len(kinds) == 1 else str
+            self._undocumented[name] = _SAME_TEXT.get(kind, pa.string())
+
+    def _read_at_once(self, pages: Sequence[Sequence[Row]]) -> pa.Table | None:
+        """One table of all rows; None if Arrow would refuse one or read it otherwise."""
+        text = b"\n" + b"\n".join(row for page in pages for row in page)
+        if b"\nnull" in text:
+            return None  # a row on which Arrow's reader crashes
+        try:
+            given = _read(text, pa.schema([*_AS_GIVEN, *self._undocumented.items()]))
+            columns = dict(self._columns(given))
+        except (TypeError, ValueError, OverflowError):
+            return None
+        if any(columns[name].null_count for name in CLICKS.primary_key if name in columns):
+            return None
+        page_of_row = [number for number, page in enumerate(pages) for _ in page]
+        plain = b"\\" not in text
+        return finished(pa.table(columns), self._domain_id, page_of_row, plain=plain)
+
+    def _columns(self, given: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        treatments = self._personal.changes(CLICKS)
+        for f in CLICKS.fields:
+            values = given.column(f.name)
+            if f.data_type == "timestamp":
+                values = timestamps(values)
+            if change := treatments.get(f.name):
+                changed = [None if v is None else change(v) for v in values.to_pylist()]
+                values = pa.chunked_array([pa.array(changed, values.type)])
+            yield f.column, values
+        told = [n for n in self._undocumented if given.column(n).null_count < len(given)]
+        for name, column in sorted(column_names(told, CLICKS).items(), key=lambda item: item[1]):
+            yield column, given.column(name).cast(pa.string())
+
+
+def _read(text: bytes, schema: pa.Schema) -> pa.Table:
+    """Raises ValueError if a row is no object of these fields, all of them of these types."""
+    # all in one block, of which the calling thread makes one table
+    reading = ReadOptions(use_threads=False, block_size=len(text) + 1)
+    parsing = ParseOptions(schema, newlines_in_values=True, unexpected_field_behavior="error")
+    return read_json(pa.BufferReader(text), reading, parsing)
+
+
+def _grouped(pages: Iterable[Sequence[Row]]) -> Iterator[list[Sequence[Row]]]:
+    group: list[Sequence[Row]] = []
+    for page in pages:
+        group.append(page)
+        if sum(map(len, group)) >= OBJECT_ROWS:
+            yield group
+            group = []
+    if group:
+        yield group

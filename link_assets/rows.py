@@ -1,0 +1,42 @@
+"""Rows of a page, which stay JSON text until what they are needed for is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from msgspec import Raw
+
+from link_assets.values import json_text
+
+Row = Raw
+"""The JSON text of one row, whole and valid, as UTF-8."""
+
+_ZERO_FOR_DIGITS = bytes(48 if chr(byte).isdecimal() and byte < 128 else 32 for byte in range(256))
+_LONG_NUMBER = b"0" * 19
+
+
+def read_rows(rows: Sequence[Row]) -> list[Any]:
+    """What the rows say, as `read_json` reads it."""
+    return read_json(b"[" + b",".join(rows) + b"]")
+
+
+def row_of(value: Any) -> Row:
+    """The row that says this."""
+    return Row(json_text(value).encode())
+
+
+def read_json(body: bytes) -> Any:
+    """Parses JSON text; raises ValueError if it is none.
+
+    orjson reads whole numbers beyond 64 bits as floats and refuses lone surrogates; the slower
+    standard parser keeps both as they are.
+    """
+    if _LONG_NUMBER in body.translate(_ZERO_FOR_DIGITS):
+        return json.loads(body)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)

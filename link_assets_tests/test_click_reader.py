@@ -1,0 +1,212 @@
+"""What Arrow reads straight from the text is what is read by way of objects."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from link_assets import click_reader
+from link_assets.click_batches import ClickBatch, click_batches
+from link_assets.click_reader import ClickReader
+from link_assets.contract import CLICKS, PersonalGroup
+from link_assets.personal import PersonalData
+from link_assets.rows import read_rows, row_of
+from link_assets.sandbox import World
+from link_assets.settings import Treatment
+from link_assets_tests.test_click_batches import CLICK, CLICKS_WITH_DT, DT, PAGES, TEXT
+from link_assets_tests.test_fast_path import OF_TYPE, clicks_of
+from link_assets_tests.test_faults import READ, REFUSED
+
+KEPT: dict[PersonalGroup, Treatment] = {"password": "keep", "people": "keep"}
+CLICKS_OF_WORLD = World(clicks_per_domain=60).clicks(1, 0, 60)
+# fields of the right type alone, so that Arrow takes them
+GOOD = st.fixed_dictionaries(
+    {"dt": st.just(DT)},
+    optional={f.name: st.none() | TEXT for f in CLICKS.fields if f.data_type == "text"}
+    | {"st": st.none() | st.integers(-(2**63), 2**63 - 1), "human": st.none() | st.booleans()},
+)
+
+
+@pytest.fixture
+def as_objects(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows were read as objects each time some were."""
+    counts: list[int] = []
+
+    def counted(pages: Any, domain_id: int) -> list[ClickBatch]:
+        counts.append(sum(map(len, pages)))
+        return click_batches(pages, domain_id)
+
+    monkeypatch.setattr(click_reader, "click_batches", counted)
+    return counts
+
+
+def reader(ip: Treatment = "keep") -> ClickReader:
+    return ClickReader(7, PersonalData({**KEPT, "ip": ip}, "salt"))
+
+
+def encoded(pages: list[list[Any]]) -> list[list[Raw]]:
+    return [[row_of(row) for row in page] for page in pages]
+
+
+def read(*pages: list[Any], by: ClickReader | None = None) -> list[ClickBatch]:
+    return (by or reader()).read(encoded([*pages]))
+
+
+def expected(*pages: list[Any]) -> list[ClickBatch]:
+    """By way of objects, each page as it comes out of its text."""
+    return click_batches([read_rows(page) for page in encoded([*pages])], 7)
+
+
+def joined(batches: list[ClickBatch]) -> pa.Table:
+    return pa.concat_tables([b.table for b in batches], promote_options="default")
+
+
+def test_documented_fields_of_their_types_are_read_at_once(as_objects: list[int]) -> None:
+    clicks = [{k: v for k, v in c.items() if k != "device_type"} for c in CLICKS_OF_WORLD]
+    (batch,) = read(clicks[:20], clicks[20:])
+    assert as_objects == []
+    assert [batch] == expected(clicks[:20], clicks[20:])
+
+
+def test_undocumented_fields_are_read_at_once_when_they_are_known(as_objects: list[int]) -> None:
+    page = [
+        CLICK | {"device": "phone", "isBot": False, "score": 12},
+        CLICK | {"device": None, "isBot": True, "score": -(2**63)},
+        CLICK | {"device": "\u00fc", "score": 2**63 - 1},
+    ]
+    by = reader()
+    first, second = read(page, by=by), read(page, by=by)
+    assert as_objects == [3]
+    assert first == second == expected(page)
+    assert second[0].table.column("is_bot").to_pylist() == ["false", "true", None]
+    assert second[0].table.column("score").to_pylist() == ["12", str(-(2**63)), str(2**63 - 1)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1.5, 10.0, 1e300, 2**63, {"a": None}, [], "2026-01-01T00:00:00Z", "text", 0, True, "\ud800"],
+    ids=repr,
+)
+@pytest.mark.parametrize("known_as", ["text", 3, False, 0.5, {}, None])
+def test_an_undocumented_field_is_the_same_text_whatever_it_held_before(
+    value: Any, known_as: Any
+) -> None:
+    by = reader()
+    read([CLICK | {"new": known_as}], by=by)
+    page = [CLICK | {"new": value}, CLICK | {"new": None}, CLICK | {"new": value}]
+    for _ in range(2):
+        assert read(page, by=by) == expected(page)
+
+
+def test_a_field_that_comes_for_the_first_time_is_not_passed_over() -> None:
+    by = reader()
+    read([CLICK], by=by)
+    (batch,) = read([CLICK | {"late": "x"}], by=by)
+    assert batch.table.column("late").to_pylist() == ["x"]
+
+
+def test_fields_that_look_alike_are_told_apart_as_ever() -> None:
+    by = reader()
+    for row in ({"newField": "x", "new_field": "y"}, {"newField": "x"}, {"new_field": "y"}):
+        for _ in range(2):
+            assert read([CLICK | row], by=by) == expected([CLICK | row])
+
+
+@pytest.mark.parametrize("row", [None, [], 1, "text", True, {}, {"dt": None}, {"dt": "soon"}])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_row_that_is_no_click_is_rejected(row: Any, place: int) -> None:
+    page = [CLICK, CLICK | {"st": 404}]
+    page.insert(place, row)
+    (batch,) = read(page)
+    assert [batch] == expected(page)
+    assert len(batch.rejections) == 1
+
+
+def test_the_last_of_a_repeated_name_counts(as_objects: list[int]) -> None:
+    text = b'{"dt": "%b", "city": "first", "x": 1, "city": "last", "x": 2}' % DT.encode()
+    by = reader()
+    for _ in range(2):
+        (batch,) = by.read([[Raw(text)]])
+        assert batch.table.column("city").to_pylist() == ["last"]
+        assert batch.table.column("x").to_pylist() == ["2"]
+
+
+def test_white_space_and_line_breaks_between_values_change_nothing(as_objects: list[int]) -> None:
+    text = b'{ "dt"\n:\t"%b",\r\n"host":\n"a.example" ,"st" : 302,"ua":\nnull}' % DT.encode()
+    (batch,) = reader().read([[Raw(text), Raw(text)]])
+    assert as_objects == [2]  # a null after a line break might be a row
+    (same,) = reader().read([[Raw(text.replace(b"\nnull", b" null"))] * 2])
+    assert as_objects == [2]
+    assert batch == same
+    assert batch.table.column("host").to_pylist() == ["a.example"] * 2
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize(
+    "text", ['say "x"', "back\\slash", "tab\t", "\x00", "\x7f\u2028/\u00fc", "\U0001f600", ""]
+)
+def test_the_click_id_does_not_depend_on_how_text_is_spelled(
+    text: str, escaped: bool, as_objects: list[int]
+) -> None:
+    row = CLICK | {"ua": text, "ref": None}
+    spelled = json.dumps(row).encode() if escaped else orjson.dumps(row)
+    (batch,) = reader().read([[Raw(spelled)]])
+    assert as_objects == []
+    assert [batch] == expected([row])
+
+
+def test_identical_clicks_are_numbered_by_page(as_objects: list[int]) -> None:
+    pages = [CLICK, CLICK], [CLICK], [CLICK, CLICK | {"st": 404}, CLICK]
+    (batch,) = read(*pages)
+    assert as_objects == []
+    assert [batch] == expected(*pages)
+    ids = batch.table.column("click_id").to_pylist()
+    assert len({*ids}) == 3
+    assert ids[0] == ids[2] == ids[3]
+    assert ids[1] == ids[5]
+
+
+@pytest.mark.parametrize("treatment", ["hash", "drop"])
+def test_addresses_are_treated_alike_either_way(
+    treatment: Treatment, as_objects: list[int]
+) -> None:
+    rows = [CLICK, CLICK | {"ip": None}, CLICK | {"ip": "2001:db8::1"}]
+    (at_once,) = read(rows, by=reader(ip=treatment))
+    assert as_objects == []
+    whole, _ = read([*rows, CLICK | {"st": "302"}], [None], by=reader(ip=treatment))
+    assert whole.table.slice(0, 3) == at_once.table
+    assert CLICK["ip"] not in str(at_once.table.to_pylist())
+
+
+def test_each_value_of_the_fault_matrix_is_read_as_ever() -> None:
+    for data_type, value, _ in [*READ, *REFUSED]:
+        page = clicks_of([{OF_TYPE[data_type]: value}, {}])
+        assert read(page) == expected(page), (data_type, value)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.lists(PAGES | st.lists(CLICKS_WITH_DT, max_size=4), min_size=1, max_size=3))
+def test_any_pages_come_out_as_by_way_of_objects(pages: list[list[Any]]) -> None:
+    by = reader()
+    for _ in range(2):
+        assert read(*pages, by=by) == expected(*pages)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.lists(st.lists(GOOD, min_size=1, max_size=5), min_size=1, max_size=3))
+def test_values_of_their_types_come_out_as_by_way_of_objects(pages: list[list[Any]]) -> None:
+    assert read(*pages) == expected(*pages)
+
+
+def test_many_rows_that_arrow_does_not_take_are_read_in_lots(as_objects: list[int]) -> None:
+    page = [CLICK | {"st": "302"}] * 300
+    batches = read(*[page] * 7)
+    assert as_objects == [900, 900, 300]
+    assert joined(batches).num_rows == 2_100
