@@ -17,7 +17,7 @@ from link_assets.translator import CLICKS_KEY, LINKS_KEY
 REPOSITORY_FOLDER = Path(link_assets.__file__).parents[1]
 DAGSTER_FREE = (
     "contract settings values rows columns personal rejected click_batches click_reader link_rows "
-    "connections progress paging traversal turns source warehouse chunks"
+    "connections progress paging traversal steps turns source warehouse chunks"
 )
 
 REFUSE_CONNECTIONS = """

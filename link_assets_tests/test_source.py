@@ -18,7 +18,8 @@ from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
 from link_assets.progress import Progress
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source import BATCH_ROWS, clicks_source, links_source
+from link_assets.source import clicks_source, links_source
+from link_assets.steps import BATCH_ROWS
 from link_assets.traversal import Restart, full_refresh
 from link_assets.warehouse import open_pipeline, reading
 from link_assets_tests.support import rows
