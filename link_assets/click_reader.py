@@ -6,7 +6,8 @@ it does not take is read by way of Python's objects (click_batches), with the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -35,6 +36,9 @@ _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 """Arrow's type for what it makes the same text of as `read_anything`."""
 
 
+Pages = Sequence[Sequence[Row]]
+
+
 class ClickReader:
     """Reads the pages of a domain's clicks."""
 
@@ -43,14 +47,20 @@ class ClickReader:
         self._personal = personal
         self._undocumented: dict[str, pa.DataType] = {}
 
-    def read(self, pages: Sequence[Sequence[Row]]) -> list[ClickBatch]:
+    def read(self, pages: Pages) -> list[ClickBatch]:
         """Every row of the pages, in batches of as many of them as could be read together."""
+        batches: list[ClickBatch] = []
         table = self._read_at_once(pages)
-        if table is not None:
-            return [ClickBatch(table, [])]
-        return [batch for some in _grouped(pages) for batch in self._read_as_objects(some)]
+        while table is None:
+            some, pages, known = *_split(pages), dict(self._undocumented)
+            batches += self._read_as_objects(some)
+            if not pages:
+                return batches
+            # what has come to be known may be all that Arrow refused
+            table = self._read_at_once(pages) if self._undocumented != known else None
+        return [*batches, ClickBatch(table, [])]
 
-    def _read_as_objects(self, pages: Sequence[Sequence[Row]]) -> list[ClickBatch]:
+    def _read_as_objects(self, pages: Pages) -> list[ClickBatch]:
         read = [read_rows(page) for page in pages]
         self._learn([row for page in read for row in page if isinstance(row, dict)])
         treated = [self._personal.treat(page, CLICKS) for page in read]
@@ -63,7 +73,7 @@ class ClickReader:
             kind = kinds.pop() if len(kinds) == 1 else str
             self._undocumented[name] = _SAME_TEXT.get(kind, pa.string())
 
-    def _read_at_once(self, pages: Sequence[Sequence[Row]]) -> pa.Table | None:
+    def _read_at_once(self, pages: Pages) -> pa.Table | None:
         """One table of all rows; None if Arrow would refuse one or read it otherwise."""
         text = b"\n" + b"\n".join(row for page in pages for row in page)
         if b"\nnull" in text:
@@ -102,12 +112,8 @@ def _read(text: bytes, schema: pa.Schema) -> pa.Table:
     return read_json(pa.BufferReader(text), reading, parsing)
 
 
-def _grouped(pages: Iterable[Sequence[Row]]) -> Iterator[list[Sequence[Row]]]:
-    group: list[Sequence[Row]] = []
-    for page in pages:
-        group.append(page)
-        if sum(map(len, group)) >= OBJECT_ROWS:
-            yield group
-            group = []
-    if group:
-        yield group
+def _split(pages: Pages) -> tuple[Pages, Pages]:
+    """The first pages, of OBJECT_ROWS rows if there are so many, and the others."""
+    rows = accumulate(map(len, pages))
+    first = next((n for n, count in enumerate(rows, 1) if count >= OBJECT_ROWS), len(pages))
+    return pages[:first], pages[first:]

@@ -210,3 +210,11 @@ def test_many_rows_that_arrow_does_not_take_are_read_in_lots(as_objects: list[in
     batches = read(*[page] * 7)
     assert as_objects == [900, 900, 300]
     assert joined(batches).num_rows == 2_100
+
+
+def test_only_the_first_rows_with_a_new_field_are_read_in_lots(as_objects: list[int]) -> None:
+    page = [CLICK | {"new": "x"}] * 300
+    batches = read(*[[CLICK] * 300] * 4, *[page] * 7)
+    assert as_objects == [900, 900]
+    assert [batch.table.num_rows for batch in batches] == [900, 900, 1_500]
+    assert joined(batches).column("new").null_count == 1_200
