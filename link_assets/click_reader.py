@@ -109,7 +109,8 @@ def _read(text: bytes, schema: pa.Schema) -> pa.Table:
     # all in one block, of which the calling thread makes one table
     reading = ReadOptions(use_threads=False, block_size=len(text) + 1)
     parsing = ParseOptions(schema, newlines_in_values=True, unexpected_field_behavior="error")
-    return read_json(pa.BufferReader(text), reading, parsing)
+    # Arrow's own pool would keep for later what a block takes
+    return read_json(pa.BufferReader(text), reading, parsing, pa.system_memory_pool())
 
 
 def _split(pages: Pages) -> tuple[Pages, Pages]:

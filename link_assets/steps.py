@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from link_assets.click_reader import ClickReader
     from link_assets.rejected import Rejection
 
-BATCH_ROWS = 6_000
+BATCH_ROWS = 4_000
 """Rows of clicks that are read and handed to dlt at once, to the page."""
 _READERS = ThreadPoolExecutor(os.cpu_count(), "reader")  # for all domains of a run together
 
