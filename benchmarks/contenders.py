@@ -21,7 +21,7 @@ import pyarrow as pa
 import sqlalchemy  # noqa: F401 - imports are not measured, and these come late
 from dlt.sources.rest_api import rest_api_source
 
-import link_assets.click_batches
+import link_assets.click_reader
 import link_assets.duckdb_catalog  # noqa: F401
 from link_assets.chunks import Chunks
 from link_assets.columns import arrow_schema
@@ -229,7 +229,7 @@ def main(name: str, url: str, folder: str, table: str, *options: str) -> None:
     CONTENDERS[name](url, *options)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "rows": _count(table), "peak_mb": peak}))
+    print(json.dumps({"seconds": seconds, "rows": _count(table), "peak_mb": peak}), flush=True)
 
 
 def _count(table: str) -> int:
