@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
+from itertools import repeat
 from typing import Any
 
 import orjson
@@ -186,22 +187,29 @@ def finished(
     return pa.table(columns, schema=pa.schema([*_SCHEMA, *unknown]))
 
 
-def _click_ids(identities: Iterable[bytes], page_of_row: list[int]) -> Iterator[str]:
+def _click_ids(identities: Sequence[bytes], page_of_row: list[int]) -> Iterator[str]:
     """A hash of each click's facts and of its number among its page's clicks with the same."""
-    seen: defaultdict[tuple[int, bytes], int] = defaultdict(int)
-    for page, identity in zip(page_of_row, identities, strict=True):
-        number = seen[page, identity]
-        seen[page, identity] += 1
+    alike = len(set(identities)) < len(identities)
+    numbers = _numbers(zip(page_of_row, identities, strict=True)) if alike else repeat(0)
+    for identity, number in zip(identities, numbers, strict=False):
         yield blake2b(b"%b,%d]" % (identity, number), digest_size=16).hexdigest()
 
 
-def _identities(table: pa.Table, domain_id: int) -> Iterator[bytes]:
+def _numbers(keys: Iterable[Any]) -> Iterator[int]:
+    """How often each key has come before."""
+    seen: defaultdict[Any, int] = defaultdict(int)
+    for key in keys:
+        yield seen[key]
+        seen[key] += 1
+
+
+def _identities(table: pa.Table, domain_id: int) -> list[bytes]:
     """Each click's domain and facts as a JSON list that is still open."""
     facts = zip(*(_fact(table, name).to_pylist() for name in _FACT_COLUMNS), strict=True)
-    return (orjson.dumps((domain_id, *values))[:-1] for values in facts)
+    return [orjson.dumps((domain_id, *values))[:-1] for values in facts]
 
 
-def _plain_identities(table: pa.Table, domain_id: int) -> Iterable[bytes]:
+def _plain_identities(table: pa.Table, domain_id: int) -> list[bytes]:
     """The same by Arrow, which lets other threads go on meanwhile."""
     facts = (_json_texts(_fact(table, name)) for name in _FACT_COLUMNS)
     lists = call_function("binary_join_element_wise", [f"[{domain_id}", *facts, ","], _JOINED)

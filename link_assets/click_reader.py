@@ -36,6 +36,7 @@ _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 """Arrow's type for what it makes the same text of as `read_anything`."""
 
 
+NULL = b"null"
 Pages = Sequence[Sequence[Row]]
 
 
@@ -75,9 +76,9 @@ class ClickReader:
 
     def _read_at_once(self, pages: Pages) -> pa.Table | None:
         """One table of all rows; None if Arrow would refuse one or read it otherwise."""
-        text = b"\n" + b"\n".join(row for page in pages for row in page)
-        if b"\nnull" in text:
-            return None  # a row on which Arrow's reader crashes
+        if any(len(NULL) in map(len, page) for page in pages):
+            return None  # it may be null, on which Arrow's reader crashes
+        text = b"\n".join(row for page in pages for row in page)
         try:
             given = _read(text, pa.schema([*_AS_GIVEN, *self._undocumented.items()]))
             columns = dict(self._columns(given))
