@@ -81,9 +81,12 @@ def side_by_side(url: str, *commands: tuple[str, ...]) -> Outcome:
     """Contenders that run at the same time; memory is what they take together."""
     before, started = asked(url), time.perf_counter()
     processes = [start(command[0], url, *command[1:]) for command in commands]
-    ends = [_told(process) for process in processes]
-    wall = time.perf_counter() - started
-    assert not any(process.wait() for process in processes)
+    try:
+        ends = [_told(process) for process in processes]
+        wall = time.perf_counter() - started
+    finally:
+        failed = [process.args for process in processes if process.wait()]
+    assert not failed, failed
     return Outcome(
         seconds=max(end["seconds"] for end in ends),
         wall=wall,
@@ -96,7 +99,9 @@ def side_by_side(url: str, *commands: tuple[str, ...]) -> Outcome:
 def _told(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What a contender tells when it is done, before its process ends."""
     assert process.stdout is not None
-    return json.loads(next(line for line in process.stdout if line.startswith("{")))
+    told = next((line for line in process.stdout if line.startswith("{")), None)
+    assert told, f"{process.args} told nothing"
+    return json.loads(told)
 
 
 def run(

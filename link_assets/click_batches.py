@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -29,6 +29,7 @@ DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
 _FACT_COLUMNS = [f.column for name in CLICK_FACTS for f in CLICKS.fields if f.name == name]
 # Arrow does not mind offsets that move a moment out of the calendar.
 _EDGE_YEARS = pa.array(("0000", "0001", "9999"))
+Texts = TypeVar("Texts", pa.Array, pa.ChunkedArray)
 _JOINED = JoinOptions(null_handling="replace", null_replacement="null")
 
 
@@ -97,12 +98,12 @@ def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
         yield _required(column) if f.column in CLICKS.primary_key else column
 
 
-def timestamps(texts: pa.Array) -> pa.Array:
-    """The times that texts spell; ValueError where `read_value` would read another, or none."""
+def timestamps(texts: Texts) -> Texts:
+    """The times that texts spell; pa.ArrowInvalid if `read_value` might read another, or none."""
     years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
     at_edge = call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS))
     if call_function("any", [at_edge]).as_py():
-        raise ValueError("a year at the calendar's edge")
+        raise pa.ArrowInvalid("a year at the calendar's edge")
     return texts.cast(ARROW_TYPES["timestamp"])
 
 

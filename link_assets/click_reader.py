@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
-from pyarrow.json import ParseOptions, ReadOptions, read_json
+from pyarrow import json as arrow_json
 
 from link_assets.click_batches import (
     DOCUMENTED,
@@ -35,9 +35,10 @@ _AS_GIVEN = [
 _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 """Arrow's type for what it makes the same text of as `read_anything`."""
 
-
-NULL = b"null"
-Pages = Sequence[Sequence[Row]]
+_REFUSALS = (pa.ArrowInvalid, OverflowError, UnicodeEncodeError)
+"""Of a value, of too much text for one block, of a field's name."""
+_NULL = b"null"
+_Pages = Sequence[Sequence[Row]]
 
 
 class ClickReader:
@@ -48,20 +49,17 @@ class ClickReader:
         self._personal = personal
         self._undocumented: dict[str, pa.DataType] = {}
 
-    def read(self, pages: Pages) -> list[ClickBatch]:
+    def read(self, pages: _Pages) -> list[ClickBatch]:
         """Every row of the pages, in batches of as many of them as could be read together."""
         batches: list[ClickBatch] = []
-        table = self._read_at_once(pages)
-        while table is None:
-            some, pages, known = *_split(pages), dict(self._undocumented)
-            batches += self._read_as_objects(some)
+        while (table := self._read_at_once(pages)) is None:
+            first, pages = _split(pages)
+            batches += self._read_as_objects(first)
             if not pages:
                 return batches
-            # what has come to be known may be all that Arrow refused
-            table = self._read_at_once(pages) if self._undocumented != known else None
         return [*batches, ClickBatch(table, [])]
 
-    def _read_as_objects(self, pages: Pages) -> list[ClickBatch]:
+    def _read_as_objects(self, pages: _Pages) -> list[ClickBatch]:
         read = [read_rows(page) for page in pages]
         self._learn([row for page in read for row in page if isinstance(row, dict)])
         treated = [self._personal.treat(page, CLICKS) for page in read]
@@ -71,22 +69,25 @@ class ClickReader:
         """Notes undocumented fields, and as what Arrow may take them."""
         for name in set().union(*objects) - DOCUMENTED:
             kinds = {type(row[name]) for row in objects if row.get(name) is not None}
-            kind = kinds.pop() if len(kinds) == 1 else str
-            self._undocumented[name] = _SAME_TEXT.get(kind, pa.string())
+            if len(kinds) == 1:
+                self._undocumented[name] = _SAME_TEXT.get(kinds.pop(), pa.string())
+            else:
+                self._undocumented.setdefault(name, pa.string())
 
-    def _read_at_once(self, pages: Pages) -> pa.Table | None:
+    def _read_at_once(self, pages: _Pages) -> pa.Table | None:
         """One table of all rows; None if Arrow would refuse one or read it otherwise."""
-        if any(len(NULL) in map(len, page) for page in pages):
+        if any(len(_NULL) in map(len, page) for page in pages):
             return None  # it may be null, on which Arrow's reader crashes
         text = b"\n".join(row for page in pages for row in page)
         try:
             given = _read(text, pa.schema([*_AS_GIVEN, *self._undocumented.items()]))
             columns = dict(self._columns(given))
-        except (TypeError, ValueError, OverflowError):
-            return None
-        if any(columns[name].null_count for name in CLICKS.primary_key if name in columns):
+        except _REFUSALS:
             return None
         page_of_row = [number for number, page in enumerate(pages) for _ in page]
+        without_key = any(columns[n].null_count for n in CLICKS.primary_key if n in columns)
+        if without_key or len(given) != len(page_of_row):
+            return None
         plain = b"\\" not in text
         return finished(pa.table(columns), self._domain_id, page_of_row, plain=plain)
 
@@ -106,15 +107,21 @@ class ClickReader:
 
 
 def _read(text: bytes, schema: pa.Schema) -> pa.Table:
-    """Raises ValueError if a row is no object of these fields, all of them of these types."""
+    """The rows, of which none may be null.
+
+    Raises pa.ArrowInvalid if one is no object of these fields, all of them of these types.
+    """
     # all in one block, of which the calling thread makes one table
-    reading = ReadOptions(use_threads=False, block_size=len(text) + 1)
-    parsing = ParseOptions(schema, newlines_in_values=True, unexpected_field_behavior="error")
+    reading = arrow_json.ReadOptions(use_threads=False, block_size=len(text) + 1)
+    parsing = arrow_json.ParseOptions(
+        schema, newlines_in_values=True, unexpected_field_behavior="error"
+    )
     # Arrow's own pool would keep for later what a block takes
-    return read_json(pa.BufferReader(text), reading, parsing, pa.system_memory_pool())
+    pool = pa.system_memory_pool()
+    return arrow_json.read_json(pa.BufferReader(text), reading, parsing, pool)
 
 
-def _split(pages: Pages) -> tuple[Pages, Pages]:
+def _split(pages: _Pages) -> tuple[_Pages, _Pages]:
     """The first pages, of OBJECT_ROWS rows if there are so many, and the others."""
     rows = accumulate(map(len, pages))
     first = next((n for n, count in enumerate(rows, 1) if count >= OBJECT_ROWS), len(pages))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
-from msgspec import defstruct
+from msgspec import DecodeError, defstruct
 from msgspec.json import Decoder
 from requests import HTTPError, Request, Response
 
@@ -39,7 +39,7 @@ class ApiError(HTTPError):
         return cast(Response, self.response).status_code
 
 
-class InvalidPage(ValueError):
+class _InvalidPage(ValueError):
     """An answer is not a page; the message says why."""
 
 
@@ -96,8 +96,8 @@ def page_check(paginator: PageTokenPaginator, selector: str) -> Callable[..., No
     """A response hook that lets only valid pages through.
 
     A page is valid if it is a JSON object with a list under `selector` and a token that is text,
-    a number, null or absent. Anything else raises ApiError. The page is parsed once: later
-    `response.json()` calls return the same object, with each of its rows as a rows.Row.
+    a number, null or absent. Anything else raises ApiError. Later `response.json()` calls return
+    that list, each row as a rows.Row, and the token, without reading the page again.
     """
     decoder = _page_decoder(selector)
 
@@ -105,7 +105,7 @@ def page_check(paginator: PageTokenPaginator, selector: str) -> Callable[..., No
         try:
             _check_status(response)
             page = _read_page(response, selector, decoder)
-        except InvalidPage as invalid:
+        except _InvalidPage as invalid:
             raise paginator.error(response, str(invalid)) from None
         vars(response)["json"] = lambda **_: page
 
@@ -122,7 +122,7 @@ def _check_status(response: Response) -> None:
         failed = "the API failed; try again later"
         cause = redirects if response.is_redirect else failed if status >= 500 else "unexpected"
     answer = f"the API answered {status} {response.reason or ''}".rstrip()
-    raise InvalidPage(f"{answer} ({cause})")
+    raise _InvalidPage(f"{answer} ({cause})")
 
 
 def _page_decoder(selector: str) -> Decoder[Any]:
@@ -133,34 +133,34 @@ def _page_decoder(selector: str) -> Decoder[Any]:
 
 
 def _read_page(response: Response, selector: str, decoder: Decoder[Any]) -> dict[str, Any]:
-    """The page, its rows as `rows.Row`; raises InvalidPage if it is none."""
+    """The page, its rows as `rows.Row`; raises _InvalidPage if it is none."""
     body = response.content
     try:
         body.decode()  # the decoder does not look at the text within rows
         page = decoder.decode(body)
-    except (ValueError, RecursionError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return _read_patiently(response, selector)
     return {selector: page.rows, TOKEN_KEY: page.token}
 
 
 def _read_patiently(response: Response, selector: str) -> dict[str, Any]:
-    """A page that is encoded or nested in an unusual way; raises InvalidPage if it is none."""
+    """A page that is encoded or nested in an unusual way; raises _InvalidPage if it is none."""
     body = response.content
     try:
         page = read_json(body)
     except RecursionError:
-        raise InvalidPage("the answer is nested too deeply to be read") from None
+        raise _InvalidPage("the answer is nested too deeply to be read") from None
     except ValueError:
         kind = response.headers.get("Content-Type", "none")
-        raise InvalidPage(
+        raise _InvalidPage(
             f"the answer is not JSON (content type {kind}, {len(body)} bytes)"
         ) from None
     if not isinstance(page, dict):
-        raise InvalidPage("the answer is JSON but not an object")
+        raise _InvalidPage("the answer is JSON but not an object")
     rows, token = page.get(selector), page.get(TOKEN_KEY)
     if not isinstance(rows, list):
         found = kind_of(rows) if selector in page else "no such key"
-        raise InvalidPage(f"the answer has no list under '{selector}' (found: {found})")
+        raise _InvalidPage(f"the answer has no list under '{selector}' (found: {found})")
     if token is not None and (not isinstance(token, str | int) or isinstance(token, bool)):
-        raise InvalidPage(f"its {TOKEN_KEY} is neither text nor null (found: {kind_of(token)})")
+        raise _InvalidPage(f"its {TOKEN_KEY} is neither text nor null (found: {kind_of(token)})")
     return {selector: [row_of(row) for row in rows], TOKEN_KEY: token}

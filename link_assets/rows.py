@@ -32,11 +32,18 @@ def read_json(body: bytes) -> Any:
     """Parses JSON text; raises ValueError if it is none.
 
     orjson reads whole numbers beyond 64 bits as floats and refuses lone surrogates; the slower
-    standard parser keeps both as they are.
+    standard parser keeps both as they are. A number of more digits than Python takes is text.
     """
     if _LONG_NUMBER in body.translate(_ZERO_FOR_DIGITS):
-        return json.loads(body)
+        return json.loads(body, parse_int=_whole_number)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return json.loads(body)
+
+
+def _whole_number(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:
+        return digits

@@ -35,8 +35,8 @@ _READERS = ThreadPoolExecutor(os.cpu_count(), "reader")  # for all domains of a 
 class PageStep(ItemTransform):
     """A step that gets whole pages where dlt's own steps get rows.
 
-    All its work is done when a call returns: what that returns is taken up by dlt in its own time,
-    which may be after the next page has come.
+    It looks at dlt's state only while it is called: what a call returns is taken up by dlt in its
+    own time, which may be after the next page has come.
     """
 
     def __init__(self) -> None:
@@ -70,8 +70,9 @@ class LinkPages(PageStep):
 class ClickPages(PageStep):
     """Turns pages of clicks into Arrow tables and notes how far the traversal has come.
 
-    Many pages are read at once, in a thread of their own while the next ones are fetched, and
-    handed on, no click twice. With the last page of a chunk everything is.
+    Many pages are read at once, in another thread while the next ones are fetched, and then handed
+    on, no click twice; the last page of a chunk waits for all. Where to go on is noted when what
+    came before is handed on.
     """
 
     def __init__(self, domain_id: int, traversal: Traversal) -> None:
@@ -80,19 +81,23 @@ class ClickPages(PageStep):
         self.traversal = traversal
         self.pages: list[list[Row]] = []
         self.reading: Future[list[ClickBatch]] | None = None
+        self.read_to: tuple[int, str | None] = (0, None)
         self.seen: set[str] = set()
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
         page = cast("PageData[Row]", item)
         self.pages.append([*page])
         ended = self.traversal.passed(page)
-        items: list[Any] = []
+        batches: list[ClickBatch] = []
         if ended or sum(map(len, self.pages)) >= BATCH_ROWS:
-            items += self._take()
+            batches += self._read_meanwhile()
             self.reading = _READERS.submit(self.reader.read, self.pages)
+            self.read_to = (self.traversal.pages, self.traversal.next_token)
             self.pages = []
         if ended:
-            items += self._take()
+            batches += self._read_meanwhile()
+        items = self._hand_on(batches) if batches else []
+        if ended:
             self.seen.clear()  # the next chunk is fetched while this one's source is still there
         if self.traversal.progress.finished:
             self.traversal.finish()
@@ -104,18 +109,22 @@ class ClickPages(PageStep):
 
         return ClickReader(self.domain_id, self.traversal.personal)
 
-    def _take(self) -> list[Any]:
-        """What has been read meanwhile, if there was anything to read."""
-        from link_assets.click_batches import click_span
-
+    def _read_meanwhile(self) -> list[ClickBatch]:
         if self.reading is None:
             return []
         batches, self.reading = self.reading.result(), None
+        self.traversal.handed_on(*self.read_to)
+        return batches
+
+    def _hand_on(self, batches: list[ClickBatch]) -> list[Any]:
+        """What dlt gets of them; one table, since dlt may be told to take no more than so many."""
+        from link_assets.click_batches import click_span
+
         items: list[Any] = []
         for batch in batches:
             self.traversal.saw(*click_span(batch.table), len(batch.rejections))
             items += rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
-        return [*items, _to_load([self._unseen(batch.table) for batch in batches])]
+        return [_to_load([self._unseen(batch.table) for batch in batches]), *items]
 
     def _unseen(self, table: pa.Table) -> pa.Table:
         """The table without clicks that came before: pages shift while they are read."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dlt
 
 from link_assets.contract import CLICKS
-from link_assets.paging import PageTokenPaginator
+from link_assets.paging import TOKEN_PARAM, PageTokenPaginator
 from link_assets.personal import PersonalData
 from link_assets.progress import Progress
 from link_assets.rows import read_rows
@@ -44,9 +44,10 @@ class Traversal:
     """One reading of all of a domain's clicks, of which a load takes up to a chunk.
 
     Its state lives in the resource's dlt state, which is loaded together with the rows:
-    `page_token` is where to go on, absent between traversals; `watermark` is the newest click of
-    the last finished traversal; `since`, `newest`, `pages` and `rejected` belong to the one under
-    way; `ip` is how addresses were treated; `restart` is the last restart's id.
+    `page_token` is where to go on, absent between traversals and before the first rows;
+    `watermark` is the newest click of the last finished traversal; `since`, `newest`, `pages` and
+    `rejected` belong to the one under way; `ip` is how addresses were treated; `restart` is the
+    last restart's id.
     """
 
     def __init__(self, settings: ApiSettings, progress: Progress, restart: Restart | None) -> None:
@@ -55,6 +56,10 @@ class Traversal:
         self.restart = restart
         self.personal = PersonalData(settings.personal, settings.hash_salt)
         self.since: datetime | None = None
+        self.pages = 0
+        """How many pages of the traversal have come."""
+        self.next_token: str | None = None
+        """Where those that are to come begin; None after the last."""
         self.received_before = progress.received
         self.started = 0.0
 
@@ -75,8 +80,8 @@ class Traversal:
         elif not self.progress.pages:
             self.progress.resumed_from = state.get("pages", 0) + 1
             self.progress.rejected_before = state.get("rejected", 0)
-        self.since = _time(state["since"])
-        parameters = {"pageToken": state["page_token"]} if resuming else {}
+        self.since, self.pages = _time(state["since"]), state.get("pages", 0)
+        parameters = {TOKEN_PARAM: state["page_token"]} if resuming else {}
         if self.settings.clicks_since_param and self.since:
             parameters[self.settings.clicks_since_param] = _text(self.since)
         return parameters
@@ -97,17 +102,21 @@ class Traversal:
 
         A chunk ends with the last page, the first page that is all old, or when it is full.
         """
-        paginator, state = cast(PageTokenPaginator, page.paginator), _clicks_state()
+        paginator = cast(PageTokenPaginator, page.paginator)
         self.progress.count(len(page))
         self.progress.token_on_trial = False
-        state["pages"] = state.get("pages", 0) + 1
-        if paginator.next_token is None or self._is_old(page):
-            self.progress.finished = True
-        else:
-            state["page_token"] = self.progress.kept_token = paginator.next_token
+        self.pages, self.next_token = self.pages + 1, paginator.next_token
+        self.progress.finished = self.next_token is None or self._is_old(page)
         if self.progress.finished or self._is_full():
             paginator.stop()
         return not paginator.has_next_page
+
+    def handed_on(self, pages: int, next_token: str | None) -> None:
+        """Notes that all of the first `pages` pages is on its way, and where the others begin."""
+        state = _clicks_state()
+        state["pages"] = pages
+        if next_token is not None:
+            state["page_token"] = self.progress.kept_token = next_token
 
     def saw(self, first: datetime | None, last: datetime | None, rejected: int) -> None:
         """Notes the times of the first and the last of some clicks, and how many were rejected."""

@@ -36,6 +36,15 @@ def test_json_is_read_without_loss(value: Any) -> None:
     assert (read, type(read)) == (value, type(value))
 
 
+def test_a_number_of_more_digits_than_python_takes_is_read_as_its_text() -> None:
+    digits = "7" * 5_000
+    assert read_json(f'{{"a": {digits}, "b": -{digits}, "c": 1}}'.encode()) == {
+        "a": digits,
+        "b": f"-{digits}",
+        "c": 1,
+    }
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"<p>", b"{} {}", b"\xff", b"\xff" + b"1" * 20])
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
