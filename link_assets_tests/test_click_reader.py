@@ -104,6 +104,15 @@ def test_undocumented_fields_are_read_at_once_when_they_are_known(as_objects: li
     assert second[0].table.column("score").to_pylist() == ["12", str(-(2**63)), str(2**63 - 1)]
 
 
+def test_a_field_stays_known_through_rows_in_which_it_is_null(as_objects: list[int]) -> None:
+    by = reader()
+    read([CLICK | {"score": 1}], by=by)
+    read([CLICK | {"score": None, "st": "302"}], by=by)
+    as_objects.clear()
+    read([CLICK | {"score": 2}], by=by)
+    assert as_objects == []
+
+
 @pytest.mark.parametrize(
     "value",
     [1.5, 10.0, 1e300, 2**63, {"a": None}, [], "2026-01-01T00:00:00Z", "text", 0, True, "\ud800"],
