@@ -8,6 +8,7 @@ dlt leaves the database out of names; DuckDB would even refuse `link_assets.clic
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ def database_name(file: str) -> str:
 class CatalogSqlClient(DuckDbSqlClient):
     """Qualifies every name with its database."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # dlt would have each connection ask for what DuckDB does anyway
+        self._pragmas = []
+
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
         """The file's database, or the one in memory while the staging dataset is used."""
         staging = self.is_staging_dataset_active
@@ -44,13 +50,21 @@ class CatalogSqlClient(DuckDbSqlClient):
         """Says nothing: qualified names are not confused."""
 
 
-def drop_staging(client: SqlClientBase[Any]) -> None:
-    """Forgets what was staged before, also in the file, where earlier versions left it."""
-    in_memory = client.fully_qualified_dataset_name(staging=True)
-    # DuckDB takes the name of the file's database for that of the schema, but needs none
-    in_file = client.escape_column_name(client.staging_dataset_name)
-    for dataset in (in_memory, in_file):
-        client.execute_sql(f"DROP SCHEMA IF EXISTS {dataset} CASCADE")
+@dataclass(frozen=True)
+class OpenDuckDb:
+    """A DuckDB file that this process has open, so that no other changes it."""
+
+    client: SqlClientBase[Any]
+    schemas: set[str] = field(default_factory=set)
+    """Version hashes of the schemas whose tables are known to be there."""
+
+    def drop_staging(self) -> None:
+        """Forgets what was staged before, also in the file, where earlier versions left it."""
+        in_memory = self.client.fully_qualified_dataset_name(staging=True)
+        # DuckDB takes the name of the file's database for that of the schema, but needs none
+        in_file = self.client.escape_column_name(self.client.staging_dataset_name)
+        for dataset in (in_memory, in_file):
+            self.client.execute_sql(f"DROP SCHEMA IF EXISTS {dataset} CASCADE")
 
 
 class CatalogDuckDbClient(DuckDbClient):

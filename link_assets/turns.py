@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -22,10 +22,13 @@ SHARED_SECONDS = 5.0
 """How long the threads of a process pass on what they hold before others have a chance."""
 POLL_SECONDS = 0.02
 
+Open = TypeVar("Open")
+"""What is open while a process has its turns."""
+
 logger = logging.getLogger(__name__)
 
 
-class Turns:
+class Turns(Generic[Open]):
     """Turns at what a lock file stands for, free again if the process dies.
 
     `opened` is entered when the process has the lock. Threads that wait for each other pass on
@@ -33,29 +36,30 @@ class Turns:
     or after a failure, which may have spoilt it.
     """
 
-    def __init__(self, path: Path, opened: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(self, path: Path, opened: Callable[[], AbstractContextManager[Open]]) -> None:
         self.path = path
         self.waiting = 0
         """How many threads of this process wait for a turn."""
         self._owner = path.with_name(path.name + ".owner")
         self._opened = opened
-        self._held: ExitStack | None = None
+        self._held: tuple[ExitStack, Open] | None = None
         self._held_until = 0.0
         self._free = threading.Condition()
         self._taken = False
 
     @contextmanager
-    def take(self, purpose: str, seconds: float) -> Iterator[None]:
-        """A turn; waiting for longer than PATIENCE is logged, with who holds it and since when.
+    def take(self, purpose: str, seconds: float) -> Iterator[Open]:
+        """A turn at what is open.
 
+        Waiting for longer than PATIENCE is logged, with who holds it and since when.
         Raises filelock.Timeout after `seconds`, OSError if the lock file cannot be made, and
         whatever opening raises.
         """
-        self._enter_patiently(purpose, seconds)
+        opened = self._enter_patiently(purpose, seconds)
         kept = False
         try:
             self._write_holder(purpose)
-            yield
+            yield opened
             kept = True
         finally:
             self._leave(kept)
@@ -68,17 +72,17 @@ class Turns:
             return "a process that did not leave its name"
         return "process {process} on {host}, {for}, since {since}".format(**holder)
 
-    def _enter_patiently(self, purpose: str, seconds: float) -> None:
+    def _enter_patiently(self, purpose: str, seconds: float) -> Open:
         started, patience = time.monotonic(), min(PATIENCE, seconds)
         try:
-            self._enter(patience)
-            return
+            return self._enter(patience)
         except Timeout:
             logger.warning("%s waits for the warehouse, held by %s.", purpose, self.holder())
-        self._enter(seconds - patience)
+        opened = self._enter(seconds - patience)
         logger.warning("%s had waited %.0f seconds.", purpose, time.monotonic() - started)
+        return opened
 
-    def _enter(self, seconds: float) -> None:
+    def _enter(self, seconds: float) -> Open:
         deadline, mine = time.monotonic() + seconds, False
         try:
             with self._free:
@@ -92,20 +96,21 @@ class Turns:
                 raise Timeout(str(self.path))
             if self._held is None:
                 self._held = self._hold(deadline)
+            return self._held[1]
         except BaseException:
             if mine:
                 self._leave(kept=self._held is not None)
             raise
 
-    def _hold(self, deadline: float) -> ExitStack:
+    def _hold(self, deadline: float) -> tuple[ExitStack, Open]:
         with ExitStack() as stack:
             # the thread that frees it may be another one
             lock = FileLock(self.path, thread_local=False)
             lock.acquire(max(0.0, deadline - time.monotonic()), poll_interval=POLL_SECONDS)
             stack.callback(lock.release)
-            stack.enter_context(self._opened())
+            opened = stack.enter_context(self._opened())
             self._held_until = time.monotonic() + SHARED_SECONDS
-            return stack.pop_all()
+            return stack.pop_all(), opened
 
     def _leave(self, kept: bool) -> None:
         with self._free:
@@ -116,7 +121,7 @@ class Turns:
         held, self._held = self._held, None
         try:
             if held:
-                held.close()
+                held[0].close()
                 if others:  # else they would have it before another process looks again
                     time.sleep(2 * POLL_SECONDS)
         finally:

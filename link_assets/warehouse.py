@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dlt
 from dlt.common.configuration import resolve_configuration
@@ -26,8 +27,13 @@ from link_assets.personal import WithoutQuoted
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
 from link_assets.turns import Turns
 
+if TYPE_CHECKING:
+    from link_assets.duckdb_catalog import OpenDuckDb
+
 DUCKDB = "duckdb"
 DEFAULT_FILE = "link_assets.duckdb"
+ADD_LOAD_ID = environment_name("normalize.parquet_normalizer.add_dlt_load_id")
+"""dlt's setting by which rows that come as Arrow tables carry `_dlt_load_id`."""
 
 # dlt logs a failed load with all that the database said; what users need of it they are told
 logging.getLogger("dlt").addFilter(WithoutQuoted())
@@ -95,8 +101,8 @@ class WarehousePipeline(dlt.Pipeline):
         _release_arrow_memory()
         if self.when_fetched:
             self.when_fetched(self._place())
-        with turn(f"loading {self.pipeline_name}"):
-            self._prepare_tables()
+        with turn(f"loading {self.pipeline_name}") as opened:
+            self._prepare_tables(opened)
             info = self.load()
         info.raise_on_failed_jobs()  # by configuration dlt leaves it at that
         return info
@@ -121,19 +127,22 @@ class WarehousePipeline(dlt.Pipeline):
             {file.relative_to(folder): file.read_bytes() for file in files},
         )
 
-    def _prepare_tables(self) -> None:
+    def _prepare_tables(self, opened: OpenDuckDb | None) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand.
 
         What was staged for the load before is forgotten.
         """
+        if opened:
+            opened.drop_staging()
+            # nobody else changes a file that is open here
+            if self.default_schema.version_hash in opened.schemas and not self.goes_on_from:
+                return
         with self.destination_client() as client:
             self._check_place(client)
-            if destination_type() == DUCKDB:
-                from link_assets.duckdb_catalog import CatalogDuckDbClient, drop_staging
-
-                drop_staging(cast(CatalogDuckDbClient, client).sql_client)
             client.initialize_storage()
             client.update_stored_schema(force=True)
+        if opened:
+            opened.schemas.add(self.default_schema.version_hash)
 
     def _check_place(self, client: Any) -> None:
         if self.goes_on_from is None:
@@ -185,7 +194,8 @@ def described_pipeline(name: str) -> dlt.Pipeline:
 
 
 def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
-    dlt.config["normalize.parquet_normalizer.add_dlt_load_id"] = True
+    # not in dlt.config: were anything there, dlt would look there for every setting of every load
+    os.environ[ADD_LOAD_ID] = "true"
     return dlt.pipeline(
         f"{DATASET}_{name}",
         pipelines_dir=folder,
@@ -244,8 +254,10 @@ def _dataset(destination: Destination[Any, Any]) -> dlt.Dataset:
 
 
 @contextmanager
-def turn(purpose: str) -> Iterator[None]:
+def turn(purpose: str) -> Iterator[OpenDuckDb | None]:
     """Holds the warehouse for this process and thread alone; freed if the process dies.
+
+    Gives the DuckDB file; None for any other destination.
 
     Raises WarehouseBusy after `lock_timeout_seconds`, which says who holds it and since when, and
     WarehouseUnusable if the lock cannot be made.
@@ -253,7 +265,7 @@ def turn(purpose: str) -> Iterator[None]:
     turns, seconds = _turns(duckdb_file()), location_settings().lock_timeout_seconds
     with ExitStack() as stack:
         try:
-            stack.enter_context(turns.take(purpose, seconds))
+            opened = stack.enter_context(turns.take(purpose, seconds))
         except Timeout:
             raise WarehouseBusy(_busy(seconds, purpose, turns.holder())) from None
         except OSError as error:
@@ -261,10 +273,10 @@ def turn(purpose: str) -> Iterator[None]:
                 f"{warehouse_name()} cannot be used: its lock file {turns.path} cannot be made "
                 f"({error.strerror}). Check that its folder is one, and can be written."
             ) from None
-        yield
+        yield opened
 
 
-def _turns(file: Path | None) -> Turns:
+def _turns(file: Path | None) -> Turns[OpenDuckDb | None]:
     if file:
         with suppress(FileExistsError):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -276,15 +288,15 @@ def _turns(file: Path | None) -> Turns:
 
 
 @cache
-def _turns_at(lock: Path, file: Path | None) -> Turns:
+def _turns_at(lock: Path, file: Path | None) -> Turns[OpenDuckDb | None]:
     """The same for all threads, which pass it on to each other."""
     return Turns(lock, partial(_duckdb_opened, _dataset(_duckdb(file))) if file else nullcontext)
 
 
 @contextmanager
-def _duckdb_opened(dataset: dlt.Dataset) -> Iterator[None]:
+def _duckdb_opened(dataset: dlt.Dataset) -> Iterator[OpenDuckDb]:
     """The file, open for all of dlt's clients in this process; else each would open it anew."""
-    from link_assets.duckdb_catalog import ATTACH_STAGING
+    from link_assets.duckdb_catalog import ATTACH_STAGING, OpenDuckDb
 
     with dataset.sql_client as client:
         # DuckDB would fill most of the machine's memory before it writes to disk
@@ -292,7 +304,7 @@ def _duckdb_opened(dataset: dlt.Dataset) -> Iterator[None]:
         # dividing a chunk among threads takes longer than it saves, and each wants memory
         client.execute_sql("SET threads = 1")
         client.execute_sql(ATTACH_STAGING)
-        yield
+        yield OpenDuckDb(client)
 
 
 def warehouse_name() -> str:

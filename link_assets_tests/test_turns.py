@@ -26,10 +26,10 @@ class Door:
         self.times = 0
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def opened(self) -> Iterator[int]:
         self.is_open, self.times = True, self.times + 1
         try:
-            yield
+            yield self.times
         finally:
             self.is_open = False
 
@@ -65,8 +65,8 @@ def take_with_others_waiting(door: Door, others: int) -> list[bool]:
     seen: list[bool] = []
 
     def take() -> None:
-        with door.turns.take("waiting", 30):
-            seen.append(door.is_open and not door.is_free())
+        with door.turns.take("waiting", 30) as opened:
+            seen.append(door.is_open and not door.is_free() and opened == door.times)
 
     with ThreadPoolExecutor(others) as threads:
         with door.turns.take("first", 1):
@@ -83,6 +83,12 @@ def test_what_is_open_is_closed_and_freed_when_no_thread_waits(door: Door) -> No
         assert not door.is_free()
     assert not door.is_open
     assert door.is_free()
+
+
+def test_a_turn_is_given_what_is_open(door: Door) -> None:
+    for times in (1, 2):
+        with door.turns.take("loading", 1) as opened:
+            assert opened == times
 
 
 def test_threads_that_wait_pass_on_what_is_open(door: Door) -> None:
@@ -189,9 +195,9 @@ def test_a_thread_that_is_interrupted_as_it_is_its_turn_passes_it_on(
 
 def test_what_cannot_be_opened_frees_the_turn(tmp_path: Path) -> None:
     @contextmanager
-    def broken() -> Iterator[None]:
+    def broken() -> Iterator[int]:
         raise ZeroDivisionError
-        yield
+        yield 1
 
     door = Door(tmp_path / "lock")
     door.turns = Turns(tmp_path / "lock", broken)

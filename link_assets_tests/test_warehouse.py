@@ -14,24 +14,32 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets import turns
-from link_assets.duckdb_catalog import database_name
+from link_assets.duckdb_catalog import CatalogDuckDbClient, database_name
+from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import (
+    Overtaken,
+    Place,
     WarehouseBusy,
     WarehouseUnusable,
+    _turns,
     duckdb_file,
     open_pipeline,
     reading,
     turn,
 )
 from link_assets_tests.support import mostly_long, rows
+from link_assets_tests.test_turns import wait_until
 
 SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
 DEFAULT = "link_assets.duckdb"
@@ -230,6 +238,86 @@ def test_no_copy_of_a_load_stays_beside_the_tables(api: str) -> None:
     load_clicks()
     found = rows("SELECT DISTINCT schema_name FROM duckdb_tables() WHERE NOT internal")
     assert found == [("link_assets",)]
+
+
+def load_all_in_one_opening(*domains: int) -> None:
+    """Loads the domains with the file kept open, as threads do that wait for each other."""
+    turns = _turns(duckdb_file())
+    with ThreadPoolExecutor(len(domains)) as threads:
+        ready = [threading.Event() for _ in domains]
+        go = threading.Event()
+
+        def load(domain: int, fetched: threading.Event) -> None:
+            def wait(place: Place) -> None:
+                fetched.set()
+                go.wait(30)
+
+            with open_pipeline(f"clicks_{domain}") as pipeline:
+                pipeline.when_fetched = wait
+                pipeline.run(clicks_source(api_settings(), domain))
+
+        loads = [threads.submit(load, *of) for of in zip(domains, ready, strict=True)]
+        assert all(event.wait(30) for event in ready)
+        with turn("holding"):
+            go.set()
+            wait_until(lambda: turns.waiting == len(domains))
+        for task in loads:
+            task.result(timeout=30)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The schemas, by their hashes, that the file's tables were compared with."""
+    hashes: list[str] = []
+    update = CatalogDuckDbClient.update_stored_schema
+
+    def compare(client: CatalogDuckDbClient, **options: Any) -> Any:
+        if options.get("force") and not client.sql_client.is_staging_dataset_active:
+            hashes.append(client.schema.version_hash)
+        return update(client, **options)
+
+    monkeypatch.setattr(CatalogDuckDbClient, "update_stored_schema", compare)
+    return hashes
+
+
+def test_tables_are_looked_at_once_for_as_long_as_the_file_is_open(
+    api: str, looks: list[str]
+) -> None:
+    load_all_in_one_opening(1, 2, 3)
+    assert len(looks) == 1
+    load_clicks(1)
+    load_clicks(2)
+    assert looks == looks[:1] * 3
+    assert rows("SELECT count(DISTINCT domain_id) FROM {dataset}.clicks") == [(3,)]
+
+
+def test_a_domain_with_other_fields_gets_its_columns_whoever_was_before_it(
+    api: str, sandbox: Sandbox, looks: list[str]
+) -> None:
+    sandbox.clicks = {domain: [{"dt": f"2026-02-0{domain}T00:00:00Z"}] for domain in (1, 2, 3)}
+    sandbox.clicks[2][0]["Late"] = "x"
+    load_all_in_one_opening(1, 2, 3)
+    assert len(looks) == len({*looks}) == 2
+    found = rows("SELECT domain_id, late FROM {dataset}.clicks ORDER BY 1")
+    assert found == [(1, None), (2, "x"), (3, None)]
+
+
+def test_a_load_that_was_overtaken_stops_though_its_tables_are_known(api: str) -> None:
+    load_clicks()
+    with open_pipeline("clicks_1") as pipeline:
+        pipeline.sync_destination()
+        with turn("loading") as opened:
+            pipeline._prepare_tables(opened)
+            pipeline.goes_on_from = Place("of another load", {})
+            with pytest.raises(Overtaken):
+                pipeline._prepare_tables(opened)
+
+
+def test_nothing_is_put_where_dlt_would_look_for_every_other_setting(api: str) -> None:
+    load_clicks()
+    providers = {p.name: p for p in Container()[PluggableRunContext].providers.providers}
+    assert providers["config.toml"].is_empty
+    assert rows("SELECT count(_dlt_load_id) FROM {dataset}.clicks") == [(40,)]
 
 
 def test_a_thread_waits_for_another_thread_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
