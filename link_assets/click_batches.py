@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from itertools import repeat
 from typing import Any, TypeVar
 
 import orjson
@@ -188,12 +187,12 @@ def finished(
     return pa.table(columns, schema=pa.schema([*_SCHEMA, *unknown]))
 
 
-def _click_ids(identities: Sequence[bytes], page_of_row: list[int]) -> Iterator[str]:
+def _click_ids(identities: Sequence[bytes], page_of_row: list[int]) -> list[str]:
     """A hash of each click's facts and of its number among its page's clicks with the same."""
-    alike = len(set(identities)) < len(identities)
-    numbers = _numbers(zip(page_of_row, identities, strict=True)) if alike else repeat(0)
-    for identity, number in zip(identities, numbers, strict=False):
-        yield blake2b(b"%b,%d]" % (identity, number), digest_size=16).hexdigest()
+    if len(set(identities)) < len(identities):
+        numbers = _numbers(zip(page_of_row, identities, strict=True))
+        identities = [_numbered(i, n) for i, n in zip(identities, numbers, strict=True)]
+    return [blake2b(identity, digest_size=16).hexdigest() for identity in identities]
 
 
 def _numbers(keys: Iterable[Any]) -> Iterator[int]:
@@ -204,16 +203,20 @@ def _numbers(keys: Iterable[Any]) -> Iterator[int]:
         seen[key] += 1
 
 
+def _numbered(identity: bytes, number: int) -> bytes:
+    return b"%b%d]" % (identity.removesuffix(b"0]"), number)
+
+
 def _identities(table: pa.Table, domain_id: int) -> list[bytes]:
-    """Each click's domain and facts as a JSON list that is still open."""
+    """Each click's domain and facts as a JSON list, which ends with its number, 0."""
     facts = zip(*(_fact(table, name).to_pylist() for name in _FACT_COLUMNS), strict=True)
-    return [orjson.dumps((domain_id, *values))[:-1] for values in facts]
+    return [orjson.dumps((domain_id, *values, 0)) for values in facts]
 
 
 def _plain_identities(table: pa.Table, domain_id: int) -> list[bytes]:
     """The same by Arrow, which lets other threads go on meanwhile."""
     facts = (_json_texts(_fact(table, name)) for name in _FACT_COLUMNS)
-    lists = call_function("binary_join_element_wise", [f"[{domain_id}", *facts, ","], _JOINED)
+    lists = call_function("binary_join_element_wise", [f"[{domain_id}", *facts, "0]", ","], _JOINED)
     return lists.cast(pa.binary()).to_pylist()
 
 

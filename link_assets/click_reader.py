@@ -6,7 +6,7 @@ it does not take is read by way of Python's objects (click_batches), with the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -35,19 +35,23 @@ _AS_GIVEN = [
 _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 """Arrow's type for what it makes the same text of as `read_anything`."""
 
-_REFUSALS = (pa.ArrowInvalid, OverflowError, UnicodeEncodeError)
-"""Of a value, of too much text for one block, of a field's name."""
+_REFUSALS = (pa.ArrowInvalid, OverflowError)
+"""Of a value, of too much text for one block."""
 _NULL = b"null"
 _Pages = Sequence[Sequence[Row]]
+Known = dict[str, pa.DataType]
+"""Undocumented fields, and as what Arrow may take them."""
 
 
 class ClickReader:
     """Reads the pages of a domain's clicks."""
 
-    def __init__(self, domain_id: int, personal: PersonalData) -> None:
+    def __init__(self, domain_id: int, personal: PersonalData, known: Known | None = None) -> None:
+        """Readers of other domains may share what is `known`, which grows."""
         self._domain_id = domain_id
         self._personal = personal
-        self._undocumented: dict[str, pa.DataType] = {}
+        self._known: Known = {} if known is None else known
+        self._learned: Known = {}
 
     def read(self, pages: _Pages) -> list[ClickBatch]:
         """Every row of the pages, in batches of as many of them as could be read together."""
@@ -66,22 +70,24 @@ class ClickReader:
         return click_batches(treated, self._domain_id)
 
     def _learn(self, objects: Sequence[dict[str, Any]]) -> None:
-        """Notes undocumented fields, and as what Arrow may take them."""
-        for name in set().union(*objects) - DOCUMENTED:
+        """Notes undocumented fields, for other readers, too; it knows better what it saw itself."""
+        for name in filter(_is_text, set().union(*objects) - DOCUMENTED):
             kinds = {type(row[name]) for row in objects if row.get(name) is not None}
             if len(kinds) == 1:
-                self._undocumented[name] = _SAME_TEXT.get(kinds.pop(), pa.string())
+                self._learned[name] = _SAME_TEXT.get(kinds.pop(), pa.string())
             else:
-                self._undocumented.setdefault(name, pa.string())
+                self._learned.setdefault(name, pa.string())
+        self._known.update(self._learned)
 
     def _read_at_once(self, pages: _Pages) -> pa.Table | None:
         """One table of all rows; None if Arrow would refuse one or read it otherwise."""
         if any(len(_NULL) in map(len, page) for page in pages):
             return None  # it may be null, on which Arrow's reader crashes
         text = b"\n".join(row for page in pages for row in page)
+        undocumented = self._known | self._learned
         try:
-            given = _read(text, pa.schema([*_AS_GIVEN, *self._undocumented.items()]))
-            columns = dict(self._columns(given))
+            given = _read(text, pa.schema([*_AS_GIVEN, *undocumented.items()]))
+            columns = dict(self._columns(given, undocumented))
         except _REFUSALS:
             return None
         page_of_row = [number for number, page in enumerate(pages) for _ in page]
@@ -91,7 +97,9 @@ class ClickReader:
         plain = b"\\" not in text
         return finished(pa.table(columns), self._domain_id, page_of_row, plain=plain)
 
-    def _columns(self, given: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    def _columns(
+        self, given: pa.Table, undocumented: Iterable[str]
+    ) -> Iterator[tuple[str, pa.ChunkedArray]]:
         treatments = self._personal.changes(CLICKS)
         for f in CLICKS.fields:
             values = given.column(f.name)
@@ -101,9 +109,14 @@ class ClickReader:
                 changed = [None if v is None else change(v) for v in values.to_pylist()]
                 values = pa.chunked_array([pa.array(changed, values.type)])
             yield f.column, values
-        told = [n for n in self._undocumented if given.column(n).null_count < len(given)]
+        told = [n for n in undocumented if given.column(n).null_count < len(given)]
         for name, column in sorted(column_names(told, CLICKS).items(), key=lambda item: item[1]):
             yield column, given.column(name).cast(pa.string())
+
+
+def _is_text(name: str) -> bool:
+    """Whether Arrow can have a field of this name: half a surrogate pair is none."""
+    return name == name.encode(errors="ignore").decode()
 
 
 def _read(text: bytes, schema: pa.Schema) -> pa.Table:

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.client import PageData
 
     from link_assets.click_batches import ClickBatch
-    from link_assets.click_reader import ClickReader
+    from link_assets.click_reader import ClickReader, Known
     from link_assets.rejected import Rejection
 
 BATCH_ROWS = 4_000
 """Rows of clicks that are read and handed to dlt at once, to the page."""
-_READERS = ThreadPoolExecutor(os.cpu_count(), "reader")  # for all domains of a run together
+# for all domains of a run together
+_READERS = ThreadPoolExecutor(os.cpu_count(), "reader")
+_KNOWN: Known = {}
 
 
 class PageStep(ItemTransform):
@@ -107,7 +109,7 @@ class ClickPages(PageStep):
     def reader(self) -> ClickReader:
         from link_assets.click_reader import ClickReader
 
-        return ClickReader(self.domain_id, self.traversal.personal)
+        return ClickReader(self.domain_id, self.traversal.personal, _KNOWN)
 
     def _read_meanwhile(self) -> list[ClickBatch]:
         if self.reading is None:

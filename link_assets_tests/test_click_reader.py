@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from link_assets import click_reader
 from link_assets.click_batches import ClickBatch, click_batches
-from link_assets.click_reader import ClickReader
+from link_assets.click_reader import ClickReader, Known
 from link_assets.contract import CLICKS, PersonalGroup
 from link_assets.personal import PersonalData
 from link_assets.rows import read_rows, row_of
@@ -49,8 +49,8 @@ def as_objects(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def reader(ip: Treatment = "keep") -> ClickReader:
-    return ClickReader(7, PersonalData({**KEPT, "ip": ip}, "salt"))
+def reader(ip: Treatment = "keep", known: Known | None = None) -> ClickReader:
+    return ClickReader(7, PersonalData({**KEPT, "ip": ip}, "salt"), known)
 
 
 def as_is(row: Any) -> Raw:
@@ -102,6 +102,34 @@ def test_undocumented_fields_are_read_at_once_when_they_are_known(as_objects: li
     assert first == second == expected(page)
     assert second[0].table.column("is_bot").to_pylist() == ["false", "true", None]
     assert second[0].table.column("score").to_pylist() == ["12", str(-(2**63)), str(2**63 - 1)]
+
+
+def test_what_one_reader_has_learned_the_others_know(as_objects: list[int]) -> None:
+    known: Known = {}
+    first, second = reader(known=known), reader(known=known)
+    page = [CLICK | {"device": "phone", "score": 12}]
+    assert read(page, by=first) == read(page, by=second) == expected(page)
+    assert as_objects == [1]
+
+
+def test_a_reader_relies_on_what_it_saw_itself_before_what_others_saw(
+    as_objects: list[int],
+) -> None:
+    known: Known = {}
+    first, second = reader(known=known), reader(known=known)
+    numbers, texts = [CLICK | {"score": 12}], [CLICK | {"score": "high"}]
+    for page, by in ((numbers, first), (texts, second), (numbers, first), (texts, second)):
+        assert read(page, by=by) == expected(page)
+    assert as_objects == [1, 1]
+
+
+def test_a_field_whose_name_is_no_text_holds_up_no_other_reader(as_objects: list[int]) -> None:
+    known: Known = {}
+    odd = [CLICK | {"half\ud800": "x"}]
+    assert read(odd, by=reader(known=known)) == expected(odd)
+    as_objects.clear()
+    read([CLICK], by=reader(known=known))
+    assert as_objects == []
 
 
 def test_a_field_stays_known_through_rows_in_which_it_is_null(as_objects: list[int]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from link_assets import steps
+from link_assets import click_reader, steps
 from link_assets.click_batches import ClickBatch
 from link_assets.click_reader import ClickReader
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
@@ -59,6 +59,17 @@ def test_the_next_page_is_fetched_while_one_is_read(
     load_clicks(1)
     assert asked_in_time == [True] * 3
     assert loaded_clicks() == expected_clicks({1: CLICKS})
+
+
+def test_a_field_that_one_domain_has_brought_is_known_for_the_next(
+    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought = [click | {"brought_by_one": "x"} for click in CLICKS]
+    sandbox.clicks = {1: brought, 2: brought}
+    load_clicks(1)
+    monkeypatch.setattr(click_reader, "click_batches", None)  # none is read as objects
+    load_clicks(2)
+    assert rows("SELECT DISTINCT brought_by_one FROM {dataset}.clicks") == [("x",)]
 
 
 def test_what_reading_fails_with_fails_the_load_and_the_next_one_reads_it_again(
