@@ -12,9 +12,6 @@ from requests_ratelimiter import LimiterAdapter
 
 from link_assets.settings import ApiSettings
 
-AT_ONCE = 2**24
-"""Bytes of a body that are read at once; after each lot a thread waits in line for Python."""
-
 
 class Connections(HTTPAdapter):
     """Connections that are free again as soon as an answer is there, whatever is in it."""
@@ -23,8 +20,8 @@ class Connections(HTTPAdapter):
         """The answer with its body; raises as requests does if there is none."""
         response = super().send(request, *arguments, **options)
         try:
-            # requests' own way is to read lots of 10 kB
-            response._content = b"".join(response.iter_content(AT_ONCE))
+            # requests would read lots of 10 kB, and wait in line for Python after each
+            response._content = b"".join(response.iter_content(None))
         except Exception:
             response.close()  # a body that cannot be decoded would keep its connection for good
             raise
