@@ -5,16 +5,15 @@ should not cost more for it. A run without a load looks at every row; if that fi
 other runs do, too, until it is mended.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import dagster as dg
 
-from link_assets.contract import CLICKS, LINKS, Table
-from link_assets.findings import Finding, found_in_tables
-from link_assets.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.warehouse import Reader, reading
+from link_assets.contract import LINKS, Table
+from link_assets.findings import Check, Finding
+from link_assets.warehouse import Reader
 
 ROWS_SINCE = "rows_loaded_since"
 REMEMBERED = 100
@@ -39,16 +38,6 @@ class Rows:
         if self.since is None:
             return {}
         return {ROWS_SINCE: dg.MetadataValue.timestamp(float(self.since))}
-
-
-@dataclass(frozen=True)
-class DataCheck:
-    """A check on the rows of a table."""
-
-    name: str
-    description: str
-    find: Callable[[Reader, Rows], Finding]
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
 
 def missing_values(reader: Reader, rows: Rows) -> Finding:
@@ -124,35 +113,33 @@ def unknown_links(reader: Reader, rows: Rows) -> Finding:
 
 
 WARN = dg.AssetCheckSeverity.WARN
-EVERY_TABLE = (
-    DataCheck("required_columns", "Required columns are filled.", missing_values, WARN),
-    DataCheck("unique_keys", "No key stands in two rows.", repeated_keys),
-    DataCheck("no_unknown_columns", "Every column is in the guide.", unknown_columns, WARN),
+LINKS_DATA_CHECKS = (
+    Check("required_columns", "Required columns are filled.", missing_values, WARN),
+    Check("unique_keys", "No key stands in two rows.", repeated_keys),
+    Check("no_unknown_columns", "Every column is in the guide.", unknown_columns, WARN),
 )
-KNOWN_LINKS = DataCheck("known_links", "Redirects go through known links.", unknown_links, WARN)
+CLICKS_DATA_CHECKS = (
+    *LINKS_DATA_CHECKS,
+    Check("known_links", "Redirects go through known links.", unknown_links, WARN),
+)
+"""Each finds something with a reader in rows of its table."""
 
 
-def data_checks(
-    table: Table, asset_key: dg.AssetKey, checks: Sequence[DataCheck]
-) -> dg.AssetChecksDefinition:
-    """The checks on a table, as one step that reads the warehouse in one turn."""
-    specs = [dg.AssetCheckSpec(c.name, asset=asset_key, description=c.description) for c in checks]
-    keys = {check: spec.key for check, spec in zip(checks, specs, strict=True)}
+def in_rows(
+    instance: dg.DagsterInstance,
+    run_id: str,
+    table: Table,
+    asset_key: dg.AssetKey,
+    checks: Sequence[Check],
+) -> dict[Check, Callable[[Reader], Finding]]:
+    """What each check has to find in a run, in the rows that it is to look at there."""
+    began = _began_to_load(instance, run_id, asset_key)
+    since = {c: _since(instance, dg.AssetCheckKey(asset_key, c.name), began) for c in checks}
+    return {check: partial(_find, check, Rows(table, since[check])) for check in checks}
 
-    @dg.multi_asset_check(name=f"{table.name}_data_checks", specs=specs, can_subset=True)
-    def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        instance = context.instance
-        wanted = {c: key for c, key in keys.items() if key in context.selected_asset_check_keys}
-        began = _began_to_load(instance, context.run.run_id, asset_key)
-        rows = {c: Rows(table, _since(instance, key, began)) for c, key in wanted.items()}
-        with reading() as reader:
-            findings = {
-                c: found_in_tables(partial(c.find, reader, rows[c]), table.name) for c in wanted
-            }
-        for check, finding in findings.items():
-            yield finding.with_metadata(rows[check].told).result(wanted[check], check.severity)
 
-    return run_checks
+def _find(check: Check, rows: Rows, reader: Reader) -> Finding:
+    return check.find(reader, rows).with_metadata(rows.told)
 
 
 def _began_to_load(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> int | None:
@@ -195,7 +182,3 @@ def _evaluations(
         and record.evaluation
     ]
     return [(run, e) for _, run, e in sorted(ended, key=lambda end: end[0], reverse=True)]
-
-
-LINKS_DATA_CHECKS = data_checks(LINKS, LINKS_KEY, EVERY_TABLE)
-CLICKS_DATA_CHECKS = data_checks(CLICKS, CLICKS_KEY, (*EVERY_TABLE, KNOWN_LINKS))

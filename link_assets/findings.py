@@ -32,6 +32,16 @@ class Finding:
         )
 
 
+@dataclass(frozen=True)
+class Check:
+    """A check of a table; what `find` is given is its module's to say."""
+
+    name: str
+    description: str
+    find: Callable[..., Finding]
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+
+
 def found_in_tables(find: Callable[[], Finding], table: str) -> Finding:
     """What is found; or that `table`, or another that is read, is missing."""
     try:

@@ -4,18 +4,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from statistics import median
 from typing import Any
 
 import dagster as dg
 
-from link_assets.contract import CLICKS, REJECTED_ROWS
+from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
 from link_assets.domains import known_domains
-from link_assets.findings import Finding, found_in_tables
+from link_assets.findings import Check, Finding
 from link_assets.settings import location_settings
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.warehouse import Reader, reading
+from link_assets.warehouse import Reader
 
 SETTINGS = location_settings()
 USUAL_DAYS = 14
@@ -36,10 +35,34 @@ class LastLoad:
         return int(self.metadata.get(name, 0))
 
 
-def last_loads(
+@dataclass(frozen=True)
+class LastLoads:
+    """The last loads of a table: of the links as such, of the clicks by domain."""
+
+    table: str
+    expected: Sequence[str]
+    """What should have been loaded."""
+    loads: Mapping[str, LastLoad]
+    fresh_hours: float
+
+
+def links_last_load(instance: dg.DagsterInstance) -> LastLoads:
+    """The last load of the links."""
+    name, records = LINKS.name, instance.fetch_materializations(LINKS_KEY, limit=1).records
+    loads = {name: _last_load(records[0])} if records else {}
+    return LastLoads(name, [name], loads, SETTINGS.links_fresh_hours)
+
+
+def clicks_last_loads(instance: dg.DagsterInstance) -> LastLoads:
+    """The last load of each known domain that has one."""
+    domains = known_domains(instance)
+    loads = _by_partition(instance, CLICKS_KEY, domains)
+    return LastLoads(CLICKS.name, domains, loads, SETTINGS.clicks_fresh_hours)
+
+
+def _by_partition(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, partitions: Sequence[str]
 ) -> dict[str, LastLoad]:
-    """The last load of each partition that has one, in the order of `partitions`."""
     ids = instance.event_log_storage.get_latest_storage_id_by_partition(
         asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
     )
@@ -58,47 +81,27 @@ def _last_load(record: dg.EventLogRecord) -> LastLoad:
     return LastLoad(datetime.fromtimestamp(record.timestamp, UTC), values)
 
 
-def links_last_load(instance: dg.DagsterInstance) -> LastLoad | None:
-    """The last load of the links; None if there was none."""
-    records = instance.fetch_materializations(LINKS_KEY, limit=1).records
-    return _last_load(records[0]) if records else None
+def freshness(last: LastLoads) -> Finding:
+    """What is late, or was never loaded; also if nothing is expected at all."""
+    return lateness(last, datetime.now(UTC))
 
 
-@dg.asset_check(asset=LINKS_KEY, name="fresh", description="The links were loaded of late.")
-def links_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Fails if the links were never loaded or longer ago than `links_fresh_hours`."""
-    last = links_last_load(context.instance)
-    loads = {"links": last} if last else {}
-    finding = lateness(["links"], loads, SETTINGS.links_fresh_hours, datetime.now(UTC))
-    return finding.result(dg.AssetCheckKey(LINKS_KEY, "fresh"), dg.AssetCheckSeverity.ERROR)
-
-
-@dg.asset_check(asset=CLICKS_KEY, name="fresh", description="Every domain was loaded of late.")
-def clicks_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Fails if a known domain was never loaded or longer ago than `clicks_fresh_hours`.
-
-    Also if no domain is known, since then nothing is loaded at all.
-    """
-    domains = known_domains(context.instance)
-    loads = last_loads(context.instance, CLICKS_KEY, domains)
-    finding = lateness(domains, loads, SETTINGS.clicks_fresh_hours, datetime.now(UTC))
-    return finding.result(dg.AssetCheckKey(CLICKS_KEY, "fresh"), dg.AssetCheckSeverity.ERROR)
-
-
-def lateness(
-    expected: Sequence[str], loads: Mapping[str, LastLoad], hours: float, now: datetime
-) -> Finding:
+def lateness(last: LastLoads, now: datetime) -> Finding:
     """Which of the expected were never loaded, or are late, and by how much."""
-    if not expected:
+    if not last.expected:
         return Finding(
             "No domain is known.",
             "Materialize link_assets/links, and see whether the setting LINK_ASSETS__DOMAINS, if "
             "there is one, lists domains that have links.",
         )
-    window = timedelta(hours=hours)
-    never = [name for name in expected if name not in loads]
-    late = {n: now - load.at - window for n, load in loads.items() if now - load.at > window}
-    metadata = {"expected": len(expected), "never_loaded": never, "window_hours": hours}
+    window = timedelta(hours=last.fresh_hours)
+    never = [name for name in last.expected if name not in last.loads]
+    late = {n: by for n, load in last.loads.items() if (by := now - load.at - window) > timedelta()}
+    metadata = {
+        "expected": len(last.expected),
+        "never_loaded": never,
+        "window_hours": last.fresh_hours,
+    }
     metadata["late_by_hours"] = {n: round(by.total_seconds() / 3600, 2) for n, by in late.items()}
     problems = [f"{name} is late by {_span(by)}" for name, by in late.items()]
     problems += [f"{name} was never loaded" for name in never]
@@ -113,48 +116,14 @@ def _span(by: timedelta) -> str:
     return f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
 
 
-@dg.asset_check(
-    asset=LINKS_KEY, name="no_rejected_rows", description="The last load rejected no link."
-)
-def links_no_rejected_rows(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Fails if the last load of the links put rows aside."""
-    last = links_last_load(context.instance)
-    finding = rejections("links", {"links": last} if last else {})
-    key = dg.AssetCheckKey(LINKS_KEY, "no_rejected_rows")
-    return finding.result(key, dg.AssetCheckSeverity.ERROR)
-
-
-@dg.asset_check(
-    asset=CLICKS_KEY,
-    name="no_rejected_rows",
-    description="No domain's last load rejected a click.",
-)
-def clicks_no_rejected_rows(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Fails if the last load of some domain put rows aside."""
-    loads = last_loads(context.instance, CLICKS_KEY, known_domains(context.instance))
-    key = dg.AssetCheckKey(CLICKS_KEY, "no_rejected_rows")
-    return rejections("clicks", loads).result(key, dg.AssetCheckSeverity.ERROR)
-
-
-@dg.asset_check(
-    asset=LINKS_KEY,
-    name="no_mass_disappearance",
-    description="The last listing did not lack most of the links.",
-)
-def links_no_mass_disappearance(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Fails if so many links were gone that none was marked as deleted."""
-    finding = disappearance(links_last_load(context.instance))
-    key = dg.AssetCheckKey(LINKS_KEY, "no_mass_disappearance")
-    return finding.result(key, dg.AssetCheckSeverity.ERROR)
-
-
-def disappearance(last: LastLoad | None) -> Finding:
+def disappearance(last: LastLoads) -> Finding:
     """Whether the last listing lacked links that were not marked."""
-    if last is None:
+    listing = last.loads.get(LINKS.name)
+    if listing is None:
         return Finding("The links were never loaded.", "Materialize link_assets/links.")
     names = ("links_missing", "links_before", "links_without_id")
-    numbers = {name: last.number(name) for name in names}
-    if not numbers["links_missing"] or last.number("marked_deleted"):
+    numbers = {name: listing.number(name) for name in names}
+    if not numbers["links_missing"] or listing.number("marked_deleted"):
         return Finding()
     problem = (
         f"{numbers['links_missing']} of {numbers['links_before']} links were missing from the last "
@@ -174,18 +143,20 @@ def disappearance(last: LastLoad | None) -> Finding:
     )
 
 
-def rejections(resource: str, loads: Mapping[str, LastLoad]) -> Finding:
+def rejections(last: LastLoads) -> Finding:
     """How many rows the last loads rejected, by domain; a problem, too, if there was no load."""
-    if not loads:
-        return Finding(f"The {resource} were never loaded.", f"Materialize link_assets/{resource}.")
-    every = {name: load.number("rejected_rows") for name, load in loads.items()}
+    if not last.loads:
+        return Finding(
+            f"The {last.table} were never loaded.", f"Materialize link_assets/{last.table}."
+        )
+    every = {name: load.number("rejected_rows") for name, load in last.loads.items()}
     counts = {name: count for name, count in every.items() if count}
     if not counts:
         return Finding()
     return Finding(
         f"{sum(counts.values())} rows could not be read in the last load ({_listed(counts)}).",
         f"They are kept whole, with the reason: SELECT domain_id, reason, payload FROM "
-        f"link_assets.{REJECTED_ROWS.name} WHERE resource = '{resource}'.",
+        f"link_assets.{REJECTED_ROWS.name} WHERE resource = '{last.table}'.",
         {"rejected": counts},
     )
 
@@ -194,28 +165,16 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
-@dg.asset_check(
-    asset=CLICKS_KEY,
-    name="usual_volume",
-    description="No domain had far fewer clicks than usual.",
-)
-def clicks_usual_volume(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Warns if a domain's last whole day (UTC) before its last load had far fewer than usual."""
-    loads = last_loads(context.instance, CLICKS_KEY, known_domains(context.instance))
-    # what came while a run was down is loaded by the one after that which took it up
+def unusual_volume(last: LastLoads, reader: Reader) -> Finding:
+    """Domains with far fewer clicks than usual on the last whole day (UTC) before their last load.
+
+    Not of a load that resumed: what came while its run was down is loaded by the one after it.
+    """
     ends = {
         domain: load.at.date()
-        for domain, load in loads.items()
+        for domain, load in last.loads.items()
         if not load.number("resumed_from_page")
     }
-    with reading() as reader:
-        finding = found_in_tables(partial(unusual_volume, ends, reader), CLICKS.name)
-    key = dg.AssetCheckKey(CLICKS_KEY, "usual_volume")
-    return finding.result(key, dg.AssetCheckSeverity.WARN)
-
-
-def unusual_volume(ends: Mapping[str, date], reader: Reader) -> Finding:
-    """Domains with far fewer clicks on the day (UTC) before their end than on those before it."""
     first = min(ends.values(), default=date.max) - timedelta(days=1 + USUAL_DAYS)
     # by seconds: a cast to a date would take the session's time zone
     rows = reader.rows(
@@ -248,3 +207,26 @@ def volume(daily: Mapping[str, Sequence[int]]) -> Finding:
         "See whether these domains still redirect, and are counted.",
         low,
     )
+
+
+LINKS_LOAD_CHECKS = (
+    Check("fresh", "The links were loaded of late.", freshness),
+    Check("no_rejected_rows", "The last load rejected no link.", rejections),
+    Check(
+        "no_mass_disappearance", "The last listing did not lack most of the links.", disappearance
+    ),
+)
+CLICKS_LOAD_CHECKS = (
+    Check("fresh", "Every domain was loaded of late.", freshness),
+    Check("no_rejected_rows", "No domain's last load rejected a click.", rejections),
+)
+"""Each finds something in the last loads of its table."""
+CLICKS_VOLUME_CHECKS = (
+    Check(
+        "usual_volume",
+        "No domain had far fewer clicks than usual.",
+        unusual_volume,
+        dg.AssetCheckSeverity.WARN,
+    ),
+)
+"""Each finds something in the last loads of its table and, with a reader, in its rows."""

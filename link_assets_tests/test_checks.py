@@ -10,12 +10,15 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.test_utils import freeze_time
+from dagster_dlt import DagsterDltResource
 
 from link_assets import load_checks
+from link_assets.assets import clicks, links
+from link_assets.checks import CHECKS as CHECKS_OF_TABLES
 from link_assets.contract import CLICKS, LINK_TAGS, LINKS, Table
 from link_assets.data_checks import Rows, repeated_keys
 from link_assets.domains import PARTITIONS_NAME
-from link_assets.load_checks import LastLoad, disappearance, lateness, rejections, volume
+from link_assets.load_checks import LastLoad, LastLoads, disappearance, lateness, rejections, volume
 from link_assets.sandbox import Sandbox, World, serve
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.warehouse import reading
@@ -135,6 +138,37 @@ def test_every_check_passes_on_a_good_load_without_asking_the_api_or_loading(
     assert not [e for e in result.all_events if e.is_step_materialization]
 
 
+def test_the_checks_of_a_table_are_one_step(loaded: Location) -> None:
+    result = loaded.run("checks_job")
+    steps = {e.step_key for e in result.all_events if e.event_type_value == "STEP_SUCCESS"}
+    assert steps == {"links_checks", "clicks_checks"}
+
+
+def test_what_is_known_of_loads_is_told_though_the_warehouse_cannot_be_used(
+    loaded: Location,
+) -> None:
+    Path("link_assets.duckdb").write_bytes(b"not a database" * 500)
+    result = loaded.run("checks_job")
+    assert not result.success
+    told = {f"{e.asset_key.path[-1]}.{e.check_name}" for e in result.get_asset_check_evaluations()}
+    on_loads = {"links.fresh", "links.no_rejected_rows", "links.no_mass_disappearance"}
+    assert told == on_loads | {"clicks.fresh", "clicks.no_rejected_rows"}
+
+
+@pytest.mark.parametrize("name", ["fresh", "known_links", "usual_volume"])
+def test_a_check_can_be_executed_alone(name: str, loaded: Location) -> None:
+    one = dg.AssetSelection.checks(dg.AssetCheckKey(CLICKS_KEY, name))
+    alone = dg.Definitions(
+        [links, clicks],
+        asset_checks=CHECKS_OF_TABLES,
+        jobs=[dg.define_asset_job("alone", one)],
+        resources={"dlt": DagsterDltResource()},
+    )
+    job = alone.resolve_job_def("alone")
+    found = evaluations(job.execute_in_process(instance=loaded.instance))
+    assert found.keys() == {f"clicks.{name}"}
+
+
 def test_what_may_be_the_api_s_doing_warns_and_the_rest_is_an_error(loaded: Location) -> None:
     severities = {name: e.severity for name, e in checked(loaded).items()}
     warnings = {name for name, s in severities.items() if s == dg.AssetCheckSeverity.WARN}
@@ -199,13 +233,14 @@ def load(hours: float) -> LastLoad:
 def test_lateness_names_what_is_late_by_how_much_and_what_never_came(
     expected: list[str], loads: dict[str, LastLoad], problem: str
 ) -> None:
-    finding = lateness(expected, loads, 25, NOW)
+    finding = lateness(LastLoads("clicks", expected, loads, 25), NOW)
     assert finding.problem == problem
     assert bool(finding.remedy) == bool(problem)
 
 
 def test_lateness_is_given_as_numbers_too() -> None:
-    finding = lateness(["1", "2", "3"], {"1": load(26.5), "3": load(1)}, 25, NOW)
+    last = LastLoads("clicks", ["1", "2", "3"], {"1": load(26.5), "3": load(1)}, 25)
+    finding = lateness(last, NOW)
     assert finding.metadata == {
         "expected": 3,
         "never_loaded": ["2"],
@@ -378,7 +413,7 @@ def rejecting(rows: int) -> LastLoad:
     ],
 )
 def test_rejections_are_counted_by_domain(loads: dict[str, LastLoad], problem: str) -> None:
-    assert rejections("clicks", loads).problem == problem
+    assert rejections(LastLoads("clicks", [*loads], loads, 25)).problem == problem
 
 
 def test_redirects_through_links_that_are_not_there_are_counted(loaded: Location) -> None:
@@ -498,6 +533,20 @@ def test_domains_with_far_fewer_clicks_yesterday_are_told_with_both_numbers(
     assert checked(location)["clicks.usual_volume"].passed
 
 
+def test_a_load_that_resumed_is_not_judged_by_its_volume(
+    location: Location, sandbox: Sandbox, stopped_clock: datetime
+) -> None:
+    sandbox.clicks = {1: clicks_by_day(stopped_clock, [], 40)}
+    location.instance.add_dynamic_partitions(PARTITIONS_NAME, ["1"])
+    assert location.clicks("1").success
+    assert not checked(location)["clicks.usual_volume"].passed
+    resumed = dg.AssetMaterialization(
+        CLICKS_KEY, partition="1", metadata={"rejected_rows": 0, "resumed_from_page": 2}
+    )
+    location.instance.report_runless_asset_event(resumed)
+    assert checked(location)["clicks.usual_volume"].passed
+
+
 @pytest.mark.long
 def test_where_no_click_is_of_late_no_volume_is_judged(loaded: Location) -> None:
     assert rows("SELECT count(*) > 0 FROM {dataset}.clicks") == [(True,)]
@@ -518,7 +567,8 @@ def test_missing_links_that_were_not_marked_are_a_problem_with_its_own_remedy(
     missing: int, marked: int, unnamed: int, problem: str, remedy: str
 ) -> None:
     numbers = {"links_missing": missing, "links_before": 9, "links_without_id": unnamed}
-    finding = disappearance(LastLoad(NOW, {**numbers, "marked_deleted": marked}))
+    listing = LastLoad(NOW, {**numbers, "marked_deleted": marked})
+    finding = disappearance(LastLoads("links", ["links"], {"links": listing}, 25))
     assert finding.metadata == (numbers if problem else {})
     told = f"{missing} of 9 links were missing from the last listing, and none was marked"
     assert finding.problem.startswith(told if problem else "")
