@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -121,17 +121,16 @@ def clicks(
         loader = ClicksLoader(context, dlt, settings, shared, config.full_refresh)
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
-            wait(tasks.values())
+            _add_metadata(context, tasks)
         finally:  # a run that is stopped starts no further domain, and no further chunk
             loader.stopped.set()
             threads.shutdown(wait=False, cancel_futures=True)
     failed = {key: error for key, task in tasks.items() if (error := task.exception())}
-    loaded = {key: task.result() for key, task in tasks.items() if key not in failed}
     if failed:
-        _record_partitions(context, loaded)
+        _record_partitions(
+            context, {k: task.result() for k, task in tasks.items() if k not in failed}
+        )
         raise _failure(failed, len(keys))
-    for key, result in loaded.items():
-        context.add_asset_metadata(result.metadata, asset_key=CLICKS_KEY, partition_key=key)
     yield dg.MaterializeResult(asset_key=CLICKS_KEY)
 
 
@@ -203,6 +202,15 @@ class ClicksLoader:
             self.settings, domain, progress, restart=restart, connections=self.connections
         )
         list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
+
+
+def _add_metadata(context: dg.AssetExecutionContext, tasks: Mapping[str, Future[Loaded]]) -> None:
+    """Waits for all, and adds what one came to while the others are loaded: it takes a while."""
+    keys = {task: key for key, task in tasks.items()}
+    for task in as_completed(keys):
+        if not task.exception():
+            metadata = task.result().metadata
+            context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=keys[task])
 
 
 def _first_attempt(context: dg.AssetExecutionContext) -> str:
