@@ -12,7 +12,7 @@ from functools import partial
 import dagster as dg
 
 from link_assets.contract import LINKS, Table
-from link_assets.findings import Check, Finding
+from link_assets.findings import Check, Finding, found_in_tables
 from link_assets.warehouse import Reader
 
 ROWS_SINCE = "rows_loaded_since"
@@ -113,6 +113,7 @@ def unknown_links(reader: Reader, rows: Rows) -> Finding:
 
 
 WARN = dg.AssetCheckSeverity.WARN
+RowsCheck = Check[[Reader, Rows]]
 LINKS_DATA_CHECKS = (
     Check("required_columns", "Required columns are filled.", missing_values, WARN),
     Check("unique_keys", "No key stands in two rows.", repeated_keys),
@@ -122,7 +123,6 @@ CLICKS_DATA_CHECKS = (
     *LINKS_DATA_CHECKS,
     Check("known_links", "Redirects go through known links.", unknown_links, WARN),
 )
-"""Each finds something with a reader in rows of its table."""
 
 
 def in_rows(
@@ -130,16 +130,20 @@ def in_rows(
     run_id: str,
     table: Table,
     asset_key: dg.AssetKey,
-    checks: Sequence[Check],
-) -> dict[Check, Callable[[Reader], Finding]]:
-    """What each check has to find in a run, in the rows that it is to look at there."""
+    checks: Sequence[RowsCheck],
+) -> dict[str, Callable[[Reader], Finding]]:
+    """By name of a check, what it has to find in a run, in the rows that it is to look at there."""
+    if not checks:
+        return {}
     began = _began_to_load(instance, run_id, asset_key)
-    since = {c: _since(instance, dg.AssetCheckKey(asset_key, c.name), began) for c in checks}
-    return {check: partial(_find, check, Rows(table, since[check])) for check in checks}
+    keys = {check: dg.AssetCheckKey(asset_key, check.name) for check in checks}
+    rows = {check: Rows(table, _since(instance, key, began)) for check, key in keys.items()}
+    return {check.name: partial(_find, check, rows[check]) for check in checks}
 
 
-def _find(check: Check, rows: Rows, reader: Reader) -> Finding:
-    return check.find(reader, rows).with_metadata(rows.told)
+def _find(check: RowsCheck, rows: Rows, reader: Reader) -> Finding:
+    found = found_in_tables(partial(check.find, reader, rows), rows.table.name)
+    return found.with_metadata(rows.told)
 
 
 def _began_to_load(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> int | None:

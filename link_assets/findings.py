@@ -1,11 +1,13 @@
-"""What a check found, and what to do about it."""
+"""What a check is, what it found, and what to do about it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, ParamSpec
 
 import dagster as dg
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+Given = ParamSpec("Given")
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Check:
-    """A check of a table; what `find` is given is its module's to say."""
+class Check(Generic[Given]):
+    """A check of a table, which finds something in what it is given."""
 
     name: str
     description: str
-    find: Callable[..., Finding]
+    find: Callable[Given, Finding]
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
 

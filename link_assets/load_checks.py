@@ -1,9 +1,10 @@
 """Checks on what the last loads came to: whether they are late, rejected rows, or lacked some."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -11,7 +12,7 @@ import dagster as dg
 
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
 from link_assets.domains import known_domains
-from link_assets.findings import Check, Finding
+from link_assets.findings import Check, Finding, found_in_tables
 from link_assets.settings import location_settings
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.warehouse import Reader
@@ -165,7 +166,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
-def unusual_volume(last: LastLoads, reader: Reader) -> Finding:
+def unusual_volume(reader: Reader, last: LastLoads) -> Finding:
     """Domains with far fewer clicks than usual on the last whole day (UTC) before their last load.
 
     Not of a load that resumed: what came while its run was down is loaded by the one after it.
@@ -209,6 +210,7 @@ def volume(daily: Mapping[str, Sequence[int]]) -> Finding:
     )
 
 
+LoadsCheck = Check[[LastLoads]]
 LINKS_LOAD_CHECKS = (
     Check("fresh", "The links were loaded of late.", freshness),
     Check("no_rejected_rows", "The last load rejected no link.", rejections),
@@ -220,7 +222,7 @@ CLICKS_LOAD_CHECKS = (
     Check("fresh", "Every domain was loaded of late.", freshness),
     Check("no_rejected_rows", "No domain's last load rejected a click.", rejections),
 )
-"""Each finds something in the last loads of its table."""
+VolumeCheck = Check[[Reader, LastLoads]]
 CLICKS_VOLUME_CHECKS = (
     Check(
         "usual_volume",
@@ -229,4 +231,14 @@ CLICKS_VOLUME_CHECKS = (
         dg.AssetCheckSeverity.WARN,
     ),
 )
-"""Each finds something in the last loads of its table and, with a reader, in its rows."""
+
+
+def in_volume(
+    last: LastLoads, checks: Sequence[VolumeCheck]
+) -> dict[str, Callable[[Reader], Finding]]:
+    """By name of a check, what it has to find."""
+    return {check.name: partial(_find, check, last) for check in checks}
+
+
+def _find(check: VolumeCheck, last: LastLoads, reader: Reader) -> Finding:
+    return found_in_tables(partial(check.find, reader, last), last.table)

@@ -138,6 +138,17 @@ def test_every_check_passes_on_a_good_load_without_asking_the_api_or_loading(
     assert not [e for e in result.all_events if e.is_step_materialization]
 
 
+def spoil_the_file() -> None:
+    """Leaves a warehouse that nobody can open."""
+    Path("link_assets.duckdb").write_bytes(b"not a database" * 500)
+
+
+def told_by(result: dg.ExecuteInProcessResult) -> set[str]:
+    """The checks of a run that found something or nothing, by table and name."""
+    found = result.get_asset_check_evaluations()
+    return {f"{e.asset_key.path[-1]}.{e.check_name}" for e in found}
+
+
 def test_the_checks_of_a_table_are_one_step(loaded: Location) -> None:
     result = loaded.run("checks_job")
     steps = {e.step_key for e in result.all_events if e.event_type_value == "STEP_SUCCESS"}
@@ -147,12 +158,25 @@ def test_the_checks_of_a_table_are_one_step(loaded: Location) -> None:
 def test_what_is_known_of_loads_is_told_though_the_warehouse_cannot_be_used(
     loaded: Location,
 ) -> None:
-    Path("link_assets.duckdb").write_bytes(b"not a database" * 500)
+    spoil_the_file()
     result = loaded.run("checks_job")
     assert not result.success
-    told = {f"{e.asset_key.path[-1]}.{e.check_name}" for e in result.get_asset_check_evaluations()}
     on_loads = {"links.fresh", "links.no_rejected_rows", "links.no_mass_disappearance"}
-    assert told == on_loads | {"clicks.fresh", "clicks.no_rejected_rows"}
+    assert told_by(result) == on_loads | {"clicks.fresh", "clicks.no_rejected_rows"}
+
+
+def test_a_check_that_fails_keeps_no_other_from_being_told(loaded: Location) -> None:
+    rows("ALTER TABLE {dataset}.clicks ALTER st TYPE DATE USING NULL")
+    materialized_at(
+        loaded.instance,
+        datetime.now(UTC),
+        asset_key=CLICKS_KEY,
+        partition="1",
+        metadata={"rejected_rows": "some"},
+    )
+    result = loaded.run("checks_job")
+    assert not result.success
+    assert CHECKS - told_by(result) == {"clicks.no_rejected_rows", "clicks.known_links"}
 
 
 @pytest.mark.parametrize("name", ["fresh", "known_links", "usual_volume"])
@@ -165,6 +189,8 @@ def test_a_check_can_be_executed_alone(name: str, loaded: Location) -> None:
         resources={"dlt": DagsterDltResource()},
     )
     job = alone.resolve_job_def("alone")
+    if name == "fresh":  # which needs no warehouse
+        spoil_the_file()
     found = evaluations(job.execute_in_process(instance=loaded.instance))
     assert found.keys() == {f"clicks.{name}"}
 
