@@ -205,12 +205,21 @@ class ClicksLoader:
 
 
 def _add_metadata(context: dg.AssetExecutionContext, tasks: Mapping[str, Future[Loaded]]) -> None:
-    """Waits for all, and adds what one came to while the others are loaded: it takes a while."""
-    keys = {task: key for key, task in tasks.items()}
+    """Waits for all, and adds what one came to while the others are loaded.
+
+    For each Dagster asks its instance for the partitions. What fails there is raised in the end.
+    """
+    keys, errors = {task: key for key, task in tasks.items()}, []
     for task in as_completed(keys):
-        if not task.exception():
+        if task.exception():
+            continue
+        try:
             metadata = task.result().metadata
             context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=keys[task])
+        except Exception as error:  # noqa: BLE001 - the others are to be loaded all the same
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _first_attempt(context: dg.AssetExecutionContext) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from link_assets import assets
 from link_assets.assets import ClicksLoader
 from link_assets.progress import Progress
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
@@ -312,3 +314,20 @@ def test_an_api_that_refuses_every_page_token_fails_the_run_instead_of_reading_i
     assert not result.success
     assert "clicks of domain 1, page 2: the API answered 422" in failure_text(result)
     assert pages_asked(sandbox) == [1, 2, 1, 2]
+
+
+def test_what_fails_in_noting_what_a_domain_came_to_does_not_stop_the_others(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(location, 1, 2, 3)
+    one_by_one = replace(assets.SETTINGS, domains_at_once=1)
+    monkeypatch.setattr(assets, "SETTINGS", one_by_one)
+
+    def forget(_: RequestRecord) -> None:
+        location.instance.delete_dynamic_partition("domain", "3")
+
+    sandbox.on_request = forget
+    result = location.clicks("1", "3")
+    assert not result.success
+    assert "3" in failure_text(result)
+    assert loaded_clicks() == expected_world(world_of(sandbox))
