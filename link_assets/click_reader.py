@@ -70,13 +70,13 @@ class ClickReader:
         return click_batches(treated, self._domain_id)
 
     def _learn(self, objects: Sequence[dict[str, Any]]) -> None:
-        """Notes undocumented fields, for other readers, too; it knows better what it saw itself."""
+        """Notes undocumented fields for all readers; what one saw itself goes before all else."""
         for name in filter(_is_text, set().union(*objects) - DOCUMENTED):
             kinds = {type(row[name]) for row in objects if row.get(name) is not None}
             if len(kinds) == 1:
                 self._learned[name] = _SAME_TEXT.get(kinds.pop(), pa.string())
             else:
-                self._learned.setdefault(name, pa.string())
+                self._learned.setdefault(name, self._known.get(name, pa.string()))
         self._known.update(self._learned)
 
     def _read_at_once(self, pages: _Pages) -> pa.Table | None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4_000
 """Rows of clicks that are read and handed to dlt at once, to the page."""
-# for all domains of a run together
+# for all domains of the process together
 _READERS = ThreadPoolExecutor(os.cpu_count(), "reader")
 _KNOWN: Known = {}
 

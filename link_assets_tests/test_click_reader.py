@@ -123,6 +123,16 @@ def test_a_reader_relies_on_what_it_saw_itself_before_what_others_saw(
     assert as_objects == [1, 1]
 
 
+def test_a_field_that_is_null_is_no_news_to_the_others(as_objects: list[int]) -> None:
+    known: Known = {}
+    numbers, nothing = [CLICK | {"score": 12}], [CLICK | {"score": None, "st": "302"}]
+    read(numbers, by=reader(known=known))
+    read(nothing, by=reader(known=known))
+    as_objects.clear()
+    read(numbers, by=reader(known=known))
+    assert as_objects == []
+
+
 def test_a_field_whose_name_is_no_text_holds_up_no_other_reader(as_objects: list[int]) -> None:
     known: Known = {}
     odd = [CLICK | {"half\ud800": "x"}]
