@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 DUCKDB = "duckdb"
 DEFAULT_FILE = "link_assets.duckdb"
-ADD_LOAD_ID = environment_name("normalize.parquet_normalizer.add_dlt_load_id")
-"""dlt's setting by which rows that come as Arrow tables carry `_dlt_load_id`."""
 
+# Rows that come as Arrow tables are to carry `_dlt_load_id`. Not by dlt.config, which for dlt would
+# be one more place to look for every setting of every load.
+os.environ[environment_name("normalize.parquet_normalizer.add_dlt_load_id")] = "true"
 # dlt logs a failed load with all that the database said; what users need of it they are told
 logging.getLogger("dlt").addFilter(WithoutQuoted())
 
@@ -130,7 +131,8 @@ class WarehousePipeline(dlt.Pipeline):
     def _prepare_tables(self, opened: OpenDuckDb | None) -> None:
         """Makes what tables and columns are missing, also those that were dropped by hand.
 
-        What was staged for the load before is forgotten.
+        For each schema this is done once while a DuckDB file stays open. What was staged for the
+        load before is forgotten.
         """
         if opened:
             opened.drop_staging()
@@ -194,8 +196,6 @@ def described_pipeline(name: str) -> dlt.Pipeline:
 
 
 def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
-    # not in dlt.config: were anything there, dlt would look there for every setting of every load
-    os.environ[ADD_LOAD_ID] = "true"
     return dlt.pipeline(
         f"{DATASET}_{name}",
         pipelines_dir=folder,

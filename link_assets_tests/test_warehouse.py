@@ -242,7 +242,7 @@ def test_no_copy_of_a_load_stays_beside_the_tables(api: str) -> None:
 
 def load_all_in_one_opening(*domains: int) -> None:
     """Loads the domains with the file kept open, as threads do that wait for each other."""
-    turns = _turns(duckdb_file())
+    file_turns = _turns(duckdb_file())
     with ThreadPoolExecutor(len(domains)) as threads:
         ready = [threading.Event() for _ in domains]
         go = threading.Event()
@@ -260,7 +260,7 @@ def load_all_in_one_opening(*domains: int) -> None:
         assert all(event.wait(30) for event in ready)
         with turn("holding"):
             go.set()
-            wait_until(lambda: turns.waiting == len(domains))
+            wait_until(lambda: file_turns.waiting == len(domains))
         for task in loads:
             task.result(timeout=30)
 
@@ -268,6 +268,7 @@ def load_all_in_one_opening(*domains: int) -> None:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The schemas, by their hashes, that the file's tables were compared with."""
+    monkeypatch.setattr(turns, "SHARED_SECONDS", 60)
     hashes: list[str] = []
     update = CatalogDuckDbClient.update_stored_schema
 
@@ -311,6 +312,12 @@ def test_a_load_that_was_overtaken_stops_though_its_tables_are_known(api: str) -
             pipeline.goes_on_from = Place("of another load", {})
             with pytest.raises(Overtaken):
                 pipeline._prepare_tables(opened)
+
+
+def test_everything_is_in_the_file_when_a_load_is_done(api: str, workdir: Path) -> None:
+    load_clicks()
+    assert (workdir / DEFAULT).exists()
+    assert not (workdir / f"{DEFAULT}.wal").exists()
 
 
 def test_nothing_is_put_where_dlt_would_look_for_every_other_setting(api: str) -> None:
