@@ -57,22 +57,20 @@ def links_last_load(instance: dg.DagsterInstance) -> LastLoads:
 def clicks_last_loads(instance: dg.DagsterInstance) -> LastLoads:
     """The last load of each known domain that has one."""
     domains = known_domains(instance)
-    loads = _by_partition(instance, CLICKS_KEY, domains)
+    loads = _by_domain(instance, domains)
     return LastLoads(CLICKS.name, domains, loads, SETTINGS.clicks_fresh_hours)
 
 
-def _by_partition(
-    instance: dg.DagsterInstance, asset_key: dg.AssetKey, partitions: Sequence[str]
-) -> dict[str, LastLoad]:
+def _by_domain(instance: dg.DagsterInstance, domains: Sequence[str]) -> dict[str, LastLoad]:
     ids = instance.event_log_storage.get_latest_storage_id_by_partition(
-        asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
+        CLICKS_KEY, dg.DagsterEventType.ASSET_MATERIALIZATION, set(domains)
     )
     if not ids:
         return {}
-    wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(ids.values()))
+    wanted = dg.AssetRecordsFilter(asset_key=CLICKS_KEY, storage_ids=list(ids.values()))
     records = instance.fetch_materializations(wanted, limit=len(ids)).records
     loads = {str(record.partition_key): _last_load(record) for record in records}
-    return {key: loads[key] for key in partitions if key in loads}
+    return {key: loads[key] for key in domains if key in loads}
 
 
 def _last_load(record: dg.EventLogRecord) -> LastLoad:

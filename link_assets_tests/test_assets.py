@@ -329,5 +329,19 @@ def test_what_fails_in_noting_what_a_domain_came_to_does_not_stop_the_others(
     sandbox.on_request = forget
     result = location.clicks("1", "3")
     assert not result.success
-    assert "3" in failure_text(result)
+    assert "Partition range 1 to 3 is" in failure_text(result)
     assert loaded_clicks() == expected_world(world_of(sandbox))
+
+
+def test_what_a_domain_came_to_is_not_left_out_without_a_word(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(location, 1, 2)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError("the instance cannot be reached")
+
+    monkeypatch.setattr(dg.AssetExecutionContext, "add_asset_metadata", fail)
+    result = location.clicks("1", "2")
+    assert not result.success
+    assert "the instance cannot be reached" in failure_text(result)
