@@ -105,8 +105,17 @@ def run(
 
 def asked(url: str) -> int:
     """How many pages the API was asked for."""
-    with urlopen(f"{url}/asked") as answer:
-        return int(answer.read())
+    return int(_tell(f"{url}/asked"))
+
+
+def longest(url: str) -> float:
+    """Seconds of fetching the listing that took longest, since this was asked before."""
+    return float(_tell(f"{url}/longest")) + LATENCY
+
+
+def _tell(url: str) -> bytes:
+    with urlopen(url) as answer:
+        return answer.read()
 
 
 def medians(contenders: list[str], url: str, rounds: int, **options: str) -> dict[str, Outcome]:
@@ -171,21 +180,30 @@ def history(rounds: int) -> Iterator[Line]:
 
 
 def domains(rounds: int) -> Iterator[Line]:
-    """A backfill of many slow domains, against fetching one of them and one process start."""
-    fetches, starts, backfills = list[Outcome](), list[float](), list[Outcome]()
+    """A backfill of many slow domains, against fetching one of them and one process start.
+
+    One is fetched alone, by hand; and there is the one that took longest within the backfill.
+    """
+    alone, starts = list[Outcome](), list[float]()
+    backfills, slowest = list[Outcome](), list[float]()
     with api(latency=LATENCY, domains=DOMAINS, clicks_per_domain=PAGES * 150) as url:
         for _ in range(rounds):  # by turns, since the machine's speed may change
-            fetches.append(run("fetch", url))
+            alone.append(run("fetch", url))
             starts.append(process_start())
+            longest(url)
             backfills.append(backfill(url))
-    fetched = sorted(fetches, key=lambda o: o.seconds)[rounds // 2]
+            slowest.append(longest(url))
+    received = sorted(alone, key=lambda o: o.seconds)[rounds // 2]
+    start, within = statistics.median(starts), statistics.median(slowest)
     outcome = sorted(backfills, key=lambda o: o.wall)[rounds // 2]
-    start = statistics.median(starts)
-    base = fetched.seconds + start
+    outcome = replace(outcome, seconds=outcome.wall)
+    base = received.seconds + start
     what = f"{DOMAINS} domains of {PAGES} pages at {LATENCY * 1000:.0f} ms: "
-    yield Line(f"{what}one alone, only received", fetched, base)
+    yield Line(f"{what}one alone, only received", received, base)
     yield Line(f"{what}the start of a run's process", Outcome(start, start, 0, 0), base)
-    yield Line(f"{what}all, in one backfill", replace(outcome, seconds=outcome.wall), base)
+    yield Line(f"{what}all, in one backfill", outcome, base)
+    yield Line(f"{what}fetching the slowest in it", Outcome(within, within, 0, 0), base)
+    yield Line(f"{what}all, against that and a start", outcome, within + start)
 
 
 def backfill(url: str) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +25,8 @@ class Pages:
     def __init__(self, world: World) -> None:
         self._answers: dict[tuple[str, str], bytes] = {}
         self._asked = 0
+        self._first: dict[str, float] = {}
+        self._longest = 0.0
         self._add("/v1/links", "links", world.links())
         for domain in world.domain_ids():
             clicks = world.clicks(domain, 0, world.click_count(domain))
@@ -37,11 +40,20 @@ class Pages:
             self._answers[path, str(start)] = _answer(orjson.dumps(page))
 
     def answer(self, target: str) -> bytes:
-        """The answer to a request line's target; to `/asked`, how many pages were asked for."""
+        """The answer to a request line's target, or to one of the questions below.
+
+        `/asked`: how many pages were asked for. `/longest`: the seconds from the first to the last
+        request for the listing that took longest, since `/longest` was asked before.
+        """
         url = urlsplit(target)
         if url.path == "/asked":
             return _answer(orjson.dumps(self._asked))
+        if url.path == "/longest":
+            longest, self._longest, self._first = self._longest, 0.0, {}
+            return _answer(orjson.dumps(longest))
         self._asked += 1
+        first = self._first.setdefault(url.path, time.monotonic())
+        self._longest = max(self._longest, time.monotonic() - first)
         (token,) = parse_qs(url.query).get("pageToken", ["0"])
         return self._answers[url.path, token]
 
