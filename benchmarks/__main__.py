@@ -105,15 +105,15 @@ def run(
 
 def asked(url: str) -> int:
     """How many pages the API was asked for."""
-    return int(_tell(f"{url}/asked"))
+    return int(_get(f"{url}/asked"))
 
 
 def longest(url: str) -> float:
-    """Seconds of fetching the listing that took longest, since this was asked before."""
-    return float(_tell(f"{url}/longest")) + LATENCY
+    """The most seconds between the first and the last request for one listing, since last asked."""
+    return float(_get(f"{url}/longest"))
 
 
-def _tell(url: str) -> bytes:
+def _get(url: str) -> bytes:
     with urlopen(url) as answer:
         return answer.read()
 
@@ -180,30 +180,23 @@ def history(rounds: int) -> Iterator[Line]:
 
 
 def domains(rounds: int) -> Iterator[Line]:
-    """A backfill of many slow domains, against fetching one of them and one process start.
-
-    One is fetched alone, by hand; and there is the one that took longest within the backfill.
-    """
-    alone, starts = list[Outcome](), list[float]()
-    backfills, slowest = list[Outcome](), list[float]()
+    """A backfill of many slow domains, against fetching one of them and one process start."""
+    alone, starts, backfills = list[Outcome](), list[float](), list[tuple[Outcome, float]]()
     with api(latency=LATENCY, domains=DOMAINS, clicks_per_domain=PAGES * 150) as url:
         for _ in range(rounds):  # by turns, since the machine's speed may change
             alone.append(run("fetch", url))
             starts.append(process_start())
-            longest(url)
-            backfills.append(backfill(url))
-            slowest.append(longest(url))
+            longest(url)  # or the domain alone would count
+            backfills.append((backfill(url), longest(url) + LATENCY))
     received = sorted(alone, key=lambda o: o.seconds)[rounds // 2]
-    start, within = statistics.median(starts), statistics.median(slowest)
-    outcome = sorted(backfills, key=lambda o: o.wall)[rounds // 2]
-    outcome = replace(outcome, seconds=outcome.wall)
-    base = received.seconds + start
+    process = sorted(starts)[rounds // 2]
+    outcome, slowest = sorted(backfills, key=lambda b: b[0].wall)[rounds // 2]
+    base = received.seconds + process
     what = f"{DOMAINS} domains of {PAGES} pages at {LATENCY * 1000:.0f} ms: "
     yield Line(f"{what}one alone, only received", received, base)
-    yield Line(f"{what}the start of a run's process", Outcome(start, start, 0, 0), base)
-    yield Line(f"{what}all, in one backfill", outcome, base)
-    yield Line(f"{what}fetching the slowest in it", Outcome(within, within, 0, 0), base)
-    yield Line(f"{what}all, against that and a start", outcome, within + start)
+    yield Line(f"{what}the start of a run's process", Outcome(process, process, 0, 0), base)
+    yield Line(f"{what}all, in one backfill", replace(outcome, seconds=outcome.wall), base)
+    yield Line(f"{what}the slowest in it", Outcome(slowest, slowest, 0, 0), base)
 
 
 def backfill(url: str) -> Outcome:
@@ -239,6 +232,10 @@ SECTIONS: dict[str, Callable[[int], Iterator[Line]]] = {
 }
 
 
+def _unless_zero(figure: str) -> str:
+    return "" if figure == "0" else figure
+
+
 @click.command()
 @click.option("--rounds", default=3, show_default=True, help="Runs of each; medians are shown.")
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Some sections.")
@@ -250,11 +247,11 @@ def main(rounds: int, only: tuple[str, ...]) -> None:
         for line in SECTIONS[name](rounds):
             table.add_row(
                 line.what,
-                f"{line.outcome.rows:,}",
-                f"{line.outcome.requests:,}",
+                _unless_zero(f"{line.outcome.rows:,}"),
+                _unless_zero(f"{line.outcome.requests:,}"),
                 f"{line.outcome.seconds:.2f}",
                 f"{line.outcome.seconds / line.base:.2f}",
-                f"{line.outcome.peak_mb:.0f}",
+                _unless_zero(f"{line.outcome.peak_mb:.0f}"),
             )
         table.add_section()
     console = Console(width=120)

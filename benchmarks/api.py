@@ -42,8 +42,8 @@ class Pages:
     def answer(self, target: str) -> bytes:
         """The answer to a request line's target, or to one of the questions below.
 
-        `/asked`: how many pages were asked for. `/longest`: the seconds from the first to the last
-        request for the listing that took longest, since `/longest` was asked before.
+        `/asked`: how many pages were asked for. `/longest`: the most seconds between the first and
+        the last request for one listing, since `/longest` was last asked.
         """
         url = urlsplit(target)
         if url.path == "/asked":
@@ -52,8 +52,8 @@ class Pages:
             longest, self._longest, self._first = self._longest, 0.0, {}
             return _answer(orjson.dumps(longest))
         self._asked += 1
-        first = self._first.setdefault(url.path, time.monotonic())
-        self._longest = max(self._longest, time.monotonic() - first)
+        now = time.monotonic()
+        self._longest = max(self._longest, now - self._first.setdefault(url.path, now))
         (token,) = parse_qs(url.query).get("pageToken", ["0"])
         return self._answers[url.path, token]
 
