@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from link_assets.chunks import Chunks
 from link_assets.connections import connections
 from link_assets.contract import CLICKS, LINKS
 from link_assets.deleted_links import LinkListing
+from link_assets.domain_runs import domains_of_run, plan_partitions
 from link_assets.domains import domain_id, domain_partitions, register_domains
 from link_assets.failures import explanation, failures_explained, find_cause
 from link_assets.paging import TOKEN_REFUSED, ApiError
@@ -111,7 +112,8 @@ def clicks(
     context: dg.AssetExecutionContext, dlt: DagsterDltResource, config: ClicksConfig
 ) -> Iterator[Any]:
     """Loads the clicks of each domain of the run; one that fails leaves the others' results."""
-    keys = context.partition_keys
+    keys, named = domains_of_run(context), set(context.partition_keys)
+    plan_partitions(context, (key for key in keys if key not in named))
     with failures_explained("clicks"):
         settings = api_settings()
     with (
@@ -121,15 +123,15 @@ def clicks(
         loader = ClicksLoader(context, dlt, settings, shared, config.full_refresh)
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
-            _add_metadata(context, tasks)
+            _add_metadata(context, tasks, named)
         finally:  # a run that is stopped starts no further domain, and no further chunk
             loader.stopped.set()
             threads.shutdown(wait=False, cancel_futures=True)
     failed = {key: error for key, task in tasks.items() if (error := task.exception())}
+    # of a run that succeeds Dagster itself records the partitions that it names the run by
+    recorded = failed if failed else named
+    _record_partitions(context, {k: t.result() for k, t in tasks.items() if k not in recorded})
     if failed:
-        _record_partitions(
-            context, {k: task.result() for k, task in tasks.items() if k not in failed}
-        )
         raise _failure(failed, len(keys))
     yield dg.MaterializeResult(asset_key=CLICKS_KEY)
 
@@ -204,14 +206,16 @@ class ClicksLoader:
         list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
 
 
-def _add_metadata(context: dg.AssetExecutionContext, tasks: Mapping[str, Future[Loaded]]) -> None:
-    """Waits for all, and adds what one came to while the others are loaded.
+def _add_metadata(
+    context: dg.AssetExecutionContext, tasks: Mapping[str, Future[Loaded]], named: Set[str]
+) -> None:
+    """Waits for all, and adds the metadata of a named one while the others are loaded.
 
     For each Dagster asks its instance for the partitions. What fails there is raised in the end.
     """
     keys, errors = {task: key for key, task in tasks.items()}, []
     for task in as_completed(keys):
-        if task.exception():
+        if task.exception() or keys[task] not in named:
             continue
         try:
             metadata = task.result().metadata

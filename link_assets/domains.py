@@ -54,7 +54,8 @@ def register_domains(instance: DagsterInstance) -> Sequence[str]:
         )
     allowed = location_settings().allowed_domains
     found = [str(domain) for (domain,) in rows if not allowed or str(domain) in allowed]
-    new = [key for key in found if not instance.has_dynamic_partition(PARTITIONS_NAME, key)]
+    known = set(instance.get_dynamic_partitions(PARTITIONS_NAME))
+    new = [key for key in found if key not in known]
     if new:
         instance.add_dynamic_partitions(PARTITIONS_NAME, new)
     return new

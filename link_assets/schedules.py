@@ -1,21 +1,17 @@
 """Jobs, schedules and the sensor that loads a new domain soon after it appears."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from link_assets.domain_runs import requested_domains, run_request
 from link_assets.domains import PARTITIONS_NAME, known_domains
 from link_assets.settings import location_settings
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
 
 SETTINGS = location_settings()
-PARTITION = "dagster/partition"
-RANGE: tuple[str, str] = (
-    "dagster/asset_partition_range_start",
-    "dagster/asset_partition_range_end",
-)
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -39,7 +35,7 @@ links_job = dg.define_asset_job(
 clicks_job = dg.define_asset_job(
     "clicks_job",
     selection=dg.AssetSelection.assets(CLICKS_KEY),
-    description="Loads the clicks of one domain, or of several next to each other.",
+    description="Loads the clicks of one domain, or of several.",
     tags=RETRIED,
 )
 checks_job = dg.define_asset_job(
@@ -91,44 +87,17 @@ def new_domains_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | l
 
 def _being_loaded(instance: dg.DagsterInstance) -> set[str]:
     """The domains of this job's runs that are queued or under way, but for runs that are lost."""
-    everything = list(instance.get_dynamic_partitions(PARTITIONS_NAME))
+    everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     unfinished = dg.RunsFilter(
         job_name=clicks_job.name, statuses=UNFINISHED, updated_after=datetime.now(UTC) - LOST
     )
-    domains: set[str] = set()
-    for run in instance.get_runs(unfinished):
-        first, last = (run.tags.get(tag, run.tags.get(PARTITION)) for tag in RANGE)
-        if first in everything and last in everything:
-            domains.update(everything[everything.index(first) : everything.index(last) + 1])
-    return domains
+    runs = instance.get_runs(unfinished)
+    return {domain for run in runs for domain in requested_domains(run.tags, everything)}
 
 
 def clicks_requests(instance: dg.DagsterInstance, domains: set[str]) -> Iterator[dg.RunRequest]:
-    """Run requests that together cover these domains once.
-
-    Each has a run key: without, Dagster takes the requests of a tick for one and the same.
-    """
+    """Yields run requests that together load these domains once, `domains_per_run` each."""
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
-    for group in neighbours(everything, domains, SETTINGS.domains_per_run):
-        run_key = f"clicks of {', '.join(group)}"
-        if len(group) == 1:
-            yield dg.RunRequest(run_key=run_key, partition_key=group[0])
-        else:
-            ends: dict[str, str] = dict(zip(RANGE, (group[0], group[-1]), strict=True))
-            yield dg.RunRequest(run_key=run_key, tags=ends)
-
-
-def neighbours(everything: Sequence[str], wanted: set[str], most: int) -> Iterator[list[str]]:
-    """Splits the wanted keys into groups that stand together in `everything`, `most` at a time.
-
-    A run names several partitions by the first and the last, so a group must have no gap.
-    """
-    group: list[str] = []
-    for key in everything:
-        if group and (key not in wanted or len(group) == most):
-            yield group
-            group = []
-        if key in wanted:
-            group.append(key)
-    if group:
-        yield group
+    wanted = [domain for domain in everything if domain in domains]
+    for start in range(0, len(wanted), SETTINGS.domains_per_run):
+        yield run_request(wanted[start : start + SETTINGS.domains_per_run], everything)

@@ -1,6 +1,8 @@
 """The domain partitions: found through the links, narrowed by the allow-list, never removed."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -60,6 +62,29 @@ def test_the_allow_list_narrows_what_is_registered_and_what_is_known(
     monkeypatch.delenv("LINK_ASSETS__DOMAINS")
     assert register_domains(location.instance) == ["2"]
     assert known_domains(location.instance) == ["1", "3", "2"]
+
+
+def test_registering_asks_the_instance_once_however_many_domains_there_are(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.links = [{"id": f"link {number}", "DomainId": number} for number in range(3000)]
+    location.instance.add_dynamic_partitions(PARTITIONS_NAME, ["7", "2999"])
+    storage, asked = type(location.instance.event_log_storage), Counter[str]()
+
+    def count(name: str) -> None:
+        method = getattr(storage, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            asked[name] += 1
+            return method(*arguments, **named)
+
+        monkeypatch.setattr(storage, name, counted)
+
+    for name in ("get_dynamic_partitions", "has_dynamic_partition", "add_dynamic_partitions"):
+        count(name)
+    assert location.links().success
+    assert asked == {"get_dynamic_partitions": 1, "add_dynamic_partitions": 1}
+    assert len(registered(location)) == 3000
 
 
 def test_links_without_a_usable_domain_register_none(location: Location, sandbox: Sandbox) -> None:
