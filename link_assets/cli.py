@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,18 +13,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv
 
-from link_assets.home import use_dagster_home
+from link_assets.home import HomeError, in_use, use_dagster_home
 from link_assets.settings import API_SECTION, base_url_is_set, environment_name
 
 SECTION = environment_name(API_SECTION)
+ENV_FILE = Path(".env")
+PORT = click.IntRange(0, 65535)
+COUNT = click.IntRange(0)
+SECONDS = click.FloatRange(0)
 
 
 @click.group(help="Links and clicks of a link-analytics API, as Dagster assets.")
 def main() -> None:
-    """Reads `.env` of the working folder, as Dagster's own commands do."""
-    load_dotenv(Path(".env"))
+    """Reads `.env` of the working folder, which wins over the environment.
+
+    So do Dagster's own commands, and a setting must not depend on which command reads it.
+    """
+    _print_whatever_the_encoding()
+    try:
+        load_dotenv(ENV_FILE, override=True)
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{ENV_FILE} is not UTF-8: save it as such.") from None
 
 
 @main.command(help="Load everything from a sandbox API into the warehouse, and show it.")
@@ -45,27 +58,56 @@ def demo() -> None:
     "Further arguments go to `dagster dev`.",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )
+@click.option(
+    "-p",
+    "--port",
+    "--dagit-port",
+    "port",
+    type=click.IntRange(1, 65535),
+    default=3000,
+    show_default=True,
+    envvar=("DAGSTER_CLI_DEV_PORT", "DAGSTER_WEBSERVER_PORT"),
+    help="Port of the UI.",
+)
+@click.option(
+    "-h",
+    "--host",
+    "--dagit-host",
+    "host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar=("DAGSTER_CLI_DEV_HOST", "DAGSTER_WEBSERVER_HOST"),
+    help="Address of the UI.",
+)
 @click.pass_context
-def dev(context: click.Context) -> None:
+def dev(context: click.Context, port: int, host: str) -> None:
     """Runs until it is stopped; exits with what `dagster dev` exits with."""
     home = use_dagster_home()
     command = [sys.executable, "-m", "dagster", "dev", "-m", "link_assets.definitions"]
-    with sandbox_api(only_if_unset=True) as url:
-        if url:
-            click.echo(f"No API is set: reading the sandbox at {url}.")
-        click.echo(f"Dagster keeps its runs in {home}.")
-        sys.exit(_run_until_stopped([*command, *context.args]))
+    command += ["--host", host, "--port", str(port), *context.args]
+    try:
+        with in_use(home, f"at http://{host}:{port}"):
+            _require_free(host, port)
+            with sandbox_api(only_if_unset=True) as url:
+                if url:
+                    click.echo(f"No API is set: reading the sandbox at {url}.")
+                click.echo(f"Dagster keeps its runs in {home}.")
+                sys.exit(_run_until_stopped(command))
+    except HomeError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command(help="Serve the sandbox API, until Ctrl-C.")
-@click.option("--port", default=8300, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--port", type=PORT, default=8300, show_default=True, help="Port on 127.0.0.1.")
 @click.option("--seed", default=7, show_default=True, help="Which made-up data.")
-@click.option("--domains", default=3, show_default=True, help="How many domains.")
-@click.option("--links", default=12, show_default=True, help="Links of each domain.")
-@click.option("--clicks", default=400, show_default=True, help="Clicks of each domain.")
-@click.option("--click-seconds", default=0.0, help="A new click of each domain this often.")
-@click.option("--page-size", default=150, show_default=True, help="Rows of a page.")
-@click.option("--latency", default=0.0, help="Seconds that each answer takes.")
+@click.option("--domains", type=COUNT, default=3, show_default=True, help="How many domains.")
+@click.option("--links", type=COUNT, default=12, show_default=True, help="Links of each domain.")
+@click.option("--clicks", type=COUNT, default=400, show_default=True, help="Clicks of each domain.")
+@click.option("--click-seconds", type=SECONDS, default=0.0, help="A new click this often.")
+@click.option(
+    "--page-size", type=click.IntRange(1), default=150, show_default=True, help="Rows of a page."
+)
+@click.option("--latency", type=SECONDS, default=0.0, help="Seconds that each answer takes.")
 def sandbox(
     port: int,
     seed: int,
@@ -87,6 +129,7 @@ def sandbox(
         click_seconds=click_seconds,
     )
     api = Sandbox(world=world, page_size=page_size, latency=latency)
+    _require_free("127.0.0.1", port)
     run(api, port, announce=lambda url: click.echo("\n".join(_settings(url, api.api_key))))
 
 
@@ -96,15 +139,48 @@ def sandbox_api(only_if_unset: bool = False) -> Iterator[str | None]:
 
     With `only_if_unset` an API that is already set stays, and None is yielded.
     """
-    if only_if_unset and base_url_is_set():
-        yield None
-        return
+    if only_if_unset:
+        if base_url_is_set():
+            yield None
+            return
+        _require_nothing_half_set()
     from link_assets.sandbox import Sandbox, World, serve
 
     api = Sandbox(world=World())
     with serve(api) as url:
         os.environ |= dict(line.split("=", 1) for line in _settings(url, api.api_key))
         yield url
+
+
+def _require_nothing_half_set() -> None:
+    """Refuses a `.env` that Dagster would read again, and so undo what the sandbox needs."""
+    names = {f"{SECTION}__BASE_URL", f"{SECTION}__API_KEY"}
+    if given := sorted(names & dotenv_values(ENV_FILE).keys()):
+        raise click.ClickException(
+            f".env has {' and '.join(given)}, but no address of an API: set {SECTION}__BASE_URL "
+            "there, or remove these lines to read the sandbox."
+        )
+
+
+def _require_free(host: str, port: int) -> None:
+    """Refuses a port that nothing can listen on, in one sentence."""
+    try:
+        for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            socket.create_server(address[:2], family=family).close()
+    except (socket.gaierror, UnicodeError):
+        raise click.ClickException(f"There is no host {host}: give another with --host.") from None
+    except OSError as error:
+        raise click.ClickException(
+            f"Port {port} of {host} cannot be listened on: {os.strerror(error.errno or 0)}. "
+            "Give another one with --port."
+        ) from None
+
+
+def _print_whatever_the_encoding() -> None:
+    """Lets a character that the output's encoding lacks be shown as `?`, not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _settings(url: str, api_key: str) -> list[str]:

@@ -27,7 +27,7 @@ def run_demo() -> bool:
     """
     warnings.simplefilter("ignore")
     console = Console()
-    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"))
+    columns = (_spinner(console), TextColumn("{task.description}"))
     with (
         dg.DagsterInstance.get() as instance,
         Progress(*columns, TimeElapsedColumn(), console=console) as progress,
@@ -41,6 +41,13 @@ def run_demo() -> bool:
     console.print(_domains_table(), _checks_table(evaluations))
     _print_next_steps(console)
     return not any(_failed(evaluation) for evaluation in evaluations)
+
+
+def _spinner(console: Console) -> SpinnerColumn:
+    """Shows that something runs, and that it is done, in characters that the output has."""
+    if console.options.ascii_only:
+        return SpinnerColumn("line", finished_text="+")
+    return SpinnerColumn(finished_text="✓")
 
 
 def _run_everything(

@@ -47,6 +47,7 @@ query {
 
 def test_a_backfill_from_the_ui_brings_every_click(workdir: Path) -> None:
     with dagster_dev(workdir) as graphql:
+        assert "Dagster already runs on" in second_dev(workdir)
         launched = graphql(MATERIALIZE_LINKS, location="link_assets.definitions")["launchRun"]
         run = launched["run"]["runId"]
         until(lambda: graphql(RUN_STATUS, id=run)["runOrError"]["status"] == "SUCCESS")
@@ -63,6 +64,14 @@ def test_a_backfill_from_the_ui_brings_every_click(workdir: Path) -> None:
     counts = rows("SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1")
     assert counts == [(1, 400), (2, 400), (3, 400)]
     assert (workdir / ".dagster_home" / "history").is_dir()
+
+
+def second_dev(folder: Path) -> str:
+    """Why `link-assets dev` does not start a second time in a folder."""
+    command = [sys.executable, "-m", "link_assets.cli", "dev", "--port", str(free_port())]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    return done.stderr
 
 
 @contextmanager
