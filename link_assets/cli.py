@@ -16,7 +16,13 @@ import click
 from dotenv import dotenv_values, load_dotenv
 
 from link_assets.home import HomeError, in_use, use_dagster_home
-from link_assets.settings import API_SECTION, base_url_is_set, environment_name
+from link_assets.settings import (
+    API_SECTION,
+    SettingsError,
+    base_url_is_set,
+    environment_name,
+    location_settings,
+)
 
 SECTION = environment_name(API_SECTION)
 ENV_FILE = Path(".env")
@@ -47,7 +53,7 @@ def demo() -> None:
             "warehouse. Unset it, or run the demo in an empty folder."
         )
     use_dagster_home()
-    with sandbox_api():
+    with _one_sentence(), sandbox_api():
         from link_assets.demo import run_demo
 
         sys.exit(0 if run_demo() else 1)
@@ -85,16 +91,14 @@ def dev(context: click.Context, port: int, host: str) -> None:
     home = use_dagster_home()
     command = [sys.executable, "-m", "dagster", "dev", "-m", "link_assets.definitions"]
     command += ["--host", host, "--port", str(port), *context.args]
-    try:
-        with in_use(home, f"at http://{host}:{port}"):
-            _require_free(host, port)
-            with sandbox_api(only_if_unset=True) as url:
-                if url:
-                    click.echo(f"No API is set: reading the sandbox at {url}.")
-                click.echo(f"Dagster keeps its runs in {home}.")
-                sys.exit(_run_until_stopped(command))
-    except HomeError as error:
-        raise click.ClickException(str(error)) from None
+    with _one_sentence(), in_use(home, f"at http://{host}:{port}"):
+        location_settings()
+        _require_free(host, port)
+        with sandbox_api(only_if_unset=True) as url:
+            if url:
+                click.echo(f"No API is set: reading the sandbox at {url}.")
+            click.echo(f"Dagster keeps its runs in {home}.")
+            sys.exit(_run_until_stopped(command))
 
 
 @main.command(help="Serve the sandbox API, until Ctrl-C.")
@@ -150,6 +154,15 @@ def sandbox_api(only_if_unset: bool = False) -> Iterator[str | None]:
     with serve(api) as url:
         os.environ |= dict(line.split("=", 1) for line in _settings(url, api.api_key))
         yield url
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Ends the command with the message of what it cannot use, without a trace."""
+    try:
+        yield
+    except (HomeError, SettingsError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _require_nothing_half_set() -> None:

@@ -8,10 +8,32 @@ import dagster as dg
 
 from link_assets.domain_runs import requested_domains, run_request
 from link_assets.domains import PARTITIONS_NAME, known_domains
-from link_assets.settings import location_settings
+from link_assets.settings import (
+    LOCATION_SECTION,
+    LocationSettings,
+    SettingsError,
+    environment_name,
+    location_settings,
+)
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
 
-SETTINGS = location_settings()
+
+def with_usable_crons(settings: LocationSettings) -> LocationSettings:
+    """Gives the settings back; raises SettingsError on a schedule that Dagster does not know."""
+    for name in ("links_cron", "clicks_cron", "checks_cron"):
+        cron = getattr(settings, name)
+        try:
+            dg.ScheduleDefinition(name=name, job_name=name, cron_schedule=cron)
+        except dg.DagsterInvalidDefinitionError:
+            variable = environment_name(f"{LOCATION_SECTION}.{name}")
+            raise SettingsError(
+                f"{variable} must be a cron expression of five fields such as 15 * * * *, "
+                f"not {cron!r}."
+            ) from None
+    return settings
+
+
+SETTINGS = with_usable_crons(location_settings())
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,

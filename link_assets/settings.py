@@ -8,14 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from link_assets.contract import PersonalGroup
 
 API_SECTION = "sources.link_assets"
 LOCATION_SECTION = "link_assets"
 
-_LIST_MARKS = str.maketrans("", "", "[]\"' ")
-"""What surrounds the items of a TOML list once dlt has made text of it."""
+WEEK = 7 * 24 * 60 * 60
+CENTURY_DAYS = 36_500
+"""Longer waits and older days than these do not fit into a socket's timeout or a date."""
+ADDRESS = (
+    "a URL with http or https and a host, such as https://api.example.com, without user, "
+    "password, query, fragment or blanks"
+)
+DOMAIN_IDS = "domain ids separated by commas, such as 1,2: whole numbers without leading zeros"
+QUOTES = "\"'"
 
 ClicksOrder = Literal["unordered", "newest_first"]
 Treatment = Literal["keep", "hash", "drop"]
@@ -63,21 +71,26 @@ class ApiSettings:
     personal_people: Treatment = "keep"
 
     def __post_init__(self) -> None:
-        _require(self, "base_url", urlsplit(self.base_url).scheme in ("http", "https"), "a URL")
+        _require(self, "base_url", _is_address(self.base_url), ADDRESS)
         # errors of the HTTP client quote a header that cannot be sent
         sendable = self.api_key.isascii() and self.api_key.isprintable()
         _require(self, "api_key", sendable, "printable ASCII")
+        _require(self, "api_key", not _is_quoted(self.api_key), "given without quotes around it")
         _require_one_of(self, "clicks_order", get_args(ClicksOrder))
         for group in get_args(PersonalGroup):
             _require_one_of(self, f"personal_{group}", get_args(Treatment))
         salted = bool(self.hash_salt) or "hash" not in self.personal.values()
         _require(self, "hash_salt", salted, "a secret of your own for personal data to be hashed")
-        for name in ("max_retries", "backoff_factor", "clicks_lookback_days"):
-            _require(self, name, getattr(self, name) >= 0, "zero or more")
-        positive = ("page_size", "timeout_seconds", "max_connections", "requests_per_second")
-        for name in (*positive, "chunk_rows", "chunk_seconds"):
-            value = getattr(self, name)
-            _require(self, name, value is None or value > 0, "more than zero")
+        for name in ("page_size_param", "clicks_since_param"):
+            plain = re.fullmatch(r"[^\s\"'&=?#]+", getattr(self, name) or "unset")
+            _require(self, name, bool(plain), "the name of a query parameter")
+        for name in ("max_retries", "backoff_factor"):
+            _require_zero_or_more(self, name)
+        _require_zero_or_more(self, "clicks_lookback_days", CENTURY_DAYS)
+        counts = ("page_size", "max_connections", "requests_per_second", "chunk_rows")
+        for name in (*counts, "chunk_seconds"):
+            _require_more_than_zero(self, name)
+        _require_more_than_zero(self, "timeout_seconds", WEEK)
 
     @property
     def personal(self) -> dict[PersonalGroup, Treatment]:
@@ -114,23 +127,32 @@ class LocationSettings:
     owner: str = "team:growth-data"
 
     def __post_init__(self) -> None:
-        listed = all(re.fullmatch(r"[0-9]+", d) for d in self.allowed_domains)
-        _require(self, "domains", listed, "domain ids separated by commas, such as 1,2")
-        for name in ("domains_per_run", "domains_at_once", "lock_timeout_seconds"):
-            _require(self, name, getattr(self, name) > 0, "more than zero")
+        listed = all(map(_is_domain_id, self.allowed_domains))
+        _require(self, "domains", listed, DOMAIN_IDS)
+        known = _is_timezone(self.timezone)
+        _require(
+            self, "timezone", known, f"a time zone such as Europe/Berlin, not {self.timezone!r}"
+        )
+        _require(self, "owner", _is_owner(self.owner), "an email address or team:name")
+        for name in ("domains_per_run", "domains_at_once"):
+            _require_more_than_zero(self, name)
+        _require_more_than_zero(self, "lock_timeout_seconds", WEEK)
         for name in ("links_fresh_hours", "clicks_fresh_hours"):
-            _require(self, name, getattr(self, name) > 0, "more than zero hours")
+            _require_more_than_zero(self, name, CENTURY_DAYS * 24, " hours")
         for name in ("disappeared_share", "volume_share"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
-        sized = re.fullmatch(r"[0-9]+ *[KMGT]i?B", self.duckdb_memory)
+        sized = re.fullmatch(r"[1-9][0-9]* *[KMGT]i?B", self.duckdb_memory)
         _require(self, "duckdb_memory", bool(sized), "a size such as 512MB or 2GB")
-        _require(self, "run_retries", self.run_retries >= 0, "zero or more")
+        _require_zero_or_more(self, "run_retries")
 
     @property
     def allowed_domains(self) -> frozenset[str]:
         """The allow-list's ids; empty if every domain is allowed."""
-        listed = self.domains.translate(_LIST_MARKS)
-        return frozenset(domain for domain in listed.split(",") if domain)
+        # a list in TOML has become text
+        items = (
+            item.strip().strip(QUOTES).strip() for item in self.domains.strip("[] ").split(",")
+        )
+        return frozenset(item for item in items if item)
 
 
 def api_settings() -> ApiSettings:
@@ -167,7 +189,7 @@ def base_url_is_set() -> bool:
     """Whether an API has been configured, whatever its key."""
     import dlt
 
-    return bool(dlt.config.get(f"{API_SECTION}.base_url", str))
+    return bool((dlt.config.get(f"{API_SECTION}.base_url", str) or "").strip())
 
 
 def location_settings() -> LocationSettings:
@@ -175,6 +197,7 @@ def location_settings() -> LocationSettings:
     return LocationSettings(**dict(_given(LocationSettings, LOCATION_SECTION)))
 
 
+_Settings = ApiSettings | LocationSettings
 _Spec = TypeVar("_Spec", ApiSettings, LocationSettings)
 _READ_AS = {int: int, float: float}
 
@@ -186,7 +209,7 @@ def _given(
 
     types = get_type_hints(spec)
     for name in (f.name for f in fields(spec) if f.name not in skip):
-        value = dlt.config.get(f"{section}.{name}", str)
+        value = (dlt.config.get(f"{section}.{name}", str) or "").strip()
         if value:
             yield name, _read(f"{section}.{name}", value, types[name])
 
@@ -203,11 +226,66 @@ def _read(key: str, value: Any, hint: Any) -> Any:
         raise SettingsError(f"{environment_name(key)} must be {what}, not {value!r}.") from None
 
 
+def _is_address(url: str) -> bool:
+    from requests import PreparedRequest
+
+    if not url.isprintable() or any(mark in url for mark in " ?#\\"):
+        return False
+    try:
+        PreparedRequest().prepare_url(url, None)
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        usable_port = parts.port != 0
+    except ValueError:
+        return False
+    nobody = "@" not in parts.netloc
+    return parts.scheme in ("http", "https") and bool(host) and usable_port and nobody
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES
+
+
+def _is_domain_id(text: str) -> bool:
+    return bool(re.fullmatch(r"0|[1-9][0-9]{0,18}", text)) and int(text) < 2**63
+
+
+def _is_owner(text: str) -> bool:
+    """Whether Dagster shows it as an owner."""
+    email = r"[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}"
+    return bool(re.fullmatch(rf"team:\s*\S.*|{email}", text, re.ASCII)) and text.isprintable()
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _require_zero_or_more(settings: _Settings, name: str, most: float = math.inf) -> None:
+    fits = 0 <= getattr(settings, name) <= most
+    _require(settings, name, fits, f"zero or more{_at_most(most)}")
+
+
+def _require_more_than_zero(
+    settings: _Settings, name: str, most: float = math.inf, unit: str = ""
+) -> None:
+    value = getattr(settings, name)
+    fits = value is None or 0 < value <= most
+    _require(settings, name, fits, f"more than zero{unit}{_at_most(most)}")
+
+
+def _at_most(most: float) -> str:
+    return "" if most == math.inf else f" and at most {most:g}"
+
+
 def _require_one_of(settings: ApiSettings, name: str, options: tuple[str, ...]) -> None:
     _require(settings, name, getattr(settings, name) in options, " or ".join(options))
 
 
-def _require(settings: ApiSettings | LocationSettings, name: str, holds: bool, what: str) -> None:
+def _require(settings: _Settings, name: str, holds: bool, what: str) -> None:
     section = API_SECTION if isinstance(settings, ApiSettings) else LOCATION_SECTION
     if not holds:
         raise SettingsError(f"{environment_name(f'{section}.{name}')} must be {what}.")

@@ -20,6 +20,9 @@ DAGSTER_FREE = (
     "connections progress paging traversal steps turns source warehouse chunks"
 )
 
+SCHEDULES = ("LINKS", "CLICKS", "CHECKS")
+NO_CRONS = ("hourly", "* * * *", "0 0 * * * *", "99 * * * *", "0 0 30 2 *", "'0 * * * *'")
+
 REFUSE_CONNECTIONS = """
 import socket
 def refuse(self, address):
@@ -105,7 +108,7 @@ def test_settings_given_as_environment_take_effect(workdir: Path) -> None:
         "LINKS_CRON": "1 2 * * *",
         "CLICKS_CRON": "*/5 * * * *",
         "CHECKS_CRON": "30 6 * * 1",
-        "TIMEZONE": "Europe/Berlin",
+        "TIMEZONE": " Europe/Berlin ",
         "LINKS_FRESH_HOURS": "48",
         "CLICKS_FRESH_HOURS": "1.5",
         "DOMAINS_PER_RUN": "3",
@@ -128,6 +131,9 @@ def test_an_unusable_setting_fails_loading_by_its_name(workdir: Path) -> None:
         ("LINK_ASSETS__CLICKS_FRESH_HOURS", "-1"),
         ("LINK_ASSETS__DOMAINS", "1,example.com"),
         ("LINK_ASSETS__RUN_RETRIES", "-2"),
+        ("LINK_ASSETS__TIMEZONE", "Mars/Olympus"),
+        ("LINK_ASSETS__OWNER", "growth"),
+        *((f"LINK_ASSETS__{name}_CRON", cron) for name in SCHEDULES for cron in NO_CRONS),
     ]
     told = answer(python(workdir, "-c", TELL_REFUSALS, json.dumps(bad)))
     assert list(told) == [f"{name}={value}" for name, value in bad]

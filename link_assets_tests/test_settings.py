@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -125,6 +125,9 @@ def test_api_settings_are_read_as_what_they_are(
         ("domains_per_run", "3", 3),
         ("domains_at_once", "1", 1),
         ("links_cron", "*/5 * * * *", "*/5 * * * *"),
+        ("timezone", " Europe/Berlin ", "Europe/Berlin"),
+        ("owner", "somebody@example.com", "somebody@example.com"),
+        ("owner", "team:growth data", "team:growth data"),
         ("clicks_fresh_hours", "1.5", 1.5),
         ("disappeared_share", "0", 0.0),
         ("volume_share", "1", 1.0),
@@ -140,7 +143,115 @@ def test_location_settings_are_read_as_what_they_are(
     assert (read, type(read)) == (value, type(value))
 
 
+ADDRESSES = [
+    "http://127.0.0.1:8300",
+    "https://api.example.com/",
+    "HTTPS://API.example.com/v2/",
+    "https://api.example.com:443/a%20b",
+    "http://[::1]:8300",
+    "http://under_score.internal",
+    "https://b\u00fccher.example",
+]
+NO_ADDRESSES = [
+    "http://[::1",
+    "http://[::1]x",
+    "http://[zz]",
+    "http://a..b",
+    "http://.b",
+    "http://*",
+    "http://" + "a" * 64 + ".example",
+    "https://",
+    "https:///v1",
+    "https://:8300",
+    "https://api.example.com?v=1",
+    "https://api.example.com/v1#top",
+    "https://api.example.com/?",
+    "https://api example.com",
+    "https://api.example.com/a b",
+    "https://api.example.com/\tb",
+    "https://api.example.com:99999",
+    "https://api.example.com:0",
+    "https://api.example.com:http",
+    "https://somebody:the-password@api.example.com",
+    "https://somebody@api.example.com",
+    '"https://api.example.com"',
+    "'https://api.example.com'",
+    "https:\\\\api.example.com",
+    "//api.example.com",
+    "api.example.com:443",
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("around", ["{}", " {} ", "{}\n"])
+def test_an_address_is_taken_without_the_blanks_around_it(
+    configured: None, monkeypatch: pytest.MonkeyPatch, address: str, around: str
+) -> None:
+    monkeypatch.setenv(f"{API}BASE_URL", around.format(address))
+    assert api_settings().base_url == address
+    assert base_url_is_set()
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_what_no_request_can_be_sent_to_is_refused_without_being_shown(
+    configured: None, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv(f"{API}BASE_URL", address)
+    problem = problem_of(api_settings)
+    assert problem.startswith(f"{API}BASE_URL must be a URL with http or https and a host")
+    assert "the-password" not in problem
+
+
+NUMBERS = [
+    (prefix, name)
+    for prefix, spec in ((API, ApiSettings), (LOCATION, LocationSettings))
+    for name, hint in get_type_hints(spec).items()
+    if {int, float} & {hint, *get_args(hint)}
+]
+
+
+@pytest.mark.parametrize("text", ["nan", "-nan", "-1", "-0.001", "inf", "1e999", "'3'", "3 4"])
+@pytest.mark.parametrize(("prefix", "name"), NUMBERS)
+def test_a_number_that_makes_no_sense_is_refused_by_its_name(
+    configured: None, monkeypatch: pytest.MonkeyPatch, prefix: str, name: str, text: str
+) -> None:
+    monkeypatch.setenv(prefix + name.upper(), text)
+    read = api_settings if prefix == API else location_settings
+    assert problem_of(read).startswith(f"{prefix}{name.upper()} must be ")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "text"),
+    [
+        (API, "timeout_seconds", "604801"),
+        (API, "clicks_lookback_days", "999999999"),
+        (LOCATION, "links_fresh_hours", "1e300"),
+        (LOCATION, "clicks_fresh_hours", "876001"),
+        (LOCATION, "lock_timeout_seconds", "1e12"),
+    ],
+)
+def test_a_time_that_no_timeout_or_date_can_hold_is_refused(
+    configured: None, monkeypatch: pytest.MonkeyPatch, prefix: str, name: str, text: str
+) -> None:
+    monkeypatch.setenv(prefix + name.upper(), text)
+    read = api_settings if prefix == API else location_settings
+    assert "and at most" in problem_of(read)
+
+
+@pytest.mark.parametrize(("name", "text", "value"), [("page_size", " 20 ", 20)])
+def test_blanks_around_a_number_are_no_part_of_it(
+    configured: None, monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: int
+) -> None:
+    monkeypatch.setenv(API + name.upper(), text)
+    assert getattr(api_settings(), name) == value
+
+
 UNUSABLE_API = [
+    ("api_key", '"quoted"', "must be given without quotes around it"),
+    ("api_key", "'quoted'", "must be given without quotes around it"),
+    ("page_size_param", '"limit"', "must be the name of a query parameter"),
+    ("page_size_param", "limit=5", "must be the name of a query parameter"),
+    ("clicks_since_param", "since when", "must be the name of a query parameter"),
     ("base_url", "api.example.com", "must be a URL"),
     ("base_url", "ftp://api.example.com", "must be a URL"),
     ("api_key", "two\nlines", "must be printable ASCII"),
@@ -184,6 +295,27 @@ def test_an_unusable_api_setting_is_named_as_its_environment_variable(
     ("name", "text", "says"),
     [
         ("domains", "1,two", "must be domain ids separated by commas"),
+        ("domains", "01", "must be domain ids separated by commas"),
+        ("domains", "1,007", "must be domain ids separated by commas"),
+        ("domains", "1 2", "must be domain ids separated by commas"),
+        ("domains", "1;2", "must be domain ids separated by commas"),
+        ("domains", "1.0", "must be domain ids separated by commas"),
+        ("domains", "+1", "must be domain ids separated by commas"),
+        ("domains", "9223372036854775808", "must be domain ids separated by commas"),
+        ("domains", "9" * 5000, "must be domain ids separated by commas"),
+        ("domains", "\N{ARABIC-INDIC DIGIT ONE}", "must be domain ids separated by commas"),
+        ("timezone", "Mars/Olympus", "must be a time zone such as Europe/Berlin, not 'Mars"),
+        ("timezone", "Europe", "must be a time zone"),
+        ("timezone", "../../etc/passwd", "must be a time zone"),
+        ("timezone", "/etc/localtime", "must be a time zone"),
+        ("timezone", "'UTC'", "must be a time zone"),
+        ("timezone", "+02:00", "must be a time zone"),
+        ("owner", "growth-data", "must be an email address or team:name"),
+        ("owner", "team:", "must be an email address or team:name"),
+        ("owner", "team: ", "must be an email address or team:name"),
+        ("owner", "a@b", "must be an email address or team:name"),
+        ("owner", "'a@example.com'", "must be an email address or team:name"),
+        ("duckdb_memory", "0MB", "must be a size such as 512MB"),
         ("domains", "-1", "must be domain ids separated by commas"),
         ("domains_per_run", "0", "must be more than zero"),
         ("domains_at_once", "0", "must be more than zero"),
@@ -215,6 +347,10 @@ def test_an_unusable_location_setting_is_named_as_its_environment_variable(
         ("1,2", {"1", "2"}),
         (" 1 , 2 ,", {"1", "2"}),
         ("[1, 2]", {"1", "2"}),
+        ('["1", "2"]', {"1", "2"}),
+        ('"1,2"', {"1", "2"}),
+        ("1,1,2,1", {"1", "2"}),
+        ("0\n,9223372036854775807\n", {"0", "9223372036854775807"}),
     ],
 )
 def test_the_allow_list_holds_domain_ids(
