@@ -174,6 +174,32 @@ def test_dagster_validates_the_location_that_the_workspace_file_names(workdir: P
     assert "Validation successful for code location link_assets.definitions" in said
 
 
+# it comes with the development dependencies
+if (DG := Path(sys.executable).with_name("dg")).exists():
+
+    @pytest.mark.parametrize(
+        ("command", "says"),
+        [
+            ("check defs", "All definitions loaded successfully."),
+            ("list defs --json", '"asset_key": "link_assets/clicks"'),
+        ],
+    )
+    def test_dg_finds_the_location_without_a_word_of_warning(
+        command: str, says: str, workdir: Path
+    ) -> None:
+        run = subprocess.run(
+            [str(DG), *command.split()],
+            cwd=REPOSITORY_FOLDER,
+            env={"HOME": str(workdir), "DAGSTER_HOME": str(workdir)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert says in run.stdout
+        assert "superseded" not in run.stdout + run.stderr
+
+
 def test_the_location_holds_two_assets_in_one_group_and_nothing_beside_them() -> None:
     graph = defs.resolve_asset_graph()
     assert graph.get_all_asset_keys() == {LINKS_KEY, CLICKS_KEY}

@@ -54,6 +54,9 @@ def test_a_command_that_loads_reads_the_api_of_the_env_file(
     done = ran(command, SOURCES__LINK_ASSETS__BASE_URL="http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
     assert rows("SELECT count(*) FROM {dataset}.links") == [(15,)]
+    assert (clone / ".dagster_home" / "history" / "runs.db").is_file()
+    if command[0] == DG[0]:
+        assert "superseded" not in done.stdout + done.stderr
     (clone / ".env").write_text("SOURCES__LINK_ASSETS__API_KEY=of-the-file\n")
     refused = ran(command)
     assert refused.returncode != 0
