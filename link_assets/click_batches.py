@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
-from pyarrow.compute import JoinOptions, SetLookupOptions, SliceOptions, call_function
+from pyarrow.compute import (
+    JoinOptions,
+    MatchSubstringOptions,
+    SetLookupOptions,
+    SliceOptions,
+    call_function,
+)
 
 from link_assets.columns import ARROW_TYPES, arrow_schema, column_names
 from link_assets.contract import CLICK_FACTS, CLICKS, DataType
@@ -28,16 +34,23 @@ DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
 _FACT_COLUMNS = [f.column for name in CLICK_FACTS for f in CLICKS.fields if f.name == name]
 # Arrow does not mind offsets that move a moment out of the calendar.
 _EDGE_YEARS = pa.array(("0000", "0001", "9999"))
+_NUL = MatchSubstringOptions("\0")
 Texts = TypeVar("Texts", pa.Array, pa.ChunkedArray)
 _JOINED = JoinOptions(null_handling="replace", null_replacement="null")
 
 
 @dataclass(frozen=True)
 class ClickBatch:
-    """Pages of clicks: every row of them is either in `table` or in `rejections`."""
+    """Pages of clicks: every row of them is either in `table` or in `rejections`.
+
+    `accepted` are the numbers, among all rows of the pages, of those in `table`. `versions`, where
+    somebody has worked them out, tell by the rows' text whether two of one click are the same.
+    """
 
     table: pa.Table
     rejections: list[Rejection]
+    accepted: list[int]
+    versions: list[int] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,11 +96,12 @@ def _batch(pages: Sequence[Sequence[Any]], domain_id: int) -> ClickBatch:
     columns = [*_documented(objects), *_undocumented(objects)]
     reasons = _reasons(rows, columns)
     table = pa.table({column.column: column.values for column in columns})
+    accepted = [i for i in range(len(rows)) if i not in reasons]
     if reasons:
-        table = table.filter(pa.array(i not in reasons for i in range(len(rows))))
-        page_of_row = [page for i, page in enumerate(page_of_row) if i not in reasons]
+        table = table.take(pa.array(accepted, pa.int64()))
+        page_of_row = [page_of_row[i] for i in accepted]
     rejections = [reject(rows[i], why) for i, why in sorted(reasons.items())]
-    return ClickBatch(finished(table, domain_id, page_of_row), rejections)
+    return ClickBatch(finished(table, domain_id, page_of_row), rejections, accepted)
 
 
 def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
@@ -143,9 +157,14 @@ def _convert(values: list[Any], data_type: DataType) -> pa.Array | None:
     try:
         if data_type == "timestamp":
             return timestamps(pa.array(values, pa.string()))
-        return pa.array(values, ARROW_TYPES[data_type])
+        converted = pa.array(values, ARROW_TYPES[data_type])
     except (TypeError, ValueError, OverflowError):
         return None
+    return None if data_type == "text" and _has_nul(converted) else converted
+
+
+def _has_nul(texts: pa.Array) -> bool:
+    return bool(call_function("any", [call_function("match_substring", [texts], _NUL)]).as_py())
 
 
 def _required(column: _Column) -> _Column:

@@ -7,6 +7,7 @@ it does not take is read by way of Python's objects (click_batches), with the sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -23,7 +24,7 @@ from link_assets.click_batches import (
 from link_assets.columns import ARROW_TYPES, column_names
 from link_assets.contract import CLICKS
 from link_assets.personal import PersonalData
-from link_assets.rows import Row, read_rows
+from link_assets.rows import NEGATIVE_ZERO, Row, read_rows
 
 OBJECT_ROWS = 750
 """Rows that are made objects at once, to the page: other threads wait meanwhile."""
@@ -38,6 +39,7 @@ _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 _REFUSALS = (pa.ArrowInvalid, OverflowError)
 """Of a value, of too much text for one block."""
 _NULL = b"null"
+_BACKSLASH, _ESCAPED_NUL = b"\\", rb"\u0000"
 _Pages = Sequence[Sequence[Row]]
 Known = dict[str, pa.DataType]
 """Undocumented fields, and as what Arrow may take them."""
@@ -61,13 +63,16 @@ class ClickReader:
             batches += self._read_as_objects(first)
             if not pages:
                 return batches
-        return [*batches, ClickBatch(table, [])]
+        batch = ClickBatch(table, [], list(range(len(table))))
+        return [*batches, _with_versions(batch, pages)]
 
     def _read_as_objects(self, pages: _Pages) -> list[ClickBatch]:
         read = [read_rows(page) for page in pages]
         self._learn([row for page in read for row in page if isinstance(row, dict)])
         treated = [self._personal.treat(page, CLICKS) for page in read]
-        return click_batches(treated, self._domain_id)
+        batches = click_batches(treated, self._domain_id)
+        parts = [pages] if len(batches) == 1 else [[page] for page in pages]
+        return [_with_versions(*made) for made in zip(batches, parts, strict=True)]
 
     def _learn(self, objects: Sequence[dict[str, Any]]) -> None:
         """Notes undocumented fields for all readers; what one saw itself goes before all else."""
@@ -84,7 +89,12 @@ class ClickReader:
         if any(len(_NULL) in map(len, page) for page in pages):
             return None  # it may be null, on which Arrow's reader crashes
         text = b"\n".join(row for page in pages for row in page)
+        plain = _BACKSLASH not in text
         undocumented = self._known | self._learned
+        if not plain and _ESCAPED_NUL in text:
+            return None  # Arrow would take it, some warehouses do not
+        if pa.int64() in undocumented.values() and NEGATIVE_ZERO.search(text):
+            return None  # Arrow would read 0, but a text column has it as it is spelled
         try:
             given = _read(text, pa.schema([*_AS_GIVEN, *undocumented.items()]))
             columns = dict(self._columns(given, undocumented))
@@ -94,7 +104,6 @@ class ClickReader:
         without_key = any(columns[n].null_count for n in CLICKS.primary_key if n in columns)
         if without_key or len(given) != len(page_of_row):
             return None
-        plain = b"\\" not in text
         return finished(pa.table(columns), self._domain_id, page_of_row, plain=plain)
 
     def _columns(
@@ -112,6 +121,12 @@ class ClickReader:
         told = [n for n in undocumented if given.column(n).null_count < len(given)]
         for name, column in sorted(column_names(told, CLICKS).items(), key=lambda item: item[1]):
             yield column, given.column(name).cast(pa.string())
+
+
+def _with_versions(batch: ClickBatch, pages: _Pages) -> ClickBatch:
+    """Add what tells whether a row of these pages has come before as it is."""
+    rows = [row for page in pages for row in page]
+    return replace(batch, versions=[hash(bytes(rows[i])) for i in batch.accepted])
 
 
 def _is_text(name: str) -> bool:

@@ -12,7 +12,7 @@ from dlt.common.json import custom_pua_decode
 from link_assets.columns import column_names
 from link_assets.contract import LINK_TAGS, LINKS
 from link_assets.rejected import NOT_AN_OBJECT, Rejection, reject
-from link_assets.values import UnreadableValue, read_anything, read_value
+from link_assets.values import UnreadableValue, is_nothing, read_anything, read_value
 
 _Cell = tuple[str, str, Callable[[Any], Any], Any]
 """A field's name, its column, how to read it, and what to read."""
@@ -61,7 +61,7 @@ def _cells(row: dict[str, Any]) -> Iterator[_Cell]:
         value = row.get(name)
         if isinstance(value, dict):
             yield from _fields(value, name)
-        elif value is not None:
+        elif not is_nothing(value):
             yield name, column, _not_an_object, value
     yield LINK_TAGS, LINK_TAGS, _tags, row.get(LINK_TAGS)
 
@@ -80,10 +80,12 @@ def _columns(names: frozenset[str], parent: str) -> dict[str, str]:
 
 
 def _tags(value: Any) -> list[str]:
-    """The tags as text. A null among them says nothing and is left out."""
-    if value is not None and not isinstance(value, list):
+    """Read the tags as text. What says nothing among them is left out."""
+    if is_nothing(value):
+        return []
+    if not isinstance(value, list):
         raise UnreadableValue.expected("a list", value)
-    tags = (read_value(tag, "text") for tag in value or ())
+    tags = (read_value(tag, "text") for tag in value)
     return [_loadable(tag) for tag in tags if tag is not None]
 
 

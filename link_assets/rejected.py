@@ -29,9 +29,10 @@ class Rejection:
 
 
 def reject(row: Any, reasons: Iterable[str]) -> Rejection:
-    """The rejection of `row`. Its texts are valid Unicode even where the row's are not."""
+    """Make the rejection of `row`, with texts that every warehouse can hold, whatever the row's."""
+    # names of fields may hold half a surrogate pair, and NUL
     reason = "; ".join(reasons).encode(errors="backslashreplace").decode()
-    return Rejection(reason, json_text(row))
+    return Rejection(reason.replace("\0", "\\u0000"), json_text(row))
 
 
 def rejected_batch(
@@ -54,6 +55,11 @@ def rejected_batch(
         for rejection in rejections
     ]
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def row_ids(rejected: pa.Table) -> list[str]:
+    """Return the ids of a batch's rows."""
+    return rejected.column("row_id").to_pylist()
 
 
 def _row_id(resource: str, domain_id: int | None, payload: str, seen: Counter[str]) -> str:

@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-from msgspec import Raw
+from msgspec import DecodeError, Raw
+from msgspec.json import Decoder
 
-from link_assets.values import json_text
+from link_assets.values import Number, json_text
 
 Row = Raw
 """The JSON text of one row, whole and valid, as UTF-8."""
 
-_ZERO_FOR_DIGITS = bytes(48 if chr(byte).isdecimal() and byte < 128 else 32 for byte in range(256))
-_LONG_NUMBER = b"0" * 19
+NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
+"""Finds -0 in JSON text, which Python reads as 0; may find it within a text as well."""
+
+_DECODER = Decoder(float_hook=Number)
 
 
 def read_rows(rows: Sequence[Row]) -> list[Any]:
-    """What the rows say, as `read_json` reads it."""
+    """Read what the rows say, as `read_json` does."""
     return read_json(b"[" + b",".join(rows) + b"]")
 
 
 def row_of(value: Any) -> Row:
-    """The row that says this."""
+    """Make the row that says this."""
     return Row(json_text(value).encode())
 
 
 def read_json(body: bytes) -> Any:
-    """Parses JSON text; raises ValueError if it is none.
+    """Parse JSON text; raise ValueError if it is none.
 
-    orjson reads whole numbers beyond 64 bits as floats and refuses lone surrogates; the slower
-    standard parser keeps both as they are. A number of more digits than Python takes is text.
+    Numbers that Python would spell otherwise come as `Number`. The slower standard parser takes
+    what msgspec does not: half a surrogate pair, NaN and Infinity, other encodings than UTF-8.
     """
-    if _LONG_NUMBER in body.translate(_ZERO_FOR_DIGITS):
-        return json.loads(body, parse_int=_whole_number)
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return json.loads(body)
+    if not NEGATIVE_ZERO.search(body):
+        try:
+            return _DECODER.decode(body)
+        except (DecodeError, UnicodeDecodeError):
+            pass
+    return json.loads(body, parse_float=Number, parse_int=_whole_number, parse_constant=Number)
 
 
-def _whole_number(digits: str) -> int | str:
+def _whole_number(digits: str) -> int | Number:
     try:
-        return int(digits)
-    except ValueError:
-        return digits
+        number = int(digits)
+    except ValueError:  # more digits than Python takes
+        return Number(digits)
+    return number if digits != "-0" else Number(digits)

@@ -35,6 +35,16 @@ RETRIED_STATUSES = (429, 500, 502, 503, 504)
 CONNECT_SECONDS = 5
 """How long an API may take to be reached at all."""
 
+LINK_ID: TColumnSchema = {
+    "name": "_dlt_id",
+    "data_type": "text",
+    "nullable": False,
+    "unique": True,
+    "row_key": True,
+    "dedup_sort": "desc",
+}
+"""dlt's row id, by which a merge knows the last of several versions of a link."""
+
 TAGS_TABLE = f"{LINKS.name}__{LINK_TAGS}"
 TAGS_COLUMNS: list[TColumnSchema] = [
     {"name": "value", "data_type": "text"},
@@ -60,6 +70,7 @@ def links_source(settings: ApiSettings, progress: Progress | None = None) -> Dlt
     source = _source(settings, LINKS, resource)
     personal = PersonalData(settings.personal, settings.hash_salt)
     source.resources[LINKS.name].add_step(LinkPages(personal, progress))
+    source.schema.update_table(new_table(LINKS.name, columns=[LINK_ID]))
     source.schema.update_table(new_table(TAGS_TABLE, LINKS.name, columns=TAGS_COLUMNS))
     return source
 

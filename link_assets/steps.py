@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from itertools import count
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
 import dlt
-from dlt.common.schema.typing import C_DLT_LOAD_ID
+from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
 from dlt.extract.items_transform import ItemTransform
 
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from link_assets.click_batches import ClickBatch
     from link_assets.click_reader import ClickReader, Known
-    from link_assets.rejected import Rejection
 
 BATCH_ROWS = 4_000
 """Rows of clicks that are read and handed to dlt at once, to the page."""
@@ -46,16 +47,22 @@ class PageStep(ItemTransform):
 
 
 class LinkPages(PageStep):
-    """Turns pages of links into typed rows, and those that cannot be into rejected rows."""
+    """Turns pages of links into typed rows, and those that cannot be into rejected rows.
+
+    Each link gets its `_dlt_id` here, in ascending order, by which the merge knows the last
+    version of a link that is listed twice (source.LINK_ID).
+    """
 
     def __init__(self, personal: PersonalData, progress: Progress) -> None:
         super().__init__()
         self.personal = personal
         self.progress = progress
+        listing = token_hex(8)
+        self.dlt_ids = (f"{listing}{number:010}" for number in count())
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
         from link_assets.link_rows import link_id, link_row
-        from link_assets.rejected import Rejection
+        from link_assets.rejected import Rejection, rejected_batch, row_ids
 
         rows = self.personal.treat(read_rows(item), LINKS)
         read = [link_row(row) for row in rows]
@@ -63,18 +70,25 @@ class LinkPages(PageStep):
         unread = (row for row, link in zip(rows, read, strict=True) if isinstance(link, Rejection))
         self.progress.unread_links += map(link_id, unread)
         self.progress.count(len(item))
-        self.progress.rejected += len(rejections)
-        links = [row for row in read if not isinstance(row, Rejection)]
-        items = rejected_rows(LINKS.name, None, rejections)
-        return iter([*items, links or dlt.mark.materialize_table_schema()])
+        links = [
+            row | {C_DLT_ID: next(self.dlt_ids)} for row in read if not isinstance(row, Rejection)
+        ]
+        table = rejected_batch(LINKS.name, None, rejections)
+        self.progress.reject(row_ids(table))
+        return iter([*rejected_rows(table), links or dlt.mark.materialize_table_schema()])
 
 
 class ClickPages(PageStep):
     """Turns pages of clicks into Arrow tables and notes how far the traversal has come.
 
     Many pages are read at once, in another thread while the next ones are fetched, and then handed
-    on, no click twice; the last page of a chunk waits for all. Where to go on is noted when what
-    came before is handed on.
+    on; the last page of a chunk waits for all. Where to go on is noted when what came before is
+    handed on.
+
+    A chunk has no click twice, since the merge relies on that, and of a click that comes twice the
+    last version is loaded. Among pages that are handed on together only the last one is kept.
+    A click that was handed on before is left out if it comes again unchanged; if it has changed,
+    the chunk ends before those pages, and the next chunk, which asks for them again, replaces it.
     """
 
     def __init__(self, domain_id: int, traversal: Traversal) -> None:
@@ -83,8 +97,9 @@ class ClickPages(PageStep):
         self.traversal = traversal
         self.pages: list[list[Row]] = []
         self.reading: Future[list[ClickBatch]] | None = None
-        self.read_to: tuple[int, str | None] = (0, None)
-        self.seen: set[str] = set()
+        self.read_to = traversal.position
+        self.seen: dict[int, int] = {}
+        """By hash of the click's id, the version that was handed on."""
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
         page = cast("PageData[Row]", item)
@@ -92,14 +107,12 @@ class ClickPages(PageStep):
         ended = self.traversal.passed(page)
         batches: list[ClickBatch] = []
         if ended or sum(map(len, self.pages)) >= BATCH_ROWS:
-            batches += self._read_meanwhile()
-            self.reading = _READERS.submit(self.reader.read, self.pages)
-            self.read_to = (self.traversal.pages, self.traversal.next_token)
-            self.pages = []
+            batches += self._finish_reading(page)
+            self._start_reading()
         if ended:
-            batches += self._read_meanwhile()
+            batches += self._finish_reading(page)
         items = self._hand_on(batches) if batches else []
-        if ended:
+        if not page.paginator.has_next_page:
             self.seen.clear()  # the next chunk is fetched while this one's source is still there
         if self.traversal.progress.finished:
             self.traversal.finish()
@@ -111,32 +124,54 @@ class ClickPages(PageStep):
 
         return ClickReader(self.domain_id, self.traversal.personal, _KNOWN)
 
-    def _read_meanwhile(self) -> list[ClickBatch]:
+    def _start_reading(self) -> None:
+        """Have the pages so far read in another thread."""
+        if self.pages:
+            self.reading = _READERS.submit(self.reader.read, self.pages)
+            self.read_to, self.pages = self.traversal.position, []
+
+    def _finish_reading(self, page: PageData[Row]) -> list[ClickBatch]:
+        """Return what was read, to be handed on; nothing if the chunk must end before it."""
         if self.reading is None:
             return []
         batches, self.reading = self.reading.result(), None
-        self.traversal.handed_on(*self.read_to)
+        versions = dict(pair for batch in batches for pair in _versions(batch))
+        if any(self.seen[click] != versions[click] for click in self.seen.keys() & versions.keys()):
+            self.traversal.turn_back(page)
+            self.pages = []
+            return []
+        self.traversal.handed_on(self.read_to)
         return batches
 
     def _hand_on(self, batches: list[ClickBatch]) -> list[Any]:
         """What dlt gets of them; one table, since dlt may be told to take no more than so many."""
         from link_assets.click_batches import click_span
+        from link_assets.rejected import rejected_batch, row_ids
 
         items: list[Any] = []
         for batch in batches:
-            self.traversal.saw(*click_span(batch.table), len(batch.rejections))
-            items += rejected_rows(CLICKS.name, self.domain_id, batch.rejections)
-        return [_to_load([self._unseen(batch.table) for batch in batches]), *items]
+            rejected = rejected_batch(CLICKS.name, self.domain_id, batch.rejections)
+            self.traversal.saw(*click_span(batch.table), row_ids(rejected))
+            items += rejected_rows(rejected)
+        table = self._last_of_each(_to_load([batch.table for batch in batches]))
+        for batch in batches:
+            self.seen.update(_versions(batch))
+        return [table, *items]
 
-    def _unseen(self, table: pa.Table) -> pa.Table:
-        """The table without clicks that came before: pages shift while they are read."""
-        ids = table.column("click_id").to_pylist()
-        new = set(ids) - self.seen
-        self.seen |= new
-        if len(new) == len(ids):
+    def _last_of_each(self, table: pa.Table) -> pa.Table:
+        """Return the last row of each click that was not handed on before."""
+        clicks = table.column("click_id").to_pylist()
+        last = dict(zip(clicks, range(len(clicks)), strict=True))
+        kept = {number for click, number in last.items() if hash(click) not in self.seen}
+        if len(kept) == len(clicks):
             return table
-        # of each new one the first row: the set loses what it gives
-        return table.filter([id in new and not new.discard(id) for id in ids])
+        return table.filter([number in kept for number in range(len(clicks))])
+
+
+def _versions(batch: ClickBatch) -> Iterator[tuple[int, int]]:
+    """Pair a hash of each click's id, which takes less room than the id, with its version."""
+    clicks = batch.table.column("click_id").to_pylist()
+    return zip(map(hash, clicks), batch.versions, strict=True)
 
 
 def _to_load(tables: list[pa.Table]) -> pa.Table:
@@ -148,18 +183,13 @@ def _to_load(tables: list[pa.Table]) -> pa.Table:
     return table.add_column(len(CLICKS.columns), load_id, pa.nulls(len(table), pa.string()))
 
 
-def rejected_rows(
-    resource: str, domain_id: int | None, rejections: list[Rejection]
-) -> list[DataItemWithMeta]:
+def rejected_rows(table: pa.Table) -> list[DataItemWithMeta]:
     """What a step returns so that rejected rows reach their table; nothing if there are none."""
-    from link_assets.rejected import rejected_batch
-
-    if not rejections:
+    if not len(table):
         return []
     hints = dlt.mark.make_hints(
         table_name=REJECTED_ROWS.name,
         primary_key=list(REJECTED_ROWS.primary_key),
         write_disposition="merge",
     )
-    batch = rejected_batch(resource, domain_id, rejections)
-    return [dlt.mark.with_hints(batch, hints, create_table_variant=True)]
+    return [dlt.mark.with_hints(table, hints, create_table_variant=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,24 @@ from link_assets.settings import API_SECTION, ApiSettings, SettingsError, enviro
 
 if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.client import PageData
+
+OF_ONE_TRAVERSAL = ("page_token", "since", "newest", "pages", "rejected", "last_rejected")
+"""What the state has no longer when the last page is loaded."""
+
+KEPT_REJECTED = 100
+"""Rejected rows that a run which resumes the traversal knows again: pages may shift meanwhile."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far the pages have come: `pages` of the traversal, and `received` rows in this run.
+
+    `next_token` is where the others begin; None after the last.
+    """
+
+    pages: int = 0
+    received: int = 0
+    next_token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,9 +64,9 @@ class Traversal:
 
     Its state lives in the resource's dlt state, which is loaded together with the rows:
     `page_token` is where to go on, absent between traversals and before the first rows;
-    `watermark` is the newest click of the last finished traversal; `since`, `newest`, `pages` and
-    `rejected` belong to the one under way; `ip` is how addresses were treated; `restart` is the
-    last restart's id.
+    `watermark` is the newest click of the last finished traversal; `since`, `newest`, `pages`,
+    `rejected` and `last_rejected` belong to the one under way; `ip` is how addresses were treated;
+    `restart` is the last restart's id.
     """
 
     def __init__(self, settings: ApiSettings, progress: Progress, restart: Restart | None) -> None:
@@ -56,10 +75,12 @@ class Traversal:
         self.restart = restart
         self.personal = PersonalData(settings.personal, settings.hash_salt)
         self.since: datetime | None = None
-        self.pages = 0
-        """How many pages of the traversal have come."""
-        self.next_token: str | None = None
-        """Where those that are to come begin; None after the last."""
+        self.position = Position()
+        """How far pages have come."""
+        self.kept = Position()
+        """How far they were handed on."""
+        self._tokens: list[str | None] = []
+        """Those that came with this chunk's pages."""
         self.received_before = progress.received
         self.started = 0.0
 
@@ -80,7 +101,9 @@ class Traversal:
         elif not self.progress.pages:
             self.progress.resumed_from = state.get("pages", 0) + 1
             self.progress.rejected_before = state.get("rejected", 0)
-        self.since, self.pages = _time(state["since"]), state.get("pages", 0)
+            self.progress.remember_rejected(state.get("last_rejected", ()))
+        self.since = _time(state["since"])
+        self.position = self.kept = Position(state.get("pages", 0), self.progress.received)
         parameters = {TOKEN_PARAM: state["page_token"]} if resuming else {}
         if self.settings.clicks_since_param and self.since:
             parameters[self.settings.clicks_since_param] = _text(self.since)
@@ -105,24 +128,41 @@ class Traversal:
         paginator = cast(PageTokenPaginator, page.paginator)
         self.progress.count(len(page))
         self.progress.token_on_trial = False
-        self.pages, self.next_token = self.pages + 1, paginator.next_token
-        self.progress.finished = self.next_token is None or self._is_old(page)
+        next_token = paginator.next_token
+        self.position = Position(self.position.pages + 1, self.progress.received, next_token)
+        self._tokens.append(next_token)
+        self.progress.finished = next_token is None or self._is_old(page)
         if self.progress.finished or self._is_full():
             paginator.stop()
         return not paginator.has_next_page
 
-    def handed_on(self, pages: int, next_token: str | None) -> None:
-        """Notes that all of the first `pages` pages is on its way, and where the others begin."""
+    def handed_on(self, to: Position) -> None:
+        """Note that dlt has all pages up to there."""
         state = _clicks_state()
-        state["pages"] = pages
-        if next_token is not None:
-            state["page_token"] = self.progress.kept_token = next_token
+        state["pages"] = to.pages
+        if to.next_token is not None:
+            state["page_token"] = self.progress.kept_token = to.next_token
+        self.kept = to
 
-    def saw(self, first: datetime | None, last: datetime | None, rejected: int) -> None:
-        """Notes the times of the first and the last of some clicks, and how many were rejected."""
+    def turn_back(self, page: PageData[Any]) -> None:
+        """End the chunk before the pages that were not handed on, as if they had not come.
+
+        The next chunk asks for them again, so their tokens may come a second time.
+        """
+        progress = self.progress
+        progress.pages -= self.position.pages - self.kept.pages
+        progress.received = self.kept.received
+        progress.tokens.difference_update(self._tokens)
+        progress.finished = False
+        self.position = self.kept
+        cast(PageTokenPaginator, page.paginator).stop()
+
+    def saw(self, first: datetime | None, last: datetime | None, rejected: Sequence[str]) -> None:
+        """Note the times of the first and the last of some clicks, and the ids of rejected rows."""
         progress, state = self.progress, _clicks_state()
-        progress.rejected += rejected
-        state["rejected"] = state.get("rejected", 0) + rejected
+        state["rejected"] = state.get("rejected", 0) + progress.reject(rejected)
+        if rejected:
+            state["last_rejected"] = progress.last_rejected(KEPT_REJECTED)
         progress.first_click = _least(progress.first_click, first)
         progress.last_click = _greatest(progress.last_click, last)
         state["newest"] = _text(_greatest(_time(state["newest"]), last))
@@ -133,7 +173,7 @@ class Traversal:
         newest = _greatest(_time(state.get("watermark")), _time(state["newest"]))
         # a click from the future must not hide the ones that come before it
         state["watermark"] = _text(min(newest, datetime.now(UTC))) if newest else None
-        for passing in ("page_token", "since", "newest", "pages", "rejected"):
+        for passing in OF_ONE_TRAVERSAL:
             state.pop(passing, None)
         self.progress.kept_token = None
 

@@ -10,7 +10,10 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from secrets import token_hex
 from typing import Any
 
 from link_assets.contract import DataType
@@ -28,6 +31,8 @@ _KINDS = {
 }
 INT64 = range(-(2**63), 2**63)
 _EXACT_FLOAT = 2.0**53
+_TOO_LONG = 25
+"""Characters of a whole number after which it is beyond 64 bits however it goes on."""
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 _INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _TIMESTAMP = re.compile(
@@ -35,7 +40,30 @@ _TIMESTAMP = re.compile(
     r"(?:[T ][0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]+)?)?)?"
     r" ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-_JSON = json.JSONEncoder(check_circular=False, sort_keys=True, separators=(",", ":"))
+_NUL = "\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as JSON text spells it, where Python would spell it otherwise: 140.10, 1e400, -0."""
+
+    text: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is spelled without fraction and exponent."""
+        return self.text.removeprefix("-").isdecimal()
+
+
+# the encoder writes text only, so numbers pass as text with a mark that no text of an API has
+_MARK = token_hex(16)
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
+_JSON = json.JSONEncoder(
+    check_circular=False,
+    sort_keys=True,
+    separators=(",", ":"),
+    default=lambda number: _MARK + number.text,
+)
 
 
 class UnreadableValue(ValueError):
@@ -48,39 +76,54 @@ class UnreadableValue(ValueError):
 
 def kind_of(value: Any) -> str:
     """What a user calls a JSON value of this kind."""
+    if isinstance(value, Number):
+        return _KINDS[int if value.is_whole else float]
     return _KINDS.get(type(value), "no JSON value")
 
 
-def read_value(value: Any, data_type: DataType) -> Value | None:
-    """`value` as `data_type`, or `UnreadableValue`.
+def is_nothing(value: Any) -> bool:
+    """Whether an API says nothing by it: null, blank text, an empty list or an empty object.
 
-    Null is always null. So is blank text for any type but text: the API sends "" where it has
-    nothing to say. Timestamps come out in UTC, cut to microseconds; without an offset they are
-    taken for UTC already, and a date alone for its midnight.
+    APIs send "" for a missing number or object, and those written in PHP send [] for {}.
     """
-    if value is None or (data_type != "text" and isinstance(value, str) and not value.strip()):
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or value in ([], {})
+
+
+def read_value(value: Any, data_type: DataType) -> Value | None:
+    """Read `value` as `data_type`, or raise `UnreadableValue`.
+
+    What says nothing (`is_nothing`) is null, but text stays text where text is expected.
+    Timestamps come out in UTC, cut to microseconds; without an offset they are taken for UTC
+    already, and a date alone for its midnight.
+    """
+    if is_nothing(value) and not (data_type == "text" and isinstance(value, str)):
         return None
     return _READERS[data_type](value)
 
 
 def read_anything(value: Any) -> str | None:
-    """Any value as text: null as null, text verbatim, all else as its JSON text."""
+    """Read any value as text: null as null, text verbatim, all else as its JSON text."""
     if isinstance(value, str):
-        return _encodable(value)
+        return _storable(value)
     return None if value is None else json_text(value)
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON, the same for equal values, in ASCII so that no text is too odd for it."""
+    """Write compact JSON, the same for equal values, in ASCII so that no text is too odd for it."""
     try:
-        return _JSON.encode(value)
+        text = _JSON.encode(value)
     except RecursionError:
         # A thread has a stack of its own: what was shallow enough to be decoded fits in there.
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(_JSON.encode, value).result()
+            text = thread.submit(_JSON.encode, value).result()
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 
-def _encodable(text: str) -> str:
+def _storable(text: str) -> str:
+    if _NUL in text:
+        raise UnreadableValue("is text with a NUL character, which not every warehouse can hold")
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -90,8 +133,8 @@ def _encodable(text: str) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return _encodable(value)
-    if isinstance(value, bool | int | float):
+        return _storable(value)
+    if isinstance(value, bool | int | float | Number):
         return json_text(value)
     raise UnreadableValue.expected("text", value)
 
@@ -110,13 +153,28 @@ def _whole_number(value: Any) -> int | None:
     if isinstance(value, str):
         digits = _INTEGER.fullmatch(value.strip())
         return int(digits[1] + digits[2]) if digits else None
+    if isinstance(value, Number):
+        return _spelled_whole(value)
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT_FLOAT else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _spelled_whole(number: Number) -> int | None:
+    if number.is_whole:
+        return int(number.text[:_TOO_LONG])
+    nearest = float(number.text)
+    whole = int(nearest) if abs(nearest) < _EXACT_FLOAT else None
+    try:
+        return whole if Decimal(number.text) == whole else None
+    except InvalidOperation:  # its exponent is beyond all bounds
+        return None
+
+
 def _bool(value: Any) -> bool:
     flag = _BOOLS.get(value.strip().lower()) if isinstance(value, str) else value
+    if isinstance(flag, Number) and flag.is_whole:
+        flag = _spelled_whole(flag)
     if isinstance(flag, int) and flag in (0, 1):
         return bool(flag)
     raise UnreadableValue.expected("true or false", value)

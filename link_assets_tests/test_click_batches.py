@@ -13,6 +13,7 @@ from link_assets import click_batches
 from link_assets.click_batches import ClickBatch, click_batch
 from link_assets.columns import arrow_schema
 from link_assets.contract import CLICKS
+from link_assets.values import Number
 
 DT = "2020-05-20T06:19:12.000Z"
 CLICK = {"host": "a.example", "path": "/x", "dt": DT, "st": 302, "human": True, "ip": "192.0.2.1"}
@@ -33,6 +34,9 @@ JSON = st.recursive(
 ROWS = st.dictionaries(st.sampled_from(NAMES) | TEXT, JSON, max_size=8)
 CLICKS_WITH_DT = ROWS.map(lambda row: {**row, "dt": DT})
 PAGES = st.lists(ROWS | CLICKS_WITH_DT | JSON, max_size=6)
+
+
+NUL = "is text with a NUL character, which not every warehouse can hold"
 
 
 def value_by_value(rows: list[Any], domain_id: int) -> ClickBatch:
@@ -72,6 +76,13 @@ def test_a_click_is_converted() -> None:
         ("st", "302", 302),
         ("st", 302.0, 302),
         ("st", "", None),
+        ("st", [], None),
+        ("st", {}, None),
+        ("human", [], None),
+        ("social", {}, None),
+        ("social", "", ""),
+        ("browser_version", Number("81.10"), "81.10"),
+        ("st", Number("302.0"), 302),
         ("human", "TRUE", True),
         ("human", 0, False),
         ("browser_version", 81, "81"),
@@ -106,10 +117,13 @@ def test_a_value_of_another_type_is_converted(name: str, value: Any, expected: A
         (CLICK | {"st": 1.5}, "st: is a floating-point number, not a whole number"),
         (CLICK | {"st": True}, "st: is true or false, not a whole number"),
         (CLICK | {"st": 2**63}, "st: is a whole number beyond 64 bits"),
-        (CLICK | {"ua": {}}, "ua: is an object, not text"),
+        (CLICK | {"ua": {"a": 1}}, "ua: is an object, not text"),
+        (CLICK | {"ua": "nul\x00"}, f"ua: {NUL}"),
+        (CLICK | {"new": "\x00"}, f"new: {NUL}"),
+        (CLICK | {"n\x00w": "\x00"}, f"n\\u0000w: {NUL}"),
         (CLICK | {"new": "\ud800"}, "new: is text with half a surrogate pair, not valid Unicode"),
         (
-            CLICK | {"human": 3, "st": []},
+            CLICK | {"human": 3, "st": [1]},
             "st: is a list, not a whole number; human: is a whole number, not true or false",
         ),
     ],
@@ -151,9 +165,11 @@ def test_the_click_id_never_changes() -> None:
     [
         {"st": "302"},
         {"st": 302.0},
+        {"st": Number("302.0")},
         {"dt": "2020-05-20T08:19:12+02:00"},
         {"dt": DT[:19]},
         {"ua": None},
+        {"ua": []},
         {"human": False},
         {"browser": "x"},
         {"new": 1},

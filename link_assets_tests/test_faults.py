@@ -305,7 +305,8 @@ class Case:
 
 MISSING = object()
 MEGABYTE = "\u00fc" * 2**19
-ODD = "\U0001f600 \u05e9\u05dc\u05d5\u05dd \u202e\u0627 e\u0301 \u0000 '\"; DROP TABLE clicks; --"
+ODD = "\U0001f600 \u05e9\u05dc\u05d5\u05dd \u202e\u0627 e\u0301 \u0001 '\"; DROP TABLE clicks; --"
+NUL = "is text with a NUL character, which not every warehouse can hold"
 HALF = "half \ud83d a pair"
 NAN, INF = float("nan"), float("inf")
 
@@ -323,6 +324,7 @@ READ: list[tuple[DataType, Any, Any]] = [
     ("text", NAN, "NaN"),
     ("text", -INF, "-Infinity"),
     ("text", True, "true"),
+    *[(kind, empty, None) for kind in ("text", "bigint", "bool") for empty in ([], {})],
     ("bigint", None, None),
     ("bigint", MISSING, None),
     ("bigint", "", None),
@@ -356,7 +358,8 @@ READ: list[tuple[DataType, Any, Any]] = [
 CALENDAR = "is a date and time outside the calendar"
 # the value of a field of this type, and why the row is refused
 REFUSED: list[tuple[DataType, Any, str]] = [
-    ("text", {}, "is an object, not text"),
+    ("text", {"a": 1}, "is an object, not text"),
+    ("text", "nul\x00", NUL),
     ("text", ["a"], "is a list, not text"),
     ("text", HALF, "is text with half a surrogate pair, not valid Unicode"),
     ("bigint", "many", "is text, not a whole number"),
@@ -376,8 +379,8 @@ REFUSED: list[tuple[DataType, Any, str]] = [
     ("bool", HALF, "is text, not true or false"),
     ("bool", 2, "is a whole number, not true or false"),
     ("bool", 1.0, "is a floating-point number, not true or false"),
-    ("bool", {}, "is an object, not true or false"),
-    ("bool", [], "is a list, not true or false"),
+    ("bool", {"a": 1}, "is an object, not true or false"),
+    ("bool", [None], "is a list, not true or false"),
     ("timestamp", "yesterday", "is text, not an ISO 8601 date and time"),
     ("timestamp", "2026-02", "is text, not an ISO 8601 date and time"),
     ("timestamp", "01/02/2026", "is text, not an ISO 8601 date and time"),
@@ -392,8 +395,8 @@ REFUSED: list[tuple[DataType, Any, str]] = [
     ("timestamp", 1769947200.5, "is a floating-point number, not an ISO 8601 date and time"),
     ("timestamp", "1769947200000", "is text, not an ISO 8601 date and time"),
     ("timestamp", False, "is true or false, not an ISO 8601 date and time"),
-    ("timestamp", {}, "is an object, not an ISO 8601 date and time"),
-    ("timestamp", [], "is a list, not an ISO 8601 date and time"),
+    ("timestamp", {"a": 1}, "is an object, not an ISO 8601 date and time"),
+    ("timestamp", [""], "is a list, not an ISO 8601 date and time"),
 ]
 # the value of a field that the guide does not know, and what its column holds
 UNKNOWN: list[tuple[Any, Any]] = [
@@ -415,6 +418,8 @@ UNKNOWN: list[tuple[Any, Any]] = [
     ({"b": {"a": [{}]}, "a": None}, '{"a":null,"b":{"a":[{}]}}'),
     ({"id": 1, "_dlt_id": "x"}, '{"_dlt_id":"x","id":1}'),
     ([HALF], '["half \\ud83d a pair"]'),
+    ({"a\x00": "\x00"}, '{"a\\u0000":"\\u0000"}'),
+    ("\x00", Refused(f"extra: {NUL}")),
     (HALF, Refused("extra: is text with half a surrogate pair, not valid Unicode")),
 ]
 NOT_ROWS: list[Any] = [None, True, 7, 1.5, "row", [], ["row"], [{"id": "a", "dt": "2026-02-01"}]]
@@ -426,8 +431,10 @@ CLICK_ROWS: list[tuple[dict[str, Any], str, Any]] = [
     ({"dt": MISSING}, "", Refused("dt: is missing")),
     ({"dt": ""}, "", Refused("dt: is missing")),
     ({"dt": " \t"}, "", Refused("dt: is missing")),
-    ({"dt": None, "st": []}, "", Refused("dt: is missing; st: is a list, not a whole number")),
-    ({"human": 3, "ua": {}}, "", Refused("ua: is an object, not text; human: is a whole number, ")),
+    ({"dt": []}, "", Refused("dt: is missing")),
+    ({"dt": {}}, "", Refused("dt: is missing")),
+    ({"dt": None, "st": [1]}, "", Refused("dt: is missing; st: is a list, not a whole number")),
+    ({"human": 3, "ua": [1]}, "", Refused("ua: is a list, not text; human: is a whole number, ")),
     ({"host": None}, "host", None),
     ({"ip": MEGABYTE, "ua": ODD}, "ip", MEGABYTE),
     ({"id": "of the API"}, "id", "of the API"),
@@ -440,7 +447,20 @@ LINK_ROWS: list[tuple[dict[str, Any], str, Any]] = [
     ({"id": None}, "", NO_ID),
     ({"id": MISSING}, "", NO_ID),
     ({"id": "", "idString": ""}, "", NO_ID),
-    ({"id": {}}, "", Refused("id: is an object, not text")),
+    ({"id": {}}, "", NO_ID),
+    ({"id": {"a": 1}}, "", Refused("id: is an object, not text")),
+    ({"id": [], "idString": "spare 4"}, "id", "spare 4"),
+    ({"createdAt": []}, "created_at", None),
+    ({"id": "\x00"}, "", Refused(f"id: {NUL}")),
+    ({"tags": ["a\x00"]}, "", Refused(f"tags: {NUL}")),
+    ({"User": {"name": "\x00"}}, "", Refused(f"User.name: {NUL}")),
+    ({"tags": ""}, "tags", []),
+    ({"tags": {}}, "tags", []),
+    ({"tags": "  "}, "tags", []),
+    ({"Owner": ""}, "owner__id", None),
+    ({"Owner": []}, "owner__id", None),
+    ({"User": " "}, "user__id", None),
+    ({"User": []}, "user__id", None),
     ({"id": ["a"], "idString": "spare"}, "", Refused("id: is a list, not text")),
     ({"id": HALF}, "", Refused("id: is text with half a surrogate pair, not valid Unicode")),
     ({"id": None, "idString": "spare 1"}, "id", "spare 1"),
@@ -454,7 +474,7 @@ LINK_ROWS: list[tuple[dict[str, Any], str, Any]] = [
     ({"createdAt": None}, "created_at", None),
     ({"createdAt": ""}, "created_at", None),
     ({"tags": None}, "tags", []),
-    ({"tags": ["b", "a", "b", "", None, ODD, MEGABYTE, 1, 2**70, 1.5, True]}, "tags", None),
+    ({"tags": ["b", "a", "b", "", None, [], {}, ODD, MEGABYTE, 1, 2**70, 1.5, True]}, "tags", None),
     ({"tags": "one"}, "", Refused("tags: is text, not a list")),
     ({"tags": {"a": 1}}, "", Refused("tags: is an object, not a list")),
     ({"tags": [["a"]]}, "", Refused("tags: is a list, not text")),
@@ -469,7 +489,8 @@ LINK_ROWS: list[tuple[dict[str, Any], str, Any]] = [
     ({"Owner": "me"}, "", Refused("Owner: is text, not an object")),
     ({"User": [{"id": 7}]}, "", Refused("User: is a list, not an object")),
     ({"Owner": {"id": 2**63}}, "", Refused("Owner.id: is a whole number beyond 64 bits")),
-    ({"Owner": {"name": {}}}, "", Refused("Owner.name: is an object, not text")),
+    ({"Owner": {"name": {"a": 1}}}, "", Refused("Owner.name: is an object, not text")),
+    ({"Owner": {"name": {}}}, "owner__name", None),
     ({"User": {"x": HALF}}, "", Refused("User.x: is text with half a surrogate pair, not valid ")),
 ]
 TAGS = ["b", "a", "b", "", ODD, MEGABYTE, "1", str(2**70), "1.5", "true"]
@@ -731,7 +752,7 @@ JSON = st.recursive(
     max_leaves=3,
 )
 UNKNOWN_NAMES = ["extra", "newField", "new_field", "", "'; --", "_dlt_id", "\ud800", "Dt", "owner"]
-IDS = st.sampled_from(["a", "b", "c", "", "'", "\x00", "\U0001f600", 7, 7.5, True, None, [], HALF])
+IDS = st.sampled_from(["a", "b", "c", "", "'", "\x01", "\U0001f600", 7, 7.5, True, None, [], HALF])
 PEOPLE = st.none() | st.dictionaries(st.sampled_from(["id", "name", "extra"]), SPELLED, max_size=1)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from link_assets.contract import LINKS
 from link_assets.link_rows import link_row
 from link_assets.rejected import Rejection
+from link_assets.values import Number
 
 LINK = {
     "id": "lnk_1",
@@ -25,6 +26,8 @@ LINK = {
     "Owner": {"id": 1, "name": "Ada", "photoURL": None},
     "tags": ["a", "b"],
 }
+PEOPLE, NOTHING = ("Owner", "User"), ("", " ", [], {})
+NUL = "is text with a NUL character, which not every warehouse can hold"
 COLUMNS = {f.column for f in LINKS.fields} | {"tags"}
 
 TEXT = st.text(st.characters(codec=None, categories=None), max_size=8)  # type: ignore[arg-type]
@@ -73,7 +76,23 @@ def test_a_link_has_every_documented_column_by_its_name() -> None:
         ("Owner", None, "owner__id", None),
         ("User", {"role": "admin"}, "user__role", "admin"),
         ("tags", None, "tags", []),
-        ("tags", [1, None, True, ""], "tags", ["1", "true", ""]),
+        *(("tags", nothing, "tags", []) for nothing in ("", " ", {}, [])),
+        ("tags", [1, None, True, "", [], {}, Number("1.50")], "tags", ["1", "true", "", "1.50"]),
+        *((who, nothing, f"{who.lower()}__id", None) for who in PEOPLE for nothing in NOTHING),
+        ("Owner", {"id": [], "name": {}}, "owner__name", None),
+        ("utmSource", [], "utm_source", None),
+        ("utmSource", {}, "utm_source", None),
+        ("utmSource", "", "utm_source", ""),
+        ("OwnerId", {}, "owner_id", None),
+        ("archived", [], "archived", None),
+        ("createdAt", {}, "created_at", None),
+        ("clicksLimit", Number("140.10"), "clicks_limit", "140.10"),
+        ("DomainId", Number("7.0"), "domain_id", 7),
+        ("Owner", {"id": 1, "name": Number("-0")}, "owner__name", "-0"),
+        ("nested", {"a": [Number("1e400")]}, "nested", '{"a":[1e400]}'),
+        ("nested", {"a": "\x00"}, "nested", '{"a":"\\u0000"}'),
+        ("nested", {}, "nested", "{}"),
+        ("nested", [], "nested", "[]"),
         ("skipQS", False, "skip_qs", "false"),
         ("score", 1.5, "score", "1.5"),
         ("score", float("inf"), "score", "Infinity"),
@@ -98,15 +117,23 @@ def test_a_value_becomes_its_column(field: str, value: Any, column: str, expecte
         ({"id": "", "idString": None}, "id: is missing, and so is idString"),
         (LINK | {"DomainId": "(masked)"}, "DomainId: is text, not a whole number"),
         (LINK | {"Owner": "Ada"}, "Owner: is text, not an object"),
-        (LINK | {"User": []}, "User: is a list, not an object"),
+        (LINK | {"User": [1]}, "User: is a list, not an object"),
+        (LINK | {"User": False}, "User: is true or false, not an object"),
+        (LINK | {"tags": {"a": "b"}}, "tags: is an object, not a list"),
+        (LINK | {"tags": 0}, "tags: is a whole number, not a list"),
+        *((LINK | {name: "\x00"}, f"{name}: {NUL}") for name in ("id", "title", "new")),
+        (LINK | {"tags": ["a", "b\x00"]}, f"tags: {NUL}"),
+        (LINK | {"Owner": {"name": "\x00"}}, f"Owner.name: {NUL}"),
+        (LINK | {"Owner": {"team": "\x00"}}, f"Owner.team: {NUL}"),
+        (LINK | {"n\x00w": "\x00"}, f"n\\u0000w: {NUL}"),
         (LINK | {"Owner": {"id": "Ada"}}, "Owner.id: is text, not a whole number"),
         (LINK | {"tags": "a"}, "tags: is text, not a list"),
-        (LINK | {"tags": ["a", {}]}, "tags: is an object, not text"),
+        (LINK | {"tags": ["a", {"b": 1}]}, "tags: is an object, not text"),
         (LINK | {"new": "\ud800"}, "new: is text with half a surrogate pair, not valid Unicode"),
         (LINK | {"title": "\uf0261.5"}, "title: is text that dlt reserves for typed values"),
         (LINK | {"tags": ["\uf0261.5"]}, "tags: is text that dlt reserves for typed values"),
         (
-            LINK | {"id": {}, "archived": 2},
+            LINK | {"id": {"a": 1}, "archived": 2},
             "id: is an object, not text; archived: is a whole number, not true or false",
         ),
     ],
@@ -115,7 +142,7 @@ def test_an_unreadable_link_is_rejected(row: Any, reason: str) -> None:
     assert rejected(row).reason == reason
 
 
-@pytest.mark.parametrize("absent", [{"id": None}, {"id": ""}, {}])
+@pytest.mark.parametrize("absent", [{"id": None}, {"id": ""}, {"id": []}, {"id": {}}, {}])
 def test_a_link_without_an_id_goes_by_its_id_string(absent: dict[str, Any]) -> None:
     assert accepted({"idString": "lnk_9"} | absent)["id"] == "lnk_9"
 
@@ -167,7 +194,7 @@ def test_reasons_never_quote_a_value(row: dict[str, Any], name: str, text: str) 
 
 def test_dlt_loads_a_link_under_the_same_names(tmp_path: Path) -> None:
     odd = {"Owner__id": 5, "_dlt_id": "d", "": "unnamed", "nested": {"a": 1}, "Tags": "t"}
-    link = accepted(LINK | odd | {"title": "nul\x00", "tags": ["a", "", "b\x00"]})
+    link = accepted(LINK | odd | {"title": "esc\x1b", "tags": ["a", "", "b\x01"]})
     pipeline = dlt.pipeline(
         "link_rows",
         pipelines_dir=str(tmp_path / "pipelines"),

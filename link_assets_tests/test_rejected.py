@@ -8,6 +8,7 @@ import pytest
 from link_assets.columns import arrow_schema
 from link_assets.contract import REJECTED_ROWS
 from link_assets.rejected import Rejection, reject, rejected_batch
+from link_assets.values import Number
 
 
 @pytest.mark.parametrize(
@@ -23,13 +24,18 @@ def test_numbers_that_json_lacks_survive() -> None:
     assert reject({"x": float("nan"), "y": -float("inf")}, []).payload == '{"x":NaN,"y":-Infinity}'
 
 
+def test_numbers_are_kept_as_they_were_spelled() -> None:
+    row = {"x": Number("140.10"), "y": [Number("1e400"), Number("-0"), 10**22]}
+    assert reject(row, []).payload == f'{{"x":140.10,"y":[1e400,-0,{10**22}]}}'
+
+
 def test_the_order_of_fields_makes_no_difference() -> None:
     assert reject({"a": 1, "b": 2}, ["why"]) == reject({"b": 2, "a": 1}, ["why"])
 
 
-def test_reasons_are_joined_and_always_valid_unicode() -> None:
-    rejection = reject({}, ["st: is text", "\ud800: is a list"])
-    assert rejection.reason == "st: is text; \\ud800: is a list"
+def test_reasons_are_joined_and_every_warehouse_can_hold_them() -> None:
+    rejection = reject({}, ["st: is text", "\ud800: is a list", "n\x00: is a list"])
+    assert rejection.reason == "st: is text; \\ud800: is a list; n\\u0000: is a list"
 
 
 def test_no_rejections_make_an_empty_table_with_every_column() -> None:

@@ -9,7 +9,9 @@ import pytest
 from msgspec import Raw
 
 from link_assets.rows import read_json, read_rows, row_of
+from link_assets.values import Number, json_text
 
+SPELLED = ["140.10", "0.5", "1e400", "1E5", "1e+05", "-0", "-0.0", "NaN", "-Infinity", "7" * 5000]
 VALUES = pytest.mark.parametrize(
     "value",
     [
@@ -19,12 +21,13 @@ VALUES = pytest.mark.parametrize(
         2**64,
         10**30,
         -(10**30),
-        1.5,
         "\u00fc \U0001f600",
         "\ud800",
         "1" * 30,
         None,
-        [{"a": 10**20, "b": [0.1]}],
+        0,
+        True,
+        [{"a": 10**20, "b": [True, {}]}],
     ],
     ids=repr,
 )
@@ -36,13 +39,19 @@ def test_json_is_read_without_loss(value: Any) -> None:
     assert (read, type(read)) == (value, type(value))
 
 
-def test_a_number_of_more_digits_than_python_takes_is_read_as_its_text() -> None:
-    digits = "7" * 5_000
-    assert read_json(f'{{"a": {digits}, "b": -{digits}, "c": 1}}'.encode()) == {
-        "a": digits,
-        "b": f"-{digits}",
-        "c": 1,
-    }
+@pytest.mark.parametrize("number", SPELLED)
+@pytest.mark.parametrize("beside", ["1", '"\\ud800"', "NaN", '"-0,"', "-0", "1.0"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_number_keeps_its_spelling(number: str, beside: str, encoding: str) -> None:
+    text = f'{{"a":[{number}],"b":{{"c":{number},"d":{beside}}}}}'
+    read = read_json(text.encode(encoding))
+    assert read["a"] == [read["b"]["c"]] == [Number(number)]
+    assert json_text(read) == text
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "9223372036854775808", "1" + "0" * 4000])
+def test_a_whole_number_is_one_of_pythons(number: str) -> None:
+    assert read_json(b"[%b]" % number.encode()) == [int(number)]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<p>", b"{} {}", b"\xff", b"\xff" + b"1" * 20])

@@ -334,7 +334,7 @@ def test_a_row_delivered_again_on_the_next_page_collapses(sandbox: Sandbox) -> N
 
 BAD_CLICKS: list[tuple[Any, str]] = [
     (click(st="many"), "st: is text, not a whole number"),
-    (click(human="perhaps", path={}), "path: is an object, not text; human: is text, not "),
+    (click(human="perhaps", path={"a": 1}), "path: is an object, not text; human: is text, not "),
     ({"path": "/no-time"}, "dt: is missing"),
     (click(dt="yesterday"), "dt: is text, not "),
     ("not an object", "is not an object"),
