@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4_000
 """Rows of clicks that are read and handed to dlt at once, to the page."""
+BATCH_BYTES = 8_000_000
+"""Likewise, how much JSON text: each batch becomes a block that DuckDB reads in one go."""
 # for all domains of the process together
 _READERS = ThreadPoolExecutor(os.cpu_count(), "reader")
 _KNOWN: Known = {}
@@ -84,6 +86,7 @@ class ClickPages(PageStep):
         self.pages: list[list[Row]] = []
         self.reading: Future[list[ClickBatch]] | None = None
         self.read_to: tuple[int, str | None] = (0, None)
+        self.read_bytes = 0
         self.seen: set[str] = set()
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
@@ -91,11 +94,11 @@ class ClickPages(PageStep):
         self.pages.append([*page])
         ended = self.traversal.passed(page)
         batches: list[ClickBatch] = []
-        if ended or sum(map(len, self.pages)) >= BATCH_ROWS:
+        if ended or self._is_batch():
             batches += self._read_meanwhile()
             self.reading = _READERS.submit(self.reader.read, self.pages)
             self.read_to = (self.traversal.pages, self.traversal.next_token)
-            self.pages = []
+            self.pages, self.read_bytes = [], self.traversal.bytes
         if ended:
             batches += self._read_meanwhile()
         items = self._hand_on(batches) if batches else []
@@ -110,6 +113,10 @@ class ClickPages(PageStep):
         from link_assets.click_reader import ClickReader
 
         return ClickReader(self.domain_id, self.traversal.personal, _KNOWN)
+
+    def _is_batch(self) -> bool:
+        rows, size = sum(map(len, self.pages)), self.traversal.bytes - self.read_bytes
+        return rows >= BATCH_ROWS or size >= BATCH_BYTES
 
     def _read_meanwhile(self) -> list[ClickBatch]:
         if self.reading is None:

@@ -19,6 +19,8 @@ from link_assets.settings import API_SECTION, ApiSettings, SettingsError, enviro
 if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.client import PageData
 
+MEGABYTE = 1_000_000
+
 
 @dataclass(frozen=True)
 class Restart:
@@ -61,6 +63,8 @@ class Traversal:
         self.next_token: str | None = None
         """Where those that are to come begin; None after the last."""
         self.received_before = progress.received
+        self.bytes = 0
+        """How much JSON text this load has brought."""
         self.started = 0.0
 
     def begin(self) -> dict[str, str]:
@@ -104,6 +108,7 @@ class Traversal:
         """
         paginator = cast(PageTokenPaginator, page.paginator)
         self.progress.count(len(page))
+        self.bytes += sum(map(len, page))
         self.progress.token_on_trial = False
         self.pages, self.next_token = self.pages + 1, paginator.next_token
         self.progress.finished = self.next_token is None or self._is_old(page)
@@ -147,9 +152,13 @@ class Traversal:
         return last is not None and last < self.since
 
     def _is_full(self) -> bool:
-        seconds = time.monotonic() - self.started
         rows = self.progress.received - self.received_before
-        return rows >= self.settings.chunk_rows or seconds >= self.settings.chunk_seconds
+        seconds = time.monotonic() - self.started
+        return (
+            rows >= self.settings.chunk_rows
+            or self.bytes >= self.settings.chunk_megabytes * MEGABYTE
+            or seconds >= self.settings.chunk_seconds
+        )
 
     def _lookback(self, watermark: str | None) -> str | None:
         newest = _time(watermark)
