@@ -39,13 +39,7 @@ class DuckDbMemory:
         self._most = 0 if setting else _bytes(most)
         client.execute_sql(f"SET memory_limit = '{setting or f'{self._limit}B'}'")
 
-    def enough_for(
-        self,
-        purpose: str,
-        client: SqlClientBase[Any],
-        action: Callable[[], _T],
-        repeatable: Callable[[], bool],
-    ) -> _T:
+    def enough_for(self, purpose: str, client: SqlClientBase[Any], action: Callable[[], _T]) -> _T:
         """What the action returns; it is repeated with twice the memory while it lacks some.
 
         The limit ends at the share of the machine's memory that DuckDB takes by default. Raises
@@ -55,8 +49,7 @@ class DuckDbMemory:
             try:
                 return action()
             except Exception as error:
-                lacking = find_cause(error, OutOfMemory) and self._limit < self._most
-                if not lacking or not repeatable():
+                if not find_cause(error, OutOfMemory) or self._limit >= self._most:
                     raise
             self._limit = min(2 * self._limit, self._most)
             client.execute_sql(f"SET memory_limit = '{self._limit}B'")

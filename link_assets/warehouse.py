@@ -109,8 +109,7 @@ class WarehousePipeline(dlt.Pipeline):
         purpose = f"loading {self.pipeline_name}"
         with turn(purpose) as opened:
             with_memory(opened, purpose, partial(self._prepare_tables, opened))
-            # dlt may be configured to throw away what it failed to load
-            info = with_memory(opened, purpose, lambda: self.load(), lambda: self.has_pending_data)
+            info = with_memory(opened, purpose, lambda: self.load())
         info.raise_on_failed_jobs()  # by configuration dlt leaves it at that
         return info
 
@@ -294,16 +293,9 @@ def turn(purpose: str) -> Iterator[OpenDuckDb | None]:
         yield opened
 
 
-def with_memory(
-    opened: OpenDuckDb | None,
-    purpose: str,
-    action: Callable[[], _T],
-    repeatable: Callable[[], bool] = lambda: True,
-) -> _T:
-    """What the action returns; DuckDB is given the memory for it as long as it is `repeatable`."""
-    if opened is None:
-        return action()
-    return opened.memory.enough_for(purpose, opened.client, action, repeatable)
+def with_memory(opened: OpenDuckDb | None, purpose: str, action: Callable[[], _T]) -> _T:
+    """What the action returns; it is repeated while DuckDB lacks memory and may be given more."""
+    return opened.memory.enough_for(purpose, opened.client, action) if opened else action()
 
 
 def _turns(file: Path | None) -> Turns[OpenDuckDb | None]:
