@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.contract import LINKS
-from link_assets.warehouse import WarehousePipeline, turn
+from link_assets.warehouse import WarehousePipeline, columns_of, turn, with_memory
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class LinkListing:
         spared = [link for link in unread if link is not None]
         gone = f"deleted_at IS NULL AND {_one_of('_dlt_load_id', self._loads)}"
         gone += f" AND NOT {_one_of('id', spared)}"
-        with turn("marking deleted links"), self._pipeline.sql_client() as client:
+        purpose = "marking deleted links"
+        with turn(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             count = f"SELECT count(*) FROM {table} WHERE {gone}"
             ((missing,),) = client.execute_sql(count, *self._loads, *spared) or [(0,)]
@@ -67,16 +69,21 @@ class LinkListing:
             marked = not unnamed and missing > 0 and missing / self._present <= share
             if marked:
                 update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
-                client.execute_sql(update, datetime.now(UTC), *self._loads, *spared)
+                marked_at = datetime.now(UTC)
+                with_memory(
+                    opened,
+                    purpose,
+                    lambda: client.execute_sql(update, marked_at, *self._loads, *spared),
+                )
         return Disappearance(self._present, missing, marked, unnamed)
 
     def _before(self) -> dict[str, int]:
         """How many of the links that are there each load brought."""
-        with turn("counting links"), self._pipeline.sql_client() as client:
+        purpose = "counting links"
+        with turn(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             try:
-                with client.execute_query(f"SELECT * FROM {table} LIMIT 0") as cursor:
-                    columns = [column[0] for column in cursor.description]
+                columns = with_memory(opened, purpose, partial(columns_of, client, table))
             except DatabaseUndefinedRelation:
                 return {}
             # a table of a version that marked nothing has no such column yet

@@ -8,15 +8,22 @@ dlt leaves the database out of names; DuckDB would even refuse `link_assets.clic
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb as duckdb_library
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.destinations import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.sql_client import SqlClientBase
+
+from link_assets.causes import find_cause
+from link_assets.duckdb_memory import DuckDbMemory, OutOfMemory
+from link_assets.turns import OpenElsewhere
 
 STAGING = "link_assets_in_memory"
 """The database of the staging dataset."""
@@ -30,6 +37,19 @@ def database_name(file: str) -> str:
     """What DuckDB calls the database in a file."""
     (name, *_) = Path(file).name.lstrip(".").split(".")
     return f"{name}_db" if name in RESERVED else name
+
+
+def open_elsewhere(error: BaseException) -> OpenElsewhere | None:
+    """Who else has the file open, if that is what `error` was caused by."""
+    refused = find_cause(error, duckdb_library.Error)
+    told = re.search(r"(?:held|open) in (.+) \(PID (\d+)\)", str(refused))
+    if isinstance(refused, duckdb_library.IOException) and told:
+        return OpenElsewhere(told[2], f"another program ({told[1]})")
+    if re.search(
+        "already held in current process|different configuration|already attached", str(refused)
+    ):
+        return OpenElsewhere(str(os.getpid()), "another connection of that process")
+    return None
 
 
 class CatalogSqlClient(DuckDbSqlClient):
@@ -46,6 +66,12 @@ class CatalogSqlClient(DuckDbSqlClient):
         name = STAGING if staging else database_name(str(self.credentials.database))
         return self.capabilities.escape_identifier(name) if quote else name
 
+    @classmethod
+    def _make_database_exception(cls, ex: Exception) -> Exception:
+        """dlt's own, but for a lack of memory: dlt would try five times more with as little."""
+        lacks_memory = isinstance(ex, duckdb_library.OutOfMemoryException)
+        return OutOfMemory(ex) if lacks_memory else super()._make_database_exception(ex)
+
     def warn_if_catalog_equals_dataset_name(self) -> None:
         """Says nothing: qualified names are not confused."""
 
@@ -55,6 +81,7 @@ class OpenDuckDb:
     """A DuckDB file that this process has open, so that no other changes it."""
 
     client: SqlClientBase[Any]
+    memory: DuckDbMemory
     schemas: set[str] = field(default_factory=set)
     """Version hashes of the schemas whose tables are known to be there."""
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import dagster as dg
 from dlt.common.destination.exceptions import DestinationException
 from requests.exceptions import RequestException
 
+from link_assets.causes import find_cause
+from link_assets.duckdb_memory import OutOfMemory
 from link_assets.paging import ApiError
 from link_assets.personal import without_quoted
 from link_assets.settings import SettingsError
 from link_assets.warehouse import WarehouseBusy, WarehouseUnusable, warehouse_name
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-_E = TypeVar("_E", bound=BaseException)
 
 
 @contextmanager
@@ -57,6 +56,14 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
             "and where temporary files go (TMPDIR), then run this again; nothing was lost.",
             metadata={"loading": what},
         )
+    if lacking := find_cause(error, OutOfMemory):
+        return dg.Failure(
+            f"{what}: DuckDB may not take the memory that this needs ({_reason(lacking)}). Raise "
+            "LINK_ASSETS__DUCKDB_MEMORY or unset it, or have less loaded at once with "
+            "SOURCES__LINK_ASSETS__CHUNK_ROWS or SOURCES__LINK_ASSETS__CHUNK_MEGABYTES; then run "
+            "this again. Nothing was lost.",
+            metadata={"loading": what},
+        )
     if refused := find_cause(error, DestinationException):
         return dg.Failure(
             f"{what}: {warehouse_name()} refused: {_reason(refused)}. See the README's "
@@ -72,14 +79,3 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     (line, *_) = without_quoted(str(error)).splitlines() or [type(error).__name__]
     return line.rstrip(".")
-
-
-def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:
-    """The first exception of `kind` among `error` and what caused it."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, kind):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None

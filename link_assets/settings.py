@@ -45,8 +45,9 @@ class ApiSettings:
 
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
     the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a
-    run together. `chunk_rows` and `chunk_seconds` bound what one load holds, and so what a killed
-    run fetches again: the load that was being written, and the one that was being fetched.
+    run together. `chunk_rows`, `chunk_megabytes` (of JSON text) and `chunk_seconds` bound what one
+    load holds, and so what a killed run fetches again: the load that was being written, and the
+    one that was being fetched.
     `personal_ip`, `personal_password` and `personal_people` say what becomes of that personal data
     before anything is written; hashes are keyed with `hash_salt`.
     """
@@ -65,6 +66,7 @@ class ApiSettings:
     clicks_since_param: str | None = None
     clicks_lookback_days: float = 3
     chunk_rows: int = 100_000
+    chunk_megabytes: float = 100
     chunk_seconds: float = 120
     personal_ip: Treatment = "keep"
     personal_password: Treatment = "keep"
@@ -88,7 +90,7 @@ class ApiSettings:
             _require_zero_or_more(self, name)
         _require_zero_or_more(self, "clicks_lookback_days", CENTURY_DAYS)
         counts = ("page_size", "max_connections", "requests_per_second", "chunk_rows")
-        for name in (*counts, "chunk_seconds"):
+        for name in (*counts, "chunk_megabytes", "chunk_seconds"):
             _require_more_than_zero(self, name)
         _require_more_than_zero(self, "timeout_seconds", WEEK)
 
@@ -107,7 +109,7 @@ class LocationSettings:
     of those are fetched side by side. Freshness windows are in hours. If more than
     `disappeared_share` of the links are gone at once, none is marked as deleted. A day is unusual
     if a domain has less than `volume_share` of its usual clicks. DuckDB takes up to
-    `duckdb_memory` before it writes to disk.
+    `duckdb_memory` before it writes to disk; if that is not set, as much as a load needs.
     """
 
     domains: str = ""
@@ -123,7 +125,7 @@ class LocationSettings:
     volume_share: float = 0.3
     run_retries: int = 2
     lock_timeout_seconds: float = 600
-    duckdb_memory: str = "128MB"
+    duckdb_memory: str | None = None
     owner: str = "team:growth-data"
 
     def __post_init__(self) -> None:
@@ -141,7 +143,7 @@ class LocationSettings:
             _require_more_than_zero(self, name, CENTURY_DAYS * 24, " hours")
         for name in ("disappeared_share", "volume_share"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
-        sized = re.fullmatch(r"[1-9][0-9]* *[KMGT]i?B", self.duckdb_memory)
+        sized = re.fullmatch(r"[1-9][0-9]* *[KMGT]i?B", self.duckdb_memory or "128MB")
         _require(self, "duckdb_memory", bool(sized), "a size such as 512MB or 2GB")
         _require_zero_or_more(self, "run_retries")
 

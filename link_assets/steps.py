@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 4_000
 """Rows of clicks that are read and handed to dlt at once, to the page."""
+BATCH_BYTES = 8_000_000
+"""Likewise, how much JSON text: each batch becomes a block that DuckDB reads in one go."""
 # for all domains of the process together
 _READERS = ThreadPoolExecutor(os.cpu_count(), "reader")
 _KNOWN: Known = {}
@@ -98,6 +100,7 @@ class ClickPages(PageStep):
         self.pages: list[list[Row]] = []
         self.reading: Future[list[ClickBatch]] | None = None
         self.read_to = traversal.position
+        self.read_bytes = 0
         self.seen: dict[int, int] = {}
         """By hash of the click's id, the version that was handed on."""
 
@@ -106,7 +109,7 @@ class ClickPages(PageStep):
         self.pages.append([*page])
         ended = self.traversal.passed(page)
         batches: list[ClickBatch] = []
-        if ended or sum(map(len, self.pages)) >= BATCH_ROWS:
+        if ended or self._is_batch():
             batches += self._finish_reading(page)
             self._start_reading()
         if ended:
@@ -124,11 +127,16 @@ class ClickPages(PageStep):
 
         return ClickReader(self.domain_id, self.traversal.personal, _KNOWN)
 
+    def _is_batch(self) -> bool:
+        rows, size = sum(map(len, self.pages)), self.traversal.bytes - self.read_bytes
+        return rows >= BATCH_ROWS or size >= BATCH_BYTES
+
     def _start_reading(self) -> None:
         """Have the pages so far read in another thread."""
         if self.pages:
             self.reading = _READERS.submit(self.reader.read, self.pages)
             self.read_to, self.pages = self.traversal.position, []
+            self.read_bytes = self.traversal.bytes
 
     def _finish_reading(self, page: PageData[Row]) -> list[ClickBatch]:
         """Return what was read, to be handed on; nothing if the chunk must end before it."""

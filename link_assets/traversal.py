@@ -20,6 +20,8 @@ from link_assets.settings import API_SECTION, ApiSettings, SettingsError, enviro
 if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.client import PageData
 
+MEGABYTE = 1_000_000
+
 OF_ONE_TRAVERSAL = ("page_token", "since", "newest", "pages", "rejected", "last_rejected")
 """What the state has no longer when the last page is loaded."""
 
@@ -82,6 +84,8 @@ class Traversal:
         self._tokens: list[str | None] = []
         """Those that came with this chunk's pages."""
         self.received_before = progress.received
+        self.bytes = 0
+        """How much JSON text this load has brought."""
         self.started = 0.0
 
     def begin(self) -> dict[str, str]:
@@ -127,6 +131,7 @@ class Traversal:
         """
         paginator = cast(PageTokenPaginator, page.paginator)
         self.progress.count(len(page))
+        self.bytes += sum(map(len, page))
         self.progress.token_on_trial = False
         next_token = paginator.next_token
         self.position = Position(self.position.pages + 1, self.progress.received, next_token)
@@ -187,9 +192,13 @@ class Traversal:
         return last is not None and last < self.since
 
     def _is_full(self) -> bool:
-        seconds = time.monotonic() - self.started
         rows = self.progress.received - self.received_before
-        return rows >= self.settings.chunk_rows or seconds >= self.settings.chunk_seconds
+        seconds = time.monotonic() - self.started
+        return (
+            rows >= self.settings.chunk_rows
+            or self.bytes >= self.settings.chunk_megabytes * MEGABYTE
+            or seconds >= self.settings.chunk_seconds
+        )
 
     def _lookback(self, watermark: str | None) -> str | None:
         newest = _time(watermark)

@@ -28,12 +28,22 @@ Open = TypeVar("Open")
 logger = logging.getLogger(__name__)
 
 
+class OpenElsewhere(Exception):
+    """What should be opened is in use by a program that knows nothing of the lock file."""
+
+    def __init__(self, process: str, program: str) -> None:
+        super().__init__(f"open in process {process}, {program}")
+        self.process = process
+        self.program = program
+
+
 class Turns(Generic[Open]):
     """Turns at what a lock file stands for, free again if the process dies.
 
-    `opened` is entered when the process has the lock. Threads that wait for each other pass on
-    lock and what is open, which is closed and freed when no thread waits, after SHARED_SECONDS,
-    or after a failure, which may have spoilt it.
+    `opened` is entered when the process has the lock, and again and again while it raises
+    OpenElsewhere. Threads that wait for each other pass on lock and what is open, which is closed
+    and freed when no thread waits, after SHARED_SECONDS, or after a failure, which may have spoilt
+    it.
     """
 
     def __init__(self, path: Path, opened: Callable[[], AbstractContextManager[Open]]) -> None:
@@ -52,8 +62,8 @@ class Turns(Generic[Open]):
         """A turn at what is open.
 
         Waiting for longer than PATIENCE is logged, with who holds it and since when.
-        Raises filelock.Timeout after `seconds`, OSError if the lock file cannot be made, and
-        whatever opening raises.
+        Raises filelock.Timeout after `seconds`, whatever the waiting was for, OSError if the lock
+        file cannot be made, and whatever else opening raises.
         """
         opened = self._enter_patiently(purpose, seconds)
         kept = False
@@ -108,9 +118,23 @@ class Turns(Generic[Open]):
             lock = FileLock(self.path, thread_local=False)
             lock.acquire(max(0.0, deadline - time.monotonic()), poll_interval=POLL_SECONDS)
             stack.callback(lock.release)
-            opened = stack.enter_context(self._opened())
+            opened = self._open(stack, deadline)
             self._held_until = time.monotonic() + SHARED_SECONDS
             return stack.pop_all(), opened
+
+    def _open(self, stack: ExitStack, deadline: float) -> Open:
+        """Opens it as soon as no other program has it open; the lock keeps the place in the row."""
+        noted = None
+        while True:
+            try:
+                return stack.enter_context(self._opened())
+            except OpenElsewhere as other:
+                if other.process != noted:
+                    noted = other.process
+                    self._write_holder(other.program, other.process)
+                if time.monotonic() >= deadline:
+                    raise Timeout(str(self.path)) from None
+            time.sleep(POLL_SECONDS)
 
     def _leave(self, kept: bool) -> None:
         with self._free:
@@ -132,9 +156,9 @@ class Turns(Generic[Open]):
         self._taken = False
         self._free.notify()
 
-    def _write_holder(self, purpose: str) -> None:
+    def _write_holder(self, purpose: str, process: int | str | None = None) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        holder = {"process": os.getpid(), "host": socket.gethostname()}
+        holder = {"process": process or os.getpid(), "host": socket.gethostname()}
         holder |= {"for": purpose, "since": now}
         with suppress(OSError):  # a note for those who wait; not worth failing for on a full disk
             self._owner.write_text(json.dumps(holder))

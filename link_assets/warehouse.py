@@ -11,11 +11,12 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import dlt
 from dlt.common.configuration import resolve_configuration
 from dlt.common.destination import Destination
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import LoadInfo
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
@@ -29,6 +30,9 @@ from link_assets.turns import Turns
 
 if TYPE_CHECKING:
     from link_assets.duckdb_catalog import OpenDuckDb
+    from link_assets.duckdb_memory import DuckDbMemory
+
+_T = TypeVar("_T")
 
 DUCKDB = "duckdb"
 DEFAULT_FILE = "link_assets.duckdb"
@@ -102,9 +106,10 @@ class WarehousePipeline(dlt.Pipeline):
         _release_arrow_memory()
         if self.when_fetched:
             self.when_fetched(self._place())
-        with turn(f"loading {self.pipeline_name}") as opened:
-            self._prepare_tables(opened)
-            info = self.load()
+        purpose = f"loading {self.pipeline_name}"
+        with turn(purpose) as opened:
+            with_memory(opened, purpose, partial(self._prepare_tables, opened))
+            info = with_memory(opened, purpose, lambda: self.load())
         info.raise_on_failed_jobs()  # by configuration dlt leaves it at that
         return info
 
@@ -223,29 +228,41 @@ def _duckdb(file: Path) -> Destination[Any, Any]:
 class Reader:
     """Reads the warehouse; in queries `{dataset}` stands for the dataset's qualified name."""
 
-    def __init__(self, client: SqlClientBase[Any]) -> None:
+    def __init__(self, client: SqlClientBase[Any], opened: OpenDuckDb | None = None) -> None:
         self._client = client
+        self._opened = opened
 
     def rows(self, query: str) -> Sequence[Sequence[Any]]:
         """The rows of a query; raises dlt's DatabaseUndefinedRelation if a table is missing."""
-        return self._client.execute_sql(self._qualified(query)) or []
+        return self._read(lambda: self._client.execute_sql(self._qualified(query)) or [])
 
     def columns(self, table: str) -> list[str]:
         """The columns of a table, in order; raises like `rows`."""
-        query = self._qualified(f"SELECT * FROM {{dataset}}.{table} LIMIT 0")
-        with self._client.execute_query(query) as cursor:
-            return [column[0] for column in cursor.description]
+        table = self._qualified(f"{{dataset}}.{table}")
+        return self._read(partial(columns_of, self._client, table))
+
+    def _read(self, read: Callable[[], _T]) -> _T:
+        return with_memory(self._opened, "reading", read)
 
     def _qualified(self, query: str) -> str:
         return query.replace("{dataset}", self._client.fully_qualified_dataset_name())
+
+
+def columns_of(client: SqlClientBase[Any], table: str) -> list[str]:
+    """The columns of a table that is named as the client qualifies it, in order."""
+    with client.execute_query(f"SELECT * FROM {table} LIMIT 0") as cursor:
+        return [column[0] for column in cursor.description]
 
 
 @contextmanager
 def reading() -> Iterator[Reader]:
     """A reader; of a DuckDB file for one turn, since even reading it keeps writers out."""
     dataset = _dataset(_destination("reader"))
-    with turn("reading") if duckdb_file() else nullcontext(), dataset.sql_client as client:
-        yield Reader(client)
+    with (
+        turn("reading") if duckdb_file() else nullcontext() as opened,
+        dataset.sql_client as client,
+    ):
+        yield Reader(client, opened)
 
 
 def _dataset(destination: Destination[Any, Any]) -> dlt.Dataset:
@@ -276,6 +293,11 @@ def turn(purpose: str) -> Iterator[OpenDuckDb | None]:
         yield opened
 
 
+def with_memory(opened: OpenDuckDb | None, purpose: str, action: Callable[[], _T]) -> _T:
+    """What the action returns; it is repeated while DuckDB lacks memory and may be given more."""
+    return opened.memory.enough_for(purpose, opened.client, action) if opened else action()
+
+
 def _turns(file: Path | None) -> Turns[OpenDuckDb | None]:
     if file:
         with suppress(FileExistsError):
@@ -290,21 +312,33 @@ def _turns(file: Path | None) -> Turns[OpenDuckDb | None]:
 @cache
 def _turns_at(lock: Path, file: Path | None) -> Turns[OpenDuckDb | None]:
     """The same for all threads, which pass it on to each other."""
-    return Turns(lock, partial(_duckdb_opened, _dataset(_duckdb(file))) if file else nullcontext)
+    if file is None:
+        return Turns(lock, nullcontext)
+    from link_assets.duckdb_memory import DuckDbMemory
+
+    return Turns(lock, partial(_duckdb_opened, _dataset(_duckdb(file)), DuckDbMemory()))
 
 
 @contextmanager
-def _duckdb_opened(dataset: dlt.Dataset) -> Iterator[OpenDuckDb]:
+def _duckdb_opened(dataset: dlt.Dataset, memory: DuckDbMemory) -> Iterator[OpenDuckDb]:
     """The file, open for all of dlt's clients in this process; else each would open it anew."""
-    from link_assets.duckdb_catalog import ATTACH_STAGING, OpenDuckDb
+    from link_assets.duckdb_catalog import ATTACH_STAGING, OpenDuckDb, open_elsewhere
 
-    with dataset.sql_client as client:
+    client = dataset.sql_client
+    try:
+        client.open_connection()
+    except DestinationException as error:
+        if elsewhere := open_elsewhere(error):
+            raise elsewhere from None
+        raise
+    with ExitStack() as stack:
+        stack.callback(client.close_connection)
         # DuckDB would fill most of the machine's memory before it writes to disk
-        client.execute_sql(f"SET memory_limit = '{location_settings().duckdb_memory}'")
+        memory.limit(client, location_settings().duckdb_memory)
         # dividing a chunk among threads takes longer than it saves, and each wants memory
         client.execute_sql("SET threads = 1")
         client.execute_sql(ATTACH_STAGING)
-        yield OpenDuckDb(client)
+        yield OpenDuckDb(client, memory)
 
 
 def warehouse_name() -> str:
@@ -316,6 +350,7 @@ def warehouse_name() -> str:
 def _busy(seconds: float, purpose: str, holder: str) -> str:
     return (
         f"The warehouse was not free for {seconds:g} seconds while waiting for {purpose}. "
-        f"It is held by {holder}. Wait for that to end, or give it longer with "
+        f"It is held by {holder}. Wait for that to end, or for that program to close the file; or "
+        "give it longer with "
         f"{environment_name(LOCATION_SECTION)}__LOCK_TIMEOUT_SECONDS."
     )

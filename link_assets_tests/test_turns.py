@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from link_assets import turns
-from link_assets.turns import Turns
+from link_assets.turns import OpenElsewhere, Turns
 
 
 class Door:
@@ -204,4 +205,50 @@ def test_what_cannot_be_opened_frees_the_turn(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), door.turns.take("opening", 0.05):
             pass
+    assert door.is_free()
+
+
+def in_use(door: Door, times: int) -> list[int]:
+    """Has the door in use elsewhere so many times; the list that is returned counts the tries."""
+    tries: list[int] = []
+
+    @contextmanager
+    def opened() -> Iterator[int]:
+        tries.append(len(tries))
+        if len(tries) <= times:
+            raise OpenElsewhere("1234", "another program (editor)")
+        with door.opened() as number:
+            yield number
+
+    door.turns = Turns(door.turns.path, opened)
+    return tries
+
+
+def test_what_is_in_use_elsewhere_is_waited_for_with_the_lock_held(door: Door) -> None:
+    tries = in_use(door, times=3)
+    with door.turns.take("loading", 30) as opened:
+        assert (opened, len(tries)) == (1, 4)
+        assert f"process {os.getpid()} on" in door.turns.holder()
+    assert door.is_free()
+
+
+def test_waiting_for_what_is_in_use_elsewhere_ends_and_names_the_program(door: Door) -> None:
+    in_use(door, times=1_000_000)
+    with pytest.raises(Timeout), door.turns.take("loading", 0.05):
+        pass
+    assert door.turns.holder().startswith("process 1234 on ")
+    assert "another program (editor), since " in door.turns.holder()
+    assert door.is_free()
+
+
+def test_what_opening_fails_with_after_waiting_is_raised(door: Door) -> None:
+    @contextmanager
+    def broken() -> Iterator[int]:
+        raise ZeroDivisionError if tries.append(1) or len(tries) > 1 else OpenElsewhere("1", "x")
+        yield 1
+
+    tries: list[int] = []
+    door.turns = Turns(door.turns.path, broken)
+    with pytest.raises(ZeroDivisionError), door.turns.take("loading", 30):
+        pass
     assert door.is_free()
