@@ -14,7 +14,7 @@ import click
 from dotenv import load_dotenv
 
 from link_assets.home import use_dagster_home
-from link_assets.settings import API_SECTION, base_url_is_set, environment_name
+from link_assets.settings import API_SECTION, SettingsError, base_url_is_set, environment_name
 
 SECTION = environment_name(API_SECTION)
 
@@ -33,6 +33,7 @@ def demo() -> None:
             f"{SECTION}__BASE_URL is set, and the demo would mix made-up clicks into that API's "
             "warehouse. Unset it, or run the demo in an empty folder."
         )
+    _check_warehouse()
     use_dagster_home()
     with sandbox_api():
         from link_assets.demo import run_demo
@@ -48,6 +49,7 @@ def demo() -> None:
 @click.pass_context
 def dev(context: click.Context) -> None:
     """Runs until it is stopped; exits with what `dagster dev` exits with."""
+    _check_warehouse()
     home = use_dagster_home()
     command = [sys.executable, "-m", "dagster", "dev", "-m", "link_assets.definitions"]
     with sandbox_api(only_if_unset=True) as url:
@@ -105,6 +107,16 @@ def sandbox_api(only_if_unset: bool = False) -> Iterator[str | None]:
     with serve(api) as url:
         os.environ |= dict(line.split("=", 1) for line in _settings(url, api.api_key))
         yield url
+
+
+def _check_warehouse() -> None:
+    """Ends the command, before anything is started, if the warehouse's setting is unusable."""
+    from link_assets.warehouse import duckdb_file
+
+    try:
+        duckdb_file()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _settings(url: str, api_key: str) -> list[str]:
