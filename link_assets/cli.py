@@ -52,8 +52,9 @@ def demo() -> None:
             f"{SECTION}__BASE_URL is set, and the demo would mix made-up clicks into that API's "
             "warehouse. Unset it, or run the demo in an empty folder."
         )
-    use_dagster_home()
     with _one_sentence(), sandbox_api():
+        _check_settings()
+        use_dagster_home()
         from link_assets.demo import run_demo
 
         sys.exit(0 if run_demo() else 1)
@@ -92,7 +93,7 @@ def dev(context: click.Context, port: int, host: str) -> None:
     command = [sys.executable, "-m", "dagster", "dev", "-m", "link_assets.definitions"]
     command += ["--host", host, "--port", str(port), *context.args]
     with _one_sentence(), in_use(home, f"at http://{host}:{port}"):
-        location_settings()
+        _check_settings()
         _require_free(host, port)
         with sandbox_api(only_if_unset=True) as url:
             if url:
@@ -163,6 +164,14 @@ def _one_sentence() -> Iterator[None]:
         yield
     except (HomeError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _check_settings() -> None:
+    """Raises SettingsError, before anything is started, if a setting is unusable."""
+    from link_assets.warehouse import duckdb_file
+
+    location_settings()
+    duckdb_file()
 
 
 def _require_nothing_half_set() -> None:

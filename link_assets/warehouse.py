@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import dlt
-from dlt.common.configuration import resolve_configuration
 from dlt.common.destination import Destination
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import LoadInfo
@@ -24,6 +23,7 @@ from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from filelock import Timeout
 
 from link_assets.contract import CLICKS, DATASET
+from link_assets.duckdb_address import duckdb_path
 from link_assets.personal import WithoutQuoted
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
 from link_assets.turns import Turns
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 DUCKDB = "duckdb"
-DEFAULT_FILE = "link_assets.duckdb"
 
 # Rows that come as Arrow tables are to carry `_dlt_load_id`. Not by dlt.config, which for dlt would
 # be one more place to look for every setting of every load.
@@ -54,13 +53,11 @@ def destination_type() -> str:
 
 
 def duckdb_file() -> Path | None:
-    """The DuckDB file, absolute; None for any other destination."""
-    if destination_type() != DUCKDB:
-        return None
-    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+    """The DuckDB file, absolute; None for any other destination.
 
-    credentials = resolve_configuration(DuckDbCredentials(), sections=("destination", "duckdb"))
-    return Path(credentials.database or DEFAULT_FILE).absolute()
+    Raises SettingsError if the setting gives no file that can be a warehouse.
+    """
+    return duckdb_path() if destination_type() == DUCKDB else None
 
 
 class WarehouseUnusable(OSError):

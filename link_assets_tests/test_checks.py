@@ -140,7 +140,7 @@ def test_every_check_passes_on_a_good_load_without_asking_the_api_or_loading(
 
 def spoil_the_file() -> None:
     """Leaves a warehouse that nobody can open."""
-    Path("link_assets.duckdb").write_bytes(b"not a database" * 500)
+    Path("warehouse.duckdb").write_bytes(b"not a database" * 500)
 
 
 def told_by(result: dg.ExecuteInProcessResult) -> set[str]:

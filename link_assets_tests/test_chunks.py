@@ -55,8 +55,8 @@ def load() -> None:
 
 def alter(change: str) -> None:
     """Changes the table of clicks by hand."""
-    with duckdb.connect("link_assets.duckdb") as database:
-        database.execute(f"ALTER TABLE link_assets.link_assets.clicks {change}")
+    with duckdb.connect("warehouse.duckdb") as database:
+        database.execute(f"ALTER TABLE link_assets.clicks {change}")
 
 
 def test_the_next_chunk_is_fetched_while_one_waits_to_be_written(

@@ -41,7 +41,7 @@ def test_the_demo_loads_everything_says_so_and_changes_no_row_the_second_time(
 ) -> None:
     first = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["demo"])
     assert first.exit_code == 0, first.output
-    assert f"The warehouse is {workdir}/link_assets.duckdb" in first.output
+    assert f"The warehouse is {workdir}/warehouse.duckdb" in first.output
     assert first.output.count("│ 400 ") == 3
     loaded = all_clicks()
     monkeypatch.delenv(f"{SECTION}__BASE_URL")
@@ -76,7 +76,7 @@ def test_the_demo_keeps_out_of_a_configured_apis_warehouse(workdir: Path) -> Non
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
     assert "SOURCES__LINK_ASSETS__BASE_URL is set" in result.output
-    assert not (workdir / "link_assets.duckdb").exists()
+    assert not (workdir / "warehouse.duckdb").exists()
 
 
 def test_the_sandbox_serves_and_prints_the_settings_to_read_it(workdir: Path) -> None:

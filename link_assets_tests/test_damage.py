@@ -18,11 +18,11 @@ from link_assets_tests.children import load_clicks
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
 
 COUNTS = "SELECT domain_id, count(*), count(browser) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
-CLICKS = "link_assets.link_assets.clicks"
+CLICKS = "link_assets.clicks"
 
 
 def by_hand(statement: str) -> None:
-    with duckdb.connect("link_assets.duckdb") as connection:
+    with duckdb.connect("warehouse.duckdb") as connection:
         connection.execute(statement)
 
 
@@ -53,7 +53,7 @@ def test_a_merge_that_fails_half_way_leaves_the_rows_as_they_were(location: Loca
     assert not result.success
     told = failure_text(result)
     assert "Unimplemented type for cast (BIGINT -> DATE)" in told
-    assert "link_assets.duckdb refused" in told
+    assert "warehouse.duckdb refused" in told
     assert rows(COUNTS) == before
     by_hand(f"ALTER TABLE {CLICKS} DROP COLUMN st")
     assert location.clicks("1", "2", full_refresh=True).success
@@ -94,13 +94,13 @@ def load_explained(domain: int) -> None:
 
 
 def test_a_file_that_is_no_database_is_named_and_left_alone(location: Location) -> None:
-    Path("link_assets.duckdb").write_bytes(b"not a database" * 500)
+    Path("warehouse.duckdb").write_bytes(b"not a database" * 500)
     result = location.links()
     assert not result.success
     assert "is not a valid DuckDB database file" in failure_text(result)
-    assert "link_assets.duckdb refused" in failure_text(result)
-    assert Path("link_assets.duckdb").read_bytes() == b"not a database" * 500
-    Path("link_assets.duckdb").rename("damaged")
+    assert "warehouse.duckdb refused" in failure_text(result)
+    assert Path("warehouse.duckdb").read_bytes() == b"not a database" * 500
+    Path("warehouse.duckdb").rename("damaged")
     assert location.links().success
 
 
@@ -108,7 +108,7 @@ def test_a_folder_that_is_a_file_is_named(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("taken").write_text("")
-    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "taken/link_assets.duckdb")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "taken/warehouse.duckdb")
     result = location.links()
     assert not result.success
-    assert "taken/link_assets.duckdb.lock cannot be made" in failure_text(result)
+    assert "taken/warehouse.duckdb.lock cannot be made" in failure_text(result)

@@ -77,7 +77,7 @@ class Moment:
 def is_loading(process: BaseProcess) -> bool:
     """Whether the process has the warehouse in order to load."""
     try:
-        owner = Path("link_assets.duckdb.lock.owner").read_text()
+        owner = Path("warehouse.duckdb.lock.owner").read_text()
     except FileNotFoundError:
         return False
     return f'"process": {process.pid},' in owner and "loading" in owner

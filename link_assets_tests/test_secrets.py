@@ -44,12 +44,12 @@ def unsendable_key(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
 
 
 def no_warehouse(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
-    Path("link_assets.duckdb").write_bytes(b"not a database " * 1000)
+    Path("warehouse.duckdb").write_bytes(b"not a database " * 1000)
 
 
 def no_folder(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
     Path("file").touch()
-    patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "file/link_assets.duckdb")
+    patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", "file/warehouse.duckdb")
 
 
 def unusable_setting(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ from link_assets_tests.support import mostly_long, rows
 from link_assets_tests.test_turns import wait_until
 
 SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
-DEFAULT = "link_assets.duckdb"
+DEFAULT = "warehouse.duckdb"
 NOBODY = 65534
 
 HOLDER = """
