@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,45 +13,22 @@ from link_assets.contract import CLICKS
 from link_assets.progress import Progress
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source
+from link_assets_tests.postgres_server import needs_postgres, new_database, postgres_server
 from link_assets_tests.support import Location, rows
-from link_assets_tests.test_end_to_end import free_port
 
-ENABLE = "apt-get update && apt-get install -y postgresql"
-SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-INITDB = SERVERS[-1] if SERVERS else Path(shutil.which("initdb") or "")
-
-pytestmark = pytest.mark.skipif(
-    not INITDB.name, reason=f"no PostgreSQL server here; to enable: {ENABLE}"
-)
-
-
-def as_server_user(*command: str | Path) -> None:
-    """Runs a command of the server, which refuses to be root."""
-    user = "postgres" if os.geteuid() == 0 else None
-    subprocess.run(command, user=user, check=True, capture_output=True, cwd="/", timeout=60)
+pytestmark = needs_postgres
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder that the server's user can reach, as pytest's own cannot be."""
-    with tempfile.TemporaryDirectory(prefix="link_assets_postgres_") as name:
-        if os.geteuid() == 0:
-            shutil.chown(name, pwd.getpwnam("postgres").pw_uid)
-        yield Path(name)
+def port() -> Iterator[int]:
+    with postgres_server() as port:
+        yield port
 
 
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[str]:
-    """The address of a database on a free loopback port; stopped afterwards."""
-    data, port = folder / "data", free_port()
-    as_server_user(INITDB, "-D", data, "-U", "loader", "-A", "trust", "--no-sync")
-    options = f"-p {port} -c unix_socket_directories= -c listen_addresses=127.0.0.1 -c fsync=off"
-    control = INITDB.with_name("pg_ctl")
-    as_server_user(control, "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
-    try:
-        yield f"postgresql://loader:unused@127.0.0.1:{port}/postgres"
-    finally:
-        as_server_user(control, "-D", data, "-m", "immediate", "stop")
+@pytest.fixture
+def server(port: int) -> str:
+    """The address of an empty database."""
+    return f"postgresql://loader:unused@127.0.0.1:{port}/{new_database(port)}"
 
 
 @pytest.fixture(autouse=True)
