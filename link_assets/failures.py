@@ -12,11 +12,19 @@ from dlt.common.destination.exceptions import DestinationException
 from requests.exceptions import RequestException
 
 from link_assets.paging import ApiError
-from link_assets.personal import without_quoted
+from link_assets.refusals import NOT_IN_ENCODING, ROW_TOO_BIG, reason, sqlstate
 from link_assets.settings import SettingsError
-from link_assets.warehouse import WarehouseBusy, WarehouseUnusable, warehouse_name
+from link_assets.warehouse import TooManyColumns, WarehouseBusy, WarehouseUnusable, warehouse_name
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SEE_README = "See the README's 'When something is wrong', then run this again."
+ADVICE = {
+    ROW_TOO_BIG: "A row has more fields than PostgreSQL can keep in one row, which is about 450 "
+    "long texts. Nothing of this load was written. Ask the API's provider what the undocumented "
+    "fields are for, or load into DuckDB, which takes such rows.",
+    NOT_IN_ENCODING: "Load into a database with the encoding UTF8, which takes all text.",
+}
+"""By PostgreSQL's code of an error, what to do about it."""
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -39,7 +47,7 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
     """The failure to show for `error`; None if its cause is not one of the known ones."""
     if told := find_cause(error, dg.Failure):
         return told
-    for kind in (SettingsError, WarehouseBusy, WarehouseUnusable):
+    for kind in (SettingsError, WarehouseBusy, WarehouseUnusable, TooManyColumns):
         if cause := find_cause(error, kind):
             return dg.Failure(str(cause), metadata={"loading": what})
     if answer := find_cause(error, ApiError):
@@ -58,20 +66,12 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
             metadata={"loading": what},
         )
     if refused := find_cause(error, DestinationException):
+        advice = ADVICE.get(sqlstate(refused) or "", SEE_README)
         return dg.Failure(
-            f"{what}: {warehouse_name()} refused: {_reason(refused)}. See the README's "
-            "'When something is wrong', then run this again.",
+            f"{what}: {warehouse_name()} refused: {reason(refused)}. {advice}",
             metadata={"loading": what},
         )
     return None
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what the database said, without what it quotes: values among it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    (line, *_) = without_quoted(str(error)).splitlines() or [type(error).__name__]
-    return line.rstrip(".")
 
 
 def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:

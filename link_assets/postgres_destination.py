@@ -15,17 +15,22 @@ from typing import Any
 
 from dlt.common.configuration import configspec
 from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.destination.client import LoadJob
+from dlt.common.schema.typing import TSchemaTables
 from dlt.destinations import postgres
 from dlt.destinations.exceptions import DatabaseTransientException
 from dlt.destinations.impl.postgres.configuration import (
     PostgresClientConfiguration,
     PostgresCredentials,
 )
-from dlt.destinations.impl.postgres.postgres import PostgresClient
+from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 from dlt.destinations.sql_client import raise_open_connection_error
-from psycopg2.errorcodes import LOCK_NOT_AVAILABLE
+from psycopg2.errorcodes import LOCK_NOT_AVAILABLE, TOO_MANY_COLUMNS
 from psycopg2.extensions import make_dsn
+
+from link_assets.contract import DATASET
+from link_assets.warehouse import TooManyColumns
 
 LONGEST_TIMEOUT = 2**31 - 1
 """Milliseconds that PostgreSQL waits for a lock at most."""
@@ -76,6 +81,25 @@ class PostgresSqlClient(Psycopg2SqlClient):
         return super().open_connection()
 
 
+class StreamedParquetJob(PostgresParquetCopyJob):
+    """dlt's, which would read a file of any size whole and fail on one without rows."""
+
+    def run(self) -> None:
+        """Appends the file to its table, all of it or nothing."""
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetFile
+
+        _, schema = self._set_catalog_and_schema()
+        with (
+            ParquetFile(self._file_path) as file,
+            self._connect() as connection,
+            connection.cursor() as cursor,
+        ):
+            rows = pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches())
+            cursor.adbc_ingest(self.load_table_name, rows, mode="append", db_schema_name=schema)
+            connection.commit()
+
+
 class PostgresLoadClient(PostgresClient):
     """dlt's, alone in the database while it makes tables."""
 
@@ -85,6 +109,11 @@ class PostgresLoadClient(PostgresClient):
         self.sql_client = PostgresSqlClient(
             plain.dataset_name, plain.staging_dataset_name, config.credentials, capabilities
         )
+
+    def create_load_job(self, table: Any, file_path: str, *options: Any, **named: Any) -> LoadJob:
+        """dlt's job for the file, or that for Parquet."""
+        job = super().create_load_job(table, file_path, *options, **named)
+        return StreamedParquetJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
 
     @contextmanager
     def maybe_ddl_transaction(self) -> Iterator[None]:
@@ -98,6 +127,19 @@ class PostgresLoadClient(PostgresClient):
         """Makes the dataset in such a transaction."""
         with self.maybe_ddl_transaction():
             super().initialize_storage(truncate_tables)  # type: ignore[arg-type]
+
+    def update_stored_schema(self, *arguments: Any, **options: Any) -> TSchemaTables | None:
+        """Makes what tables and columns are missing; raises TooManyColumns beyond the limit."""
+        try:
+            return super().update_stored_schema(*arguments, **options)
+        except DatabaseTransientException as error:
+            if getattr(error.dbapi_exception, "pgcode", None) == TOO_MANY_COLUMNS:
+                widest = max(self.schema.tables, key=self._width)
+                raise TooManyColumns(_too_wide(widest)) from error
+            raise
+
+    def _width(self, table: str) -> int:
+        return len(self.schema.get_table_columns(table))
 
     def load_alone(self, name: str, seconds: float) -> None:
         """Waits until no other machine loads `name`, which then none does before this disconnects.
@@ -166,6 +208,16 @@ def _warn_of_inserts() -> None:
         "PostgreSQL is loaded with INSERT statements, which takes several times as long as with "
         "ADBC. Install adbc-driver-manager and adbc-driver-postgresql; the extra "
         "link-assets[postgres] has both."
+    )
+
+
+def _too_wide(table: str) -> str:
+    return (
+        f"PostgreSQL gives a table 1,600 columns at most, and {DATASET}.{table} would need more: "
+        "the API sends so many undocumented fields, each of which becomes a column. Nothing of "
+        "this load was written. Ask the API's provider what the fields are for, or load into "
+        "DuckDB, which has no such limit. Columns that were dropped count until the table is "
+        "copied into a new one."
     )
 
 

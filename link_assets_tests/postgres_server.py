@@ -29,18 +29,21 @@ needs_postgres = pytest.mark.skipif(
 def postgres_server(*initdb_options: str) -> Iterator[int]:
     """The port of a server on loopback, which is stopped in the end.
 
-    The user `loader` may do everything, without a password.
+    The user `loader` may do everything, without a password. A user named `guarded` needs one.
     """
     with _folder() as folder:
         data, port = folder / "data", free_port()
         _as_server_user(
             INITDB, "-D", data, "-U", "loader", "-A", "trust", "--no-sync", *initdb_options
         )
+        rules = data / "pg_hba.conf"
+        rules.write_text(f"host all guarded all scram-sha-256\n{rules.read_text()}")
         options = f"-p {port} -c unix_socket_directories= -c listen_addresses=127.0.0.1"
         control = INITDB.with_name("pg_ctl")
         options += " -c fsync=off"
         _as_server_user(control, "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
         try:
+            run_sql(port, "postgres", "CREATE ROLE guarded LOGIN SUPERUSER")
             yield port
         finally:
             _as_server_user(control, "-D", data, "-m", "immediate", "stop")
@@ -53,7 +56,7 @@ def new_database(port: int, *options: str) -> str:
     return name
 
 
-def run_sql(port: int, database: str, *statements: str) -> list[tuple[Any, ...]]:
+def run_sql(port: int, database: str, *statements: Any) -> list[tuple[Any, ...]]:
     """Runs statements, each by itself; gives the rows of the last one."""
     from psycopg2 import connect
 
