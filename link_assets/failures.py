@@ -11,13 +11,21 @@ from dlt.common.destination.exceptions import DestinationException
 from requests.exceptions import RequestException
 
 from link_assets.causes import find_cause
+from link_assets.database_errors import NOT_IN_ENCODING, ROW_TOO_BIG, reason, sqlstate
 from link_assets.duckdb_memory import OutOfMemory
 from link_assets.paging import ApiError
-from link_assets.personal import without_quoted
 from link_assets.settings import SettingsError
-from link_assets.warehouse import WarehouseBusy, WarehouseUnusable, warehouse_name
+from link_assets.warehouse import TooManyColumns, WarehouseBusy, WarehouseUnusable, warehouse_name
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SEE_README = "See the README's 'When something is wrong', then run this again."
+ADVICE = {
+    ROW_TOO_BIG: "A row has more fields than PostgreSQL can keep in one row, which is about 450 "
+    "long texts. Nothing of this load was written. Ask the API's provider what the undocumented "
+    "fields are for, or load into DuckDB, which takes such rows.",
+    NOT_IN_ENCODING: "Load into a database with the encoding UTF8, which takes all text.",
+}
+"""By PostgreSQL's code of an error, what to do about it."""
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
     """The failure to show for `error`; None if its cause is not one of the known ones."""
     if told := find_cause(error, dg.Failure):
         return told
-    for kind in (SettingsError, WarehouseBusy, WarehouseUnusable):
+    for kind in (SettingsError, WarehouseBusy, WarehouseUnusable, TooManyColumns):
         if cause := find_cause(error, kind):
             return dg.Failure(str(cause), metadata={"loading": what})
     if answer := find_cause(error, ApiError):
@@ -58,24 +66,16 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
         )
     if lacking := find_cause(error, OutOfMemory):
         return dg.Failure(
-            f"{what}: DuckDB may not take the memory that this needs ({_reason(lacking)}). Raise "
+            f"{what}: DuckDB may not take the memory that this needs ({reason(lacking)}). Raise "
             "LINK_ASSETS__DUCKDB_MEMORY or unset it, or have less loaded at once with "
             "SOURCES__LINK_ASSETS__CHUNK_ROWS or SOURCES__LINK_ASSETS__CHUNK_MEGABYTES; then run "
             "this again. Nothing was lost.",
             metadata={"loading": what},
         )
     if refused := find_cause(error, DestinationException):
+        advice = ADVICE.get(sqlstate(refused) or "", SEE_README)
         return dg.Failure(
-            f"{what}: {warehouse_name()} refused: {_reason(refused)}. See the README's "
-            "'When something is wrong', then run this again.",
+            f"{what}: {warehouse_name()} refused: {reason(refused)}. {advice}",
             metadata={"loading": what},
         )
     return None
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what the database said, without what it quotes: values among it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    (line, *_) = without_quoted(str(error)).splitlines() or [type(error).__name__]
-    return line.rstrip(".")

@@ -31,14 +31,18 @@ from link_assets.turns import Turns
 if TYPE_CHECKING:
     from link_assets.duckdb_catalog import OpenDuckDb
     from link_assets.duckdb_memory import DuckDbMemory
+    from link_assets.postgres_destination import PostgresLoadClient
 
 _T = TypeVar("_T")
 
 DUCKDB = "duckdb"
+POSTGRES = "postgres"
 
 # Rows that come as Arrow tables are to carry `_dlt_load_id`. Not by dlt.config, which for dlt would
 # be one more place to look for every setting of every load.
 os.environ[environment_name("normalize.parquet_normalizer.add_dlt_load_id")] = "true"
+# a copy of the last load would stay in clear, whatever becomes of the rows themselves
+os.environ[environment_name("load.truncate_staging_dataset")] = "true"
 # dlt logs a failed load with all that the database said; what users need of it they are told
 logging.getLogger("dlt").addFilter(WithoutQuoted())
 
@@ -62,6 +66,10 @@ def duckdb_file() -> Path | None:
 
 class WarehouseUnusable(OSError):
     """The warehouse's folder cannot be written."""
+
+
+class TooManyColumns(RuntimeError):
+    """A table would have more columns than the warehouse can give it."""
 
 
 class Overtaken(RuntimeError):
@@ -104,11 +112,28 @@ class WarehousePipeline(dlt.Pipeline):
         if self.when_fetched:
             self.when_fetched(self._place())
         purpose = f"loading {self.pipeline_name}"
-        with turn(purpose) as opened:
+        with self._loading_alone(), turn(purpose) as opened:
             with_memory(opened, purpose, partial(self._prepare_tables, opened))
             info = with_memory(opened, purpose, lambda: self.load())
         info.raise_on_failed_jobs()  # by configuration dlt leaves it at that
         return info
+
+    @contextmanager
+    def _loading_alone(self) -> Iterator[None]:
+        """Keeps other machines from loading this pipeline; a DuckDB file belongs to one anyway."""
+        if destination_type() != POSTGRES:
+            yield
+            return
+        seconds = location_settings().lock_timeout_seconds
+        client = cast("PostgresLoadClient", self.destination_client())
+        with client:
+            try:
+                client.load_alone(self.pipeline_name, seconds)
+            except TimeoutError:
+                purpose, holder = f"loading {self.pipeline_name}", "another run or machine"
+                raise WarehouseBusy(_busy(seconds, purpose, holder)) from None
+            client.empty_staging()
+            yield
 
     def _go_on(self) -> None:
         """Takes up the state and the schemas of the load before."""
@@ -212,6 +237,10 @@ def _destination(name: str) -> Destination[Any, Any]:
         return _duckdb(file)
     # runs that write at the same time must not share a staging dataset
     layout = f"%s_staging_{name}"
+    if destination_type() == POSTGRES:
+        from link_assets.postgres_destination import exact_postgres
+
+        return exact_postgres(destination_name=POSTGRES, staging_dataset_name_layout=layout)
     other = Destination.from_reference(destination_type(), staging_dataset_name_layout=layout)
     return cast(Destination[Any, Any], other)
 
@@ -302,8 +331,14 @@ def _turns(file: Path | None) -> Turns[OpenDuckDb | None]:
         return _turns_at(file.with_name(file.name + ".lock"), file)
     # other destinations take several writers; what one machine does still goes one by one, so
     # that the first loads do not create the same tables at once
-    where = hashlib.blake2b(destination_type().encode(), digest_size=8).hexdigest()
-    return _turns_at(Path(tempfile.gettempdir()) / f"{DATASET}_{where}.lock", None)
+    return _turns_at(Path(tempfile.gettempdir()) / f"{DATASET}_{_location_hash()}.lock", None)
+
+
+def _location_hash() -> str:
+    """Tells warehouses apart that are no file; of a secret it says nothing."""
+    configuration = _dataset(_destination("reader")).destination_client.config
+    location = (destination_type(), configuration.data_location(), DATASET)
+    return hashlib.blake2b(repr(location).encode(), digest_size=8).hexdigest()
 
 
 @cache

@@ -49,8 +49,8 @@ class Door:
         wait_until(lambda: self.turns.waiting >= threads)
 
 
-def wait_until(come: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+def wait_until(come: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
     while not come():
         assert time.monotonic() < deadline
         time.sleep(0.005)
