@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -72,6 +73,13 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     (line, *_) = without_quoted(str(error)).splitlines() or [type(error).__name__]
     return line.rstrip(".")
+
+
+def kind_and_place(error: BaseException) -> str:
+    """The error's type and where it arose, without its text, which may quote a row."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + where
 
 
 def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:
