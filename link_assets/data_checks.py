@@ -13,7 +13,7 @@ from functools import partial
 import dagster as dg
 
 from link_assets.contract import LINKS, Table
-from link_assets.findings import Check, Finding, found_in_tables, listed
+from link_assets.findings import Check, Finding, counted, found_in_tables, listed
 from link_assets.paths import DomainPath, plain_sql, shown_path, unknown_paths
 from link_assets.scope import Scope, began, evaluations
 from link_assets.warehouse import Reader
@@ -58,7 +58,7 @@ def missing_values(reader: Reader, rows: Rows) -> Finding:
         f"SELECT count(*), {counts} FROM {{dataset}}.{table.name} AS r WHERE {rows.are('r')}"
     )
     empty = {column: count for column, count in zip(columns, missing, strict=True) if count}
-    looked_at = f"{total} rows judged."
+    looked_at = f"{counted(total, 'row')} judged."
     if not empty:
         return Finding(metadata={"judged": total}, looked_at=looked_at)
     columns = ", ".join(f"{column} ({count} rows)" for column, count in empty.items())
@@ -83,7 +83,7 @@ def repeated_keys(reader: Reader, rows: Rows) -> Finding:
         f" FROM {{dataset}}.{name} AS t WHERE {among} GROUP BY {key}) AS counted"
     )
     numbers = {"judged": total, "repeated_keys": repeated}
-    looked_at = f"{total} keys judged."
+    looked_at = f"{counted(total, 'key')} judged."
     if not repeated:
         return Finding(metadata=numbers, looked_at=looked_at)
     return Finding(
@@ -100,7 +100,7 @@ def unknown_columns(reader: Reader, rows: Rows) -> Finding:
     found = [c for c in reader.columns(rows.table.name) if not c.startswith("_dlt_")]
     unknown = sorted(set(found) - known)
     numbers = {"judged": len(found), "unknown": len(unknown)}
-    looked_at = f"{len(found)} columns judged."
+    looked_at = f"{counted(len(found), 'column')} judged."
     if not unknown:
         return Finding(metadata=numbers, looked_at=looked_at)
     return Finding(
@@ -120,9 +120,10 @@ def unknown_links(reader: Reader, rows: Rows) -> Finding:
     )
     without_link, not_judged = _without_link(reader, by_path, unmatched) if unmatched else ({}, 0)
     judged, unknown = int(total) - not_judged, sum(without_link.values())
-    numbers = {"redirects": judged, "without_link": unknown, "not_judged": not_judged}
-    looked_at = f"{judged} redirects judged."
+    numbers = {"redirects": judged, "without_link": unknown}
+    looked_at = f"{counted(judged, 'redirect')} judged."
     if not_judged:
+        numbers["not_judged"] = not_judged
         looked_at += f" Not judged: {not_judged} through many more paths."
     if not unknown:
         return Finding(metadata=numbers, looked_at=looked_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,20 +15,11 @@ from link_assets.warehouse import WarehousePipeline, turn
 
 
 @dataclass(frozen=True)
-class Disappearance:
-    """What became of the links that a listing did not have: `missing` of `present` before it.
+class LinkCounts:
+    """Links of the table: those a listing wrote, the new ones, all, and those marked as deleted."""
 
-    `unnamed` of the listed links were rejected and have no id, so that each may be any of them.
-    `new` were not in the table before; `written` were written by the listing, new or not. Then the
-    table has `total` links, of which `deleted` are marked.
-    """
-
-    present: int
-    missing: int
-    marked: bool
-    unnamed: int = 0
-    new: int = 0
     written: int = 0
+    new: int = 0
     total: int = 0
     deleted: int = 0
 
@@ -36,7 +27,7 @@ class Disappearance:
     def metadata(self) -> dict[str, int]:
         """As shown on the materialization.
 
-        `rows_already_there` are links that came again, revised or not.
+        `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
         """
         return {
             "rows_new": self.new,
@@ -44,6 +35,28 @@ class Disappearance:
             "rows_total": self.total,
             "rows_deleted": self.deleted,
             "dagster/row_count": self.total,
+        }
+
+
+@dataclass(frozen=True)
+class Disappearance:
+    """What became of the links that a listing did not have: `missing` of `present` before it.
+
+    `unnamed` of the listed links were rejected and have no id, so that each may be any of them.
+    `counts` are of the table afterwards.
+    """
+
+    present: int
+    missing: int
+    marked: bool
+    unnamed: int = 0
+    counts: LinkCounts = field(default=LinkCounts(), compare=False)
+
+    @property
+    def metadata(self) -> dict[str, int]:
+        """As shown on the materialization."""
+        return {
+            **self.counts.metadata,
             "links_before": self.present,
             "links_missing": self.missing,
             "marked_deleted": self.missing if self.marked else 0,
@@ -86,16 +99,14 @@ class LinkListing:
             if marked:
                 update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
                 client.execute_sql(update, datetime.now(UTC), *self._loads, *spared)
-            written, total, deleted = self._after(client, table)
-        new = total - self._total
-        return Disappearance(self._present, missing, marked, unnamed, new, written, total, deleted)
+            counts = self._after(client, table)
+        return Disappearance(self._present, missing, marked, unnamed, counts)
 
-    def _after(self, client: SqlClientBase[Any], table: str) -> tuple[int, int, int]:
-        """The links of loads since the listing began, all links, and those marked as deleted."""
-        written = f"CASE WHEN {_one_of('_dlt_load_id', self._every_load)} THEN 0 ELSE 1 END"
-        count = f"SELECT coalesce(sum({written}), 0), count(*), count(deleted_at) FROM {table}"
-        ((new, total, deleted),) = client.execute_sql(count, *self._every_load) or [(0, 0, 0)]
-        return int(new), total, deleted
+    def _after(self, client: SqlClientBase[Any], table: str) -> LinkCounts:
+        new_load = f"CASE WHEN {_one_of('_dlt_load_id', self._every_load)} THEN 0 ELSE 1 END"
+        count = f"SELECT coalesce(sum({new_load}), 0), count(*), count(deleted_at) FROM {table}"
+        ((written, total, deleted),) = client.execute_sql(count, *self._every_load) or [(0, 0, 0)]
+        return LinkCounts(int(written), total - self._total, total, deleted)
 
     def _before(self) -> dict[str, tuple[int, int]]:
         """How many links each load brought: those that are there, and all."""

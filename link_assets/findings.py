@@ -81,6 +81,11 @@ def listed(things: Sequence[str], separator: str = ", ") -> str:
     return f"{named}{separator}and {more} more" if more > 0 else named
 
 
+def counted(number: int, thing: str) -> str:
+    """The number and the thing, in the plural where it needs one."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 def found_in_tables(find: Callable[[], Finding], table: str) -> Finding:
     """What is found; or that `table`, or another that is read, is missing."""
     try:

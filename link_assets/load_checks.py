@@ -12,7 +12,7 @@ import dagster as dg
 
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
 from link_assets.domains import is_domain_id, known_domains
-from link_assets.findings import Check, Finding, found_in_tables, listed
+from link_assets.findings import Check, Finding, counted, found_in_tables, listed
 from link_assets.scope import Scope, evaluations
 from link_assets.settings import location_settings
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
@@ -77,17 +77,12 @@ class LastLoads:
         """What is judged, as a message says it."""
         if self.table == LINKS.name:
             return f"the {self.table}"
-        own = sum(domain not in self.known.domains for domain in self.expected)
-        again = len(self.expected) - own
+        again = len(self.known.domains)
+        own = len(self.expected) - again
         if self.whole:
             return f"all {counted(own, 'domain')}"
-        known = f" and {counted(again, 'domain')} with a known problem" if again else ""
-        return f"{counted(own, 'domain')} of this run{known}"
-
-
-def counted(number: int, thing: str) -> str:
-    """The number and the thing, in the plural where it needs one."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")
+        run = "the domain of this run" if own == 1 else f"the {own} domains of this run"
+        return run + (f" and {counted(again, 'domain')} with a known problem" if again else "")
 
 
 def links_last_load(
@@ -222,8 +217,9 @@ def _freshness_told(last: LastLoads, now: datetime) -> str:
     told = f"Judged: {last.what}."
     if loads:
         oldest = "The last load" if len(loads) == 1 else "The oldest of their last loads"
-        told += f" {oldest} is {span(max(loads.values()))} old"
-        told += f", {last.fresh_hours:g} hours are allowed."
+        told += (
+            f" {oldest} is {span(max(loads.values()))} old ({last.fresh_hours:g} hours allowed)."
+        )
     if clicks:
         (low, _), (high, domain) = min(_turned(clicks)), max(_turned(clicks))
         of = f" of domain {domain}" if len(clicks) > 1 else ""
@@ -263,11 +259,11 @@ def disappearance(last: LastLoads) -> Finding:
     listing = last.loads.get(LINKS.name)
     if listing is None:
         return Finding("The links were never loaded.", "Materialize link_assets/links.")
-    names = ("links_missing", "links_before", "links_without_id", "marked_deleted")
+    names = ("links_missing", "links_before", "links_without_id")
     numbers = {name: listing.number(name) for name in names}
     missing, before = numbers["links_missing"], numbers["links_before"]
     looked_at = f"Judged: the last listing, after which {missing} of {before} links were missing"
-    if not missing or numbers["marked_deleted"]:
+    if not missing or listing.number("marked_deleted"):
         marked = ", which are marked as deleted." if missing else "."
         return Finding(metadata=numbers, looked_at=looked_at + marked)
     problem = (
@@ -319,8 +315,7 @@ def rejections(last: LastLoads) -> Finding:
         f"They are kept whole, with the reason: SELECT domain_id, reason, payload FROM "
         f"link_assets.{REJECTED_ROWS.name} WHERE resource = '{last.table}'.",
         numbers,
-        looked_at,
-        [*counts],
+        domains=[*counts],
     )
 
 
@@ -348,7 +343,7 @@ def unusual_volume(reader: Reader, last: LastLoads) -> Finding:
         counts[str(domain)][date(1970, 1, 1) + timedelta(days=day)] = clicks
     daily = {domain: _days_before(end, counts[domain]) for domain, end in ends.items()}
     finding = volume(daily, len(last.expected) - len(ends))
-    return replace(finding, looked_at=f"Looked at {last.what}: {finding.looked_at}")
+    return finding.adding(f"Looked at {last.what}.")
 
 
 def _days_before(end: date, counts: Mapping[date, int]) -> list[int]:
@@ -384,13 +379,12 @@ def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> Finding:
 
 
 def _volume_told(judged: int, few: int, others: int) -> str:
-    told = f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"
-    reasons: list[str] = []
+    told = [f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"]
     if few:
-        reasons.append(f"{few} with too few clicks to judge (under {USUAL_CLICKS} a day)")
+        told.append(f"{few} with too few clicks to judge (under {USUAL_CLICKS} a day)")
     if others:
-        reasons.append(f"{others} not loaded, or by a run that took up another's place")
-    return f"{told}; not judged: {', '.join(reasons)}." if reasons else f"{told}."
+        told.append(f"{others} never loaded, or last by a run that went on where one had stopped")
+    return "; ".join(told) + "."
 
 
 LoadsCheck = Check[[LastLoads]]
