@@ -10,6 +10,8 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from link_assets.scope import NOT_JUDGED
 
 Given = ParamSpec("Given")
+FINDING = "finding"
+"""The metadata of a check that fails that says why, and what to do."""
 NAMED = 10
 """How many domains, or other things that have a problem, a description names."""
 
@@ -54,13 +56,17 @@ class Finding:
         )
 
     def _result(self, severity: dg.AssetCheckSeverity) -> dict[str, Any]:
-        """Passed if there is no problem; what could not be judged is no error that was found."""
-        sentences = (self.problem, self.remedy, self.looked_at)
+        """Passed if there is no problem; what could not be judged is no error that was found.
+
+        A run's log shows metadata and no description, so what was found is among them.
+        """
+        finding = f"{self.problem} {self.remedy}".strip()
+        shown = {FINDING: finding} if finding and self.judged else {}
         return {
             "passed": not self.problem,
             "severity": severity if self.judged else dg.AssetCheckSeverity.WARN,
-            "description": " ".join(filter(None, sentences)) or "Nothing wrong.",
-            "metadata": dict(self.metadata),
+            "description": f"{finding} {self.looked_at}".strip() or "Nothing wrong.",
+            "metadata": {**shown, **self.metadata},
         }
 
 

@@ -127,7 +127,8 @@ def known_problems(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> Known
         return Known()
     _, evaluation = last[0]
     values: dict[str, Any] = {name: v.value for name, v in evaluation.metadata.items()}
-    return Known(tuple(values.get(PROBLEMS, ())), int(values.get(UNNAMED, 0)))
+    domains = str(values.get(PROBLEMS, "")).split(", ")
+    return Known(tuple(filter(None, domains)), int(values.get(UNNAMED, 0)))
 
 
 def _by_domain(instance: dg.DagsterInstance, domains: Sequence[str]) -> dict[str, LastLoad]:
@@ -156,7 +157,10 @@ def with_known_problems(finding: Finding, last: LastLoads) -> Finding:
     if last.table == LINKS.name:
         return finding
     unnamed = max(0, len(finding.domains) - REMEMBERED) + last.known.unnamed
-    finding = finding.adding(**{PROBLEMS: list(finding.domains[:REMEMBERED]), UNNAMED: unnamed})
+    if finding.domains:
+        finding = finding.adding(**{PROBLEMS: ", ".join(finding.domains[:REMEMBERED])})
+    if unnamed:
+        finding = finding.adding(**{UNNAMED: unnamed})
     if not last.known.unnamed:
         return finding
     more = counted(last.known.unnamed, "more domain")
@@ -201,8 +205,9 @@ def _freshness_numbers(
         "late": len(late),
         "never_loaded": len(never),
         "window_hours": last.fresh_hours,
-        "late_by_hours": {name: hours(by) for name, by in [*late.items()][:REMEMBERED]},
     }
+    if late:
+        numbers["late_by_hours"] = {name: hours(by) for name, by in [*late.items()][:REMEMBERED]}
     if loads:
         numbers["oldest_load_age_hours"] = hours(max(loads.values()))
     if clicks:
@@ -222,9 +227,8 @@ def _freshness_told(last: LastLoads, now: datetime) -> str:
         )
     if clicks:
         (low, _), (high, domain) = min(_turned(clicks)), max(_turned(clicks))
-        of = f" of domain {domain}" if len(clicks) > 1 else ""
-        told += f" The newest click{of} is {span(high)} old"
-        told += f", the oldest among {len(clicks)}; the youngest is {span(low)} old." if of else "."
+        told += f" The newest click is {span(low)} old"
+        told += f", that of domain {domain} {span(high)}." if len(clicks) > 1 else "."
     return told
 
 
@@ -296,11 +300,10 @@ def rejections(last: LastLoads) -> Finding:
     every = {name: load.number("rejected_rows") for name, load in last.loads.items()}
     counts = {name: count for name, count in every.items() if count}
     never = len(last.expected) - len(last.loads)
-    numbers = {
+    numbers: dict[str, Any] = {
         "judged": len(last.loads),
         "not_judged": never,
         "rejected_rows": sum(counts.values()),
-        "rejected": dict([*counts.items()][:REMEMBERED]),
     }
     looked_at = f"Judged: the last load of {last.what}."
     if never:
@@ -309,6 +312,7 @@ def rejections(last: LastLoads) -> Finding:
         )
     if not counts:
         return Finding(metadata=numbers, looked_at=looked_at)
+    numbers["rejected"] = dict([*counts.items()][:REMEMBERED])
     by_domain = listed([f"{name}: {count}" for name, count in counts.items()])
     return Finding(
         f"{sum(counts.values())} rows could not be read in the last load ({by_domain}).",
@@ -364,10 +368,10 @@ def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> Finding:
     numbers: dict[str, Any] = {"judged": len(judged), "not_judged": few + others, "low": len(low)}
     if judged:
         numbers["lowest_share"] = round(min(judged.values()), 3)
-    numbers["low_domains"] = dict([*told.items()][:REMEMBERED])
     looked_at = _volume_told(len(judged), few, others)
     if not low:
         return Finding(metadata=numbers, looked_at=looked_at)
+    numbers["low_domains"] = dict([*told.items()][:REMEMBERED])
     by_domain = listed([f"domain {domain} had {clicks}" for domain, clicks in told.items()], "; ")
     return Finding(
         f"The last whole day brought far fewer clicks than usual: {by_domain}.",
