@@ -44,9 +44,7 @@ class Rows:
             return finding.adding("Looked at all rows.")
         since = datetime.fromtimestamp(self.since, UTC)
         shown = {ROWS_SINCE: dg.MetadataValue.timestamp(since)}
-        return finding.adding(
-            f"Looked at the rows loaded since {since:%Y-%m-%d %H:%M} UTC.", **shown
-        )
+        return finding.adding(f"Looked at the rows loaded since {since:%Y-%m-%d %H:%M} UTC.", shown)
 
 
 def missing_values(reader: Reader, rows: Rows) -> Finding:

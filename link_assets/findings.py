@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Generic, ParamSpec
 
 import dagster as dg
@@ -33,7 +34,9 @@ class Finding:
         """That nothing could be found out, and why."""
         return Finding(f"Not judged: {reason}", metadata={NOT_JUDGED: reason}, judged=False)
 
-    def adding(self, looked_at: str = "", **metadata: Any) -> "Finding":
+    def adding(
+        self, looked_at: str = "", metadata: Mapping[str, Any] = MappingProxyType({})
+    ) -> "Finding":
         """The same, saying more of what was looked at."""
         return replace(
             self,

@@ -158,9 +158,9 @@ def with_known_problems(finding: Finding, last: LastLoads) -> Finding:
         return finding
     unnamed = max(0, len(finding.domains) - REMEMBERED) + last.known.unnamed
     if finding.domains:
-        finding = finding.adding(**{PROBLEMS: ", ".join(finding.domains[:REMEMBERED])})
+        finding = finding.adding(metadata={PROBLEMS: ", ".join(finding.domains[:REMEMBERED])})
     if unnamed:
-        finding = finding.adding(**{UNNAMED: unnamed})
+        finding = finding.adding(metadata={UNNAMED: unnamed})
     if not last.known.unnamed:
         return finding
     more = counted(last.known.unnamed, "more domain")
@@ -266,7 +266,9 @@ def disappearance(last: LastLoads) -> Finding:
     names = ("links_missing", "links_before", "links_without_id")
     numbers = {name: listing.number(name) for name in names}
     missing, before = numbers["links_missing"], numbers["links_before"]
-    looked_at = f"Judged: the last listing, after which {missing} of {before} links were missing"
+    looked_at = f"Judged: the last listing, in which {missing} of {before} links were missing"
+    if not before:
+        looked_at = "The last listing was the first: there were no links to compare it with"
     if not missing or listing.number("marked_deleted"):
         marked = ", which are marked as deleted." if missing else "."
         return Finding(metadata=numbers, looked_at=looked_at + marked)
