@@ -1,11 +1,10 @@
 """The links and clicks assets."""
 
 import time
-import traceback
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from threading import Event
@@ -15,24 +14,29 @@ import dagster as dg
 from dagster_dlt import DagsterDltResource, dlt_assets
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
+from pydantic import Field
 from requests.adapters import HTTPAdapter
 
+from link_assets.checks import checked_after_failure
 from link_assets.chunks import Chunks
 from link_assets.connections import connections
 from link_assets.contract import CLICKS, LINKS
 from link_assets.deleted_links import LinkListing
 from link_assets.domain_runs import domains_of_run, plan_partitions
-from link_assets.domains import domain_id, domain_partitions, register_domains
-from link_assets.failures import explanation, failures_explained, find_cause
+from link_assets.domains import domain_id, domain_partitions, is_domain_id, register_domains
+from link_assets.failures import explanation, failures_explained, find_cause, kind_and_place
 from link_assets.paging import TOKEN_REFUSED, ApiError
 from link_assets.progress import Progress
+from link_assets.row_counts import ClickCounts, Growth
 from link_assets.settings import ApiSettings, api_settings, location_settings
 from link_assets.source import UNSET_API, clicks_source, links_source
-from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator
+from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator, without_dlt_objects
 from link_assets.traversal import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse import (
     Overtaken,
+    WarehouseBusy,
     WarehousePipeline,
+    WarehouseUnusable,
     described_pipeline,
     open_pipeline,
     reading,
@@ -45,8 +49,13 @@ TRANSLATOR = LinkAssetsTranslator(SETTINGS)
 class ClicksConfig(dg.Config):
     """Run configuration of the clicks asset."""
 
-    full_refresh: bool = False
-    """Read every page again from the first, forgetting where the last run stopped."""
+    full_refresh: bool = Field(
+        default=False,
+        description=(
+            "Read every page again from the first, whatever earlier runs have kept of where to go "
+            "on. No row is deleted for it, and a retry of the run goes on where it failed."
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,14 @@ class Loaded:
     progress: Progress
     seconds: float
     chunks: int | None = None
+    growth: Growth | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """As shown on the materialization; only what there is something to say about."""
+        """As shown on the materialization; only what there is something to say about.
+
+        `rows_loaded` are the rows that the API delivered and that could be read.
+        """
         progress = self.progress
         shown = {
             "rows_loaded": progress.accepted,
@@ -71,13 +84,15 @@ class Loaded:
             "first_click": _shown(progress.first_click),
             "last_click": _shown(progress.last_click),
         }
-        return {name: value for name, value in shown.items() if value is not None}
+        known = {name: value for name, value in shown.items() if value is not None}
+        return known | (self.growth.metadata if self.growth else {})
 
 
 def _shown(time: datetime | None) -> dg.MetadataValue | None:
     return dg.MetadataValue.timestamp(time) if time else None
 
 
+@without_dlt_objects
 @dlt_assets(
     dlt_source=links_source(UNSET_API),
     dlt_pipeline=described_pipeline(LINKS.name),
@@ -87,18 +102,28 @@ def _shown(time: datetime | None) -> dg.MetadataValue | None:
 )
 def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
     """Loads every link, then registers the domains that have none yet."""
+    try:
+        metadata = _load_links(context, dlt)
+    except Exception as error:
+        yield from checked_after_failure(context, LINKS_KEY, [error])
+        raise
+    yield dg.MaterializeResult(asset_key=LINKS_KEY, metadata=metadata)
+
+
+def _load_links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> dict[str, Any]:
+    """What is shown on the materialization."""
     started, progress = time.monotonic(), Progress()
     with failures_explained("links"), open_pipeline(LINKS.name) as pipeline:
         source = links_source(api_settings(), progress)
         listing = LinkListing(pipeline)
-        list(dlt.run(context=context, dlt_source=source, dlt_pipeline=pipeline))
+        list(dlt.run(context, source, pipeline, TRANSLATOR))
         gone = listing.mark_deleted(progress.unread_links, SETTINGS.disappeared_share)
         new = register_domains(context.instance)
     metadata = Loaded(progress, time.monotonic() - started).metadata
-    metadata |= gone.metadata | {"new_domains": list(new)}
-    yield dg.MaterializeResult(asset_key=LINKS_KEY, metadata=metadata)
+    return {**metadata, **gone.metadata, "new_domains": list(new)}
 
 
+@without_dlt_objects
 @dlt_assets(
     dlt_source=clicks_source(UNSET_API, domain_id=0),
     dlt_pipeline=described_pipeline(CLICKS.name),
@@ -114,8 +139,32 @@ def clicks(
     """Loads the clicks of each domain of the run; one that fails leaves the others' results."""
     keys, named = domains_of_run(context), set(context.partition_keys)
     plan_partitions(context, (key for key in keys if key not in named))
+    try:
+        loaded, failed = _load_clicks(context, dlt, config, keys)
+    except Exception as error:
+        yield from checked_after_failure(context, CLICKS_KEY, [error], keys)
+        raise
+    if failed:
+        # recorded before the checks look at them
+        yield from _materializations(loaded)
+        yield from checked_after_failure(context, CLICKS_KEY, [*failed.values()], keys)
+        raise _failure(failed, len(keys))
+    # Dagster itself records the partitions that it names the run by
+    yield from _materializations({key: loaded[key] for key in loaded if key not in named})
+    yield dg.MaterializeResult(asset_key=CLICKS_KEY)
+
+
+def _load_clicks(
+    context: dg.AssetExecutionContext,
+    dlt: DagsterDltResource,
+    config: ClicksConfig,
+    keys: Sequence[str],
+) -> tuple[dict[str, Loaded], dict[str, BaseException]]:
+    """What the domains that were loaded came to, and what the others failed with."""
+    named = set(context.partition_keys)
     with failures_explained("clicks"):
         settings = api_settings()
+        counts = _counts(context, keys)
     with (
         connections(settings) as shared,
         ThreadPoolExecutor(SETTINGS.domains_at_once, "domain") as threads,
@@ -128,12 +177,39 @@ def clicks(
             loader.stopped.set()
             threads.shutdown(wait=False, cancel_futures=True)
     failed = {key: error for key, task in tasks.items() if (error := task.exception())}
-    # of a run that succeeds Dagster itself records the partitions that it names the run by
-    recorded = failed if failed else named
-    _record_partitions(context, {k: t.result() for k, t in tasks.items() if k not in recorded})
-    if failed:
-        raise _failure(failed, len(keys))
-    yield dg.MaterializeResult(asset_key=CLICKS_KEY)
+    loaded = {key: task.result() for key, task in tasks.items() if key not in failed}
+    return _with_growth(context, loaded, counts, named), failed
+
+
+def _counts(context: dg.AssetExecutionContext, keys: Sequence[str]) -> ClickCounts | None:
+    """What the warehouse has of the domains; None if it cannot be counted, which is logged."""
+    try:
+        return ClickCounts([int(key) for key in keys if is_domain_id(key)])
+    except (WarehouseBusy, WarehouseUnusable):
+        raise
+    except Exception as error:  # noqa: BLE001 - a table that cannot be counted may be mended by loading
+        context.log.warning(f"The clicks could not be counted: {kind_and_place(error)}.")
+        return None
+
+
+def _with_growth(
+    context: dg.AssetExecutionContext,
+    loaded: Mapping[str, Loaded],
+    counts: ClickCounts | None,
+    named: Set[str],
+) -> dict[str, Loaded]:
+    """The same, with what each domain's rows have become, also on the materializations to come."""
+    try:
+        growth = counts.growth() if counts and loaded else {}
+    except Exception as error:  # noqa: BLE001 - the rows are there, counted or not
+        context.log.warning(f"The clicks could not be counted: {kind_and_place(error)}.")
+        growth = {}
+    grown = {key: replace(result, growth=growth.get(int(key))) for key, result in loaded.items()}
+    for key, result in grown.items():
+        if result.growth and key in named:
+            metadata = result.growth.metadata
+            context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=key)
+    return grown
 
 
 @dataclass(frozen=True)
@@ -203,7 +279,7 @@ class ClicksLoader:
         source = clicks_source(
             self.settings, domain, progress, restart=restart, connections=self.connections
         )
-        list(self.dlt.run(context=self.context, dlt_source=source, dlt_pipeline=pipeline))
+        list(self.dlt.run(self.context, source, pipeline, TRANSLATOR))
 
 
 def _add_metadata(
@@ -249,11 +325,9 @@ def _token_refused(error: BaseException) -> bool:
     return answer is not None and answer.status in TOKEN_REFUSED
 
 
-def _record_partitions(context: dg.AssetExecutionContext, loaded: Mapping[str, Loaded]) -> None:
+def _materializations(loaded: Mapping[str, Loaded]) -> Iterator[dg.AssetMaterialization]:
     for key, result in loaded.items():
-        context.log_event(
-            dg.AssetMaterialization(CLICKS_KEY, partition=key, metadata=result.metadata)
-        )
+        yield dg.AssetMaterialization(CLICKS_KEY, partition=key, metadata=result.metadata)
 
 
 def _failure(failed: Mapping[str, BaseException], domains: int) -> BaseException:
@@ -263,15 +337,10 @@ def _failure(failed: Mapping[str, BaseException], domains: int) -> BaseException
         (key,) = failed
         return known[key] or failed[key]
     reasons = [
-        told.description if (told := known[key]) else f"clicks of domain {key}: {_kind(error)}"
+        told.description
+        if (told := known[key])
+        else f"clicks of domain {key}: {kind_and_place(error)}"
         for key, error in failed.items()
     ]
     summary = f"{len(failed)} of {domains} domains failed; the others are loaded."
     return dg.Failure("\n".join([summary, *map(str, reasons)]), metadata={"domains": list(failed)})
-
-
-def _kind(error: BaseException) -> str:
-    """The error's type and where it arose, without its text, which may quote a row."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
-    return type(error).__name__ + where

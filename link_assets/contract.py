@@ -35,18 +35,22 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its documented fields, the columns the loader adds, and its merge key."""
+    """One table: its documented fields, the columns the loader adds, and its merge key.
+
+    The columns stand in the table in the order of `added`, `fields` and `added_last`.
+    """
 
     name: str
     description: str
     primary_key: tuple[str, ...]
     fields: tuple[Field, ...]
     added: tuple[Field, ...] = ()
+    added_last: tuple[Field, ...] = ()
 
     @cached_property
     def columns(self) -> tuple[Field, ...]:
         """Every column the table has after its first load, bookkeeping columns aside."""
-        return (*self.added, *self.fields)
+        return (*self.added, *self.fields, *self.added_last)
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -73,7 +77,7 @@ LINKS = Table(
     name="links",
     description="One row per short link, as the API last listed it.",
     primary_key=("id",),
-    added=(
+    added_last=(
         Field(
             "",
             "deleted_at",
@@ -82,13 +86,14 @@ LINKS = Table(
         ),
     ),
     fields=(
+        Field("id", "id", description="The link's id; `id_string` where the API sends none."),
+        Field("DomainId", "domain_id", "bigint", nullable=False, description="The domain's id."),
         Field("lcpath", "lcpath", description="Path of the short link in lower case."),
         Field("passwordContact", "password_contact", "bool"),
         Field(
             "hasPassword", "has_password", "bool", description="Whether visitors need a password."
         ),
         Field("OwnerId", "owner_id", "bigint", description="Account id of the link's owner."),
-        Field("id", "id", description="The link's id; `id_string` where the API sends none."),
         Field("path", "path", description="Path of the short link."),
         Field("title", "title", description="Title of the link."),
         Field("icon", "icon", description="Icon of the link."),
@@ -142,7 +147,6 @@ LINKS = Table(
             nullable=False,
             description="When the link was changed last.",
         ),
-        Field("DomainId", "domain_id", "bigint", nullable=False, description="The domain's id."),
         *_person("Owner", "owner", "the link's owner"),
         Field("secureShortURL", "secure_short_url", description="The short link with https."),
         Field("idString", "id_string", nullable=False, description="The link's id as text."),

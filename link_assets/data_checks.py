@@ -1,23 +1,29 @@
 """Checks on the rows of the tables.
 
-In a run that loads a table only what was loaded of late is looked at, since tables grow and runs
+A run that loads a table looks only at what was loaded since the last look: tables grow, and runs
 should not cost more for it. A run without a load looks at every row; if that finds something,
 other runs do, too, until it is mended.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 import dagster as dg
 
 from link_assets.contract import LINKS, Table
-from link_assets.findings import Check, Finding, found_in_tables
+from link_assets.findings import Check, Finding, counted, found_in_tables, listed
+from link_assets.paths import DomainPath, plain_sql, shown_path, unknown_paths
+from link_assets.scope import Scope, began, evaluations
 from link_assets.warehouse import Reader
 
 ROWS_SINCE = "rows_loaded_since"
 REMEMBERED = 100
 """How many evaluations back a look at all rows may be before there has to be one again."""
+COMPARED_PATHS = 10_000
+"""How many paths that match no link as they are spelled are compared in every spelling."""
+EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,13 @@ class Rows:
         # a load's id is the time at which it began, as text
         return "TRUE" if self.since is None else f"{row}._dlt_load_id >= '{self.since}'"
 
-    @property
-    def told(self) -> dict[str, dg.MetadataValue]:
-        """As shown with what was found."""
+    def told(self, finding: Finding) -> Finding:
+        """The finding, with the rows that were looked at."""
         if self.since is None:
-            return {}
-        return {ROWS_SINCE: dg.MetadataValue.timestamp(float(self.since))}
+            return finding.adding("Looked at all rows.")
+        since = datetime.fromtimestamp(self.since, UTC)
+        shown = {ROWS_SINCE: dg.MetadataValue.timestamp(since)}
+        return finding.adding(f"Looked at the rows loaded since {since:%Y-%m-%d %H:%M} UTC.", shown)
 
 
 def missing_values(reader: Reader, rows: Rows) -> Finding:
@@ -45,17 +52,19 @@ def missing_values(reader: Reader, rows: Rows) -> Finding:
     table = rows.table
     columns = [c for c in table.required if c not in table.primary_key] + list(table.primary_key)
     counts = ", ".join(f"count(*) - count({column})" for column in columns)
-    (missing,) = reader.rows(
-        f"SELECT {counts} FROM {{dataset}}.{table.name} AS r WHERE {rows.are('r')}"
+    ((total, *missing),) = reader.rows(
+        f"SELECT count(*), {counts} FROM {{dataset}}.{table.name} AS r WHERE {rows.are('r')}"
     )
     empty = {column: count for column, count in zip(columns, missing, strict=True) if count}
+    looked_at = f"{counted(total, 'row')} judged."
     if not empty:
-        return Finding()
-    listed = ", ".join(f"{column} ({count} rows)" for column, count in empty.items())
+        return Finding(metadata={"judged": total}, looked_at=looked_at)
+    columns = ", ".join(f"{column} ({count} rows)" for column, count in empty.items())
     return Finding(
-        f"Columns that the API's guide calls required are empty: {listed}.",
+        f"Columns that the API's guide calls required are empty: {columns}.",
         "Ask the API's provider, or treat these columns as optional in what you build on them.",
-        empty,
+        {"judged": total, **empty},
+        looked_at,
     )
 
 
@@ -67,49 +76,108 @@ def repeated_keys(reader: Reader, rows: Rows) -> Finding:
     if rows.since is not None:
         same = " AND ".join(f"r.{column} = t.{column}" for column in columns)
         among = f"EXISTS (SELECT 1 FROM {{dataset}}.{name} AS r WHERE {rows.are('r')} AND {same})"
-    ((repeated,),) = reader.rows(
-        f"SELECT count(*) FROM (SELECT {key} FROM {{dataset}}.{name} AS t WHERE {among}"
-        f" GROUP BY {key} HAVING count(*) > 1) AS repeated"
+    ((total, repeated),) = reader.rows(
+        "SELECT count(*), count(CASE WHEN times > 1 THEN 1 END) FROM (SELECT count(*) AS times"
+        f" FROM {{dataset}}.{name} AS t WHERE {among} GROUP BY {key}) AS counted"
     )
+    numbers = {"judged": total, "repeated_keys": repeated}
+    looked_at = f"{counted(total, 'key')} judged."
     if not repeated:
-        return Finding()
+        return Finding(metadata=numbers, looked_at=looked_at)
     return Finding(
         f"{repeated} keys ({key}) stand in more than one row of {name}.",
         "Rows were written past the loader: delete them and materialize the asset again.",
-        {"repeated_keys": repeated},
+        numbers,
+        looked_at,
     )
 
 
 def unknown_columns(reader: Reader, rows: Rows) -> Finding:
     """Columns that the guide does not list, whatever is in them."""
     known = {column.column for column in rows.table.columns}
-    found = reader.columns(rows.table.name)
-    unknown = sorted(c for c in found if c not in known and not c.startswith("_dlt_"))
+    found = [c for c in reader.columns(rows.table.name) if not c.startswith("_dlt_")]
+    unknown = sorted(set(found) - known)
+    numbers = {"judged": len(found), "unknown": len(unknown)}
+    looked_at = f"{counted(len(found), 'column')} judged."
     if not unknown:
-        return Finding()
+        return Finding(metadata=numbers, looked_at=looked_at)
     return Finding(
-        f"The API sends fields that its guide does not list: {', '.join(unknown)}.",
+        f"The API sends fields that its guide does not list: {listed(unknown)}.",
         "They are loaded as they come; add those you rely on to link_assets/contract.py.",
-        {"unknown_columns": unknown},
+        {**numbers, "unknown_columns": unknown},
+        looked_at,
     )
 
 
 def unknown_links(reader: Reader, rows: Rows) -> Finding:
-    """Redirecting clicks whose path belongs to no link of their domain."""
-    ((clicks, unmatched),) = reader.rows(
-        f"SELECT count(*), count(*) - count(l.path) FROM {{dataset}}.{rows.table.name} AS c"
-        f" LEFT JOIN (SELECT DISTINCT domain_id, lower(path) AS path FROM {{dataset}}.{LINKS.name})"
-        " AS l ON l.domain_id = c.domain_id AND l.path = ltrim(lower(c.path), '/')"
-        f" WHERE c.st BETWEEN 300 AND 399 AND ltrim(c.path, '/') <> '' AND {rows.are('c')}"
+    """Redirecting clicks whose path belongs to no link of their domain, however it is spelled."""
+    by_path = _redirects(rows)
+    ((total, unmatched),) = reader.rows(
+        "SELECT coalesce(sum(clicks), 0), coalesce(sum(CASE WHEN link IS NULL THEN clicks END), 0)"
+        f" FROM ({by_path}) AS p"
     )
-    metadata = {"redirects": clicks, "without_link": unmatched}
-    if not unmatched:
-        return Finding(metadata=metadata)
+    without_link, not_judged = _without_link(reader, by_path, unmatched) if unmatched else ({}, 0)
+    judged, unknown = int(total) - not_judged, sum(without_link.values())
+    numbers = {"redirects": judged, "without_link": unknown}
+    looked_at = f"{counted(judged, 'redirect')} judged."
+    if not_judged:
+        numbers["not_judged"] = not_judged
+        looked_at += f" Not judged: {not_judged} through many more paths."
+    if not unknown:
+        return Finding(metadata=numbers, looked_at=looked_at)
     return Finding(
-        f"{unmatched} of {clicks} redirects went through links that are not in the links table.",
-        "Materialize link_assets/links; if they stay, those links were deleted at the API.",
-        metadata,
+        f"{unknown} of {judged} redirects went through links that are not in the links table: "
+        f"{_examples(without_link)}.",
+        "Materialize link_assets/links; if they stay, the API does not list these links any more, "
+        "or the domain redirects paths without a link, too.",
+        numbers,
+        looked_at,
     )
+
+
+def _redirects(rows: Rows) -> str:
+    """The SQL of redirects by domain and path, with a link's path that is plainly the same.
+
+    The front page and the catch-all redirect (`/*`) have no link.
+    """
+    table = f"{{dataset}}.{rows.table.name}"
+    return (
+        "SELECT c.domain_id, c.path, c.clicks, l.path AS link"
+        f" FROM (SELECT domain_id, path, count(*) AS clicks FROM {table} AS r"
+        f" WHERE st BETWEEN 300 AND 399 AND {rows.are('r')} GROUP BY domain_id, path) AS c"
+        f" LEFT JOIN (SELECT DISTINCT domain_id, {plain_sql('path')} AS path"
+        f" FROM {{dataset}}.{LINKS.name}) AS l"
+        f" ON l.domain_id = c.domain_id AND l.path = {plain_sql('c.path')}"
+        f" WHERE {plain_sql('c.path')} NOT IN ('', '*')"
+    )
+
+
+def _without_link(
+    reader: Reader, by_path: str, unmatched: int
+) -> tuple[dict[DomainPath, int], int]:
+    """The paths that are no link's in any spelling, and how many redirects were not compared."""
+    paths = {
+        (domain, path): clicks
+        for domain, path, clicks in reader.rows(
+            f"SELECT domain_id, path, clicks FROM ({by_path}) AS p WHERE link IS NULL"
+            f" ORDER BY clicks DESC, domain_id, path LIMIT {COMPARED_PATHS}"
+        )
+    }
+    domains = ", ".join(sorted({str(domain) for domain, _ in paths}))
+    links = reader.each(
+        f"SELECT domain_id, path FROM {{dataset}}.{LINKS.name}"
+        f" WHERE path IS NOT NULL AND domain_id IN ({domains})"
+    )
+    not_compared = int(unmatched) - sum(paths.values())
+    return unknown_paths(paths, ((domain, path) for domain, path in links)), not_compared
+
+
+def _examples(paths: Mapping[DomainPath, int]) -> str:
+    """The paths with most clicks, without their queries, which may be personal."""
+    most = sorted(paths, key=lambda path: -paths[path])[:EXAMPLES]
+    shown = [f"{shown_path(path)} of domain {domain}" for domain, path in most]
+    more = len(paths) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 WARN = dg.AssetCheckSeverity.WARN
@@ -127,62 +195,32 @@ CLICKS_DATA_CHECKS = (
 
 def in_rows(
     instance: dg.DagsterInstance,
-    run_id: str,
+    scope: Scope,
     table: Table,
     asset_key: dg.AssetKey,
     checks: Sequence[RowsCheck],
 ) -> dict[str, Callable[[Reader], Finding]]:
-    """By name of a check, what it has to find in a run, in the rows that it is to look at there."""
-    if not checks:
-        return {}
-    began = _began_to_load(instance, run_id, asset_key)
+    """By name of a check, what it finds in the rows that it has to look at in this scope."""
     keys = {check: dg.AssetCheckKey(asset_key, check.name) for check in checks}
-    rows = {check: Rows(table, _since(instance, key, began)) for check, key in keys.items()}
+    rows = {check: Rows(table, _since(instance, key, scope)) for check, key in keys.items()}
     return {check.name: partial(_find, check, rows[check]) for check in checks}
 
 
 def _find(check: RowsCheck, rows: Rows, reader: Reader) -> Finding:
     found = found_in_tables(partial(check.find, reader, rows), rows.table.name)
-    return found.with_metadata(rows.told)
+    return rows.told(found)
 
 
-def _began_to_load(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> int | None:
-    """When a run that materialized the asset began, in whole seconds; None if it did not."""
-    found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    loaded = any(record.asset_key == asset_key for record in found.records)
-    return _began(instance, run_id) if loaded else None
+def _since(instance: dg.DagsterInstance, key: dg.AssetCheckKey, scope: Scope) -> int | None:
+    """From when on loads are to be looked at; None: all.
 
-
-def _began(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    record = instance.get_run_record_by_id(run_id)
-    return int(record.start_time) if record and record.start_time else None
-
-
-def _since(instance: dg.DagsterInstance, key: dg.AssetCheckKey, began: int | None) -> int | None:
-    """From when on loads are to be looked at in a run that began to load then; None: all.
-
-    Also what was loaded since the last evaluation's run began: a run that failed checked nothing.
+    Also what was loaded since the last evaluation's run began: a run that failed may not have been
+    checked.
     """
-    evaluations = _evaluations(instance, key)
-    whole = next((n for n, (_, e) in enumerate(evaluations) if ROWS_SINCE not in e.metadata), None)
-    if began is None or whole is None or not all(e.passed for _, e in evaluations[: whole + 1]):
+    known = evaluations(instance, key, REMEMBERED)
+    whole = next((n for n, (_, e) in enumerate(known) if ROWS_SINCE not in e.metadata), None)
+    if scope.began is None or whole is None or not all(e.passed for _, e in known[: whole + 1]):
         return None
-    last_run, _ = evaluations[0]
-    last_began = _began(instance, last_run)
-    return None if last_began is None else min(began, last_began)
-
-
-def _evaluations(
-    instance: dg.DagsterInstance, key: dg.AssetCheckKey
-) -> list[tuple[str, dg.AssetCheckEvaluation]]:
-    """The last evaluations of a check, each after its run's id, the latest first."""
-    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=REMEMBERED)
-    # Dagster has them in the order in which they were planned
-    ended = [
-        (record.event.timestamp, record.run_id, record.evaluation)
-        for record in history
-        if record.event
-        and record.event.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        and record.evaluation
-    ]
-    return [(run, e) for _, run, e in sorted(ended, key=lambda end: end[0], reverse=True)]
+    last_run, _ = known[0]
+    last_began = began(instance, last_run)
+    return None if last_began is None else min(scope.began, last_began)

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
 
 from link_assets.contract import LINKS
 from link_assets.warehouse import WarehousePipeline, columns_of, turn, with_memory
+
+
+@dataclass(frozen=True)
+class LinkCounts:
+    """Links of the table: those a listing wrote, the new ones, all, and those marked as deleted."""
+
+    written: int = 0
+    new: int = 0
+    total: int = 0
+    deleted: int = 0
+
+    @property
+    def metadata(self) -> dict[str, int]:
+        """As shown on the materialization.
+
+        `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
+        """
+        return {
+            "rows_new": self.new,
+            "rows_already_there": max(0, self.written - self.new),
+            "rows_total": self.total,
+            "rows_deleted": self.deleted,
+            "dagster/row_count": self.total,
+        }
 
 
 @dataclass(frozen=True)
@@ -18,17 +44,20 @@ class Disappearance:
     """What became of the links that a listing did not have: `missing` of `present` before it.
 
     `unnamed` of the listed links were rejected and have no id, so that each may be any of them.
+    `counts` are of the table afterwards.
     """
 
     present: int
     missing: int
     marked: bool
     unnamed: int = 0
+    counts: LinkCounts = field(default=LinkCounts(), compare=False)
 
     @property
     def metadata(self) -> dict[str, int]:
         """As shown on the materialization."""
         return {
+            **self.counts.metadata,
             "links_before": self.present,
             "links_missing": self.missing,
             "marked_deleted": self.missing if self.marked else 0,
@@ -46,8 +75,10 @@ class LinkListing:
     def __init__(self, pipeline: WarehousePipeline) -> None:
         self._pipeline = pipeline
         before = self._before()
-        self._present = sum(before.values())
-        self._loads = list(before)
+        self._present = sum(present for present, _ in before.values())
+        self._total = sum(total for _, total in before.values())
+        self._every_load = list(before)
+        self._loads = [load for load, (present, _) in before.items() if present]
 
     def mark_deleted(self, unread: Sequence[str | None], share: float) -> Disappearance:
         """Sets `deleted_at` of the links that the listing just loaded, a complete one, had not.
@@ -75,10 +106,17 @@ class LinkListing:
                     purpose,
                     lambda: client.execute_sql(update, marked_at, *self._loads, *spared),
                 )
-        return Disappearance(self._present, missing, marked, unnamed)
+            counts = self._after(client, table)
+        return Disappearance(self._present, missing, marked, unnamed, counts)
 
-    def _before(self) -> dict[str, int]:
-        """How many of the links that are there each load brought."""
+    def _after(self, client: SqlClientBase[Any], table: str) -> LinkCounts:
+        new_load = f"CASE WHEN {_one_of('_dlt_load_id', self._every_load)} THEN 0 ELSE 1 END"
+        count = f"SELECT coalesce(sum({new_load}), 0), count(*), count(deleted_at) FROM {table}"
+        ((written, total, deleted),) = client.execute_sql(count, *self._every_load) or [(0, 0, 0)]
+        return LinkCounts(int(written), total - self._total, total, deleted)
+
+    def _before(self) -> dict[str, tuple[int, int]]:
+        """How many links each load brought: those that are there, and all."""
         purpose = "counting links"
         with turn(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
@@ -87,9 +125,9 @@ class LinkListing:
             except DatabaseUndefinedRelation:
                 return {}
             # a table of a version that marked nothing has no such column yet
-            there = "WHERE deleted_at IS NULL " if "deleted_at" in columns else ""
-            by_load = f"SELECT _dlt_load_id, count(*) FROM {table} {there}GROUP BY 1"
-            return {str(load): links for load, links in client.execute_sql(by_load) or ()}
+            gone = "count(deleted_at)" if "deleted_at" in columns else "0"
+            counts = f"SELECT _dlt_load_id, count(*) - {gone}, count(*) FROM {table} GROUP BY 1"
+            return {str(load): (n, all_) for load, n, all_ in client.execute_sql(counts) or ()}
 
 
 def _one_of(column: str, values: list[str]) -> str:

@@ -25,7 +25,7 @@ def domain_id(partition_key: str) -> int:
 
     An id has one spelling, or two partitions could load the same domain.
     """
-    if not re.fullmatch(r"0|[1-9][0-9]{0,18}", partition_key) or int(partition_key) not in INT64:
+    if not is_domain_id(partition_key):
         raise dg.Failure(
             f"The partition key {partition_key!r} is not a domain id: ids are whole numbers of "
             "64 bits, not negative, without leading zeros. "
@@ -33,6 +33,11 @@ def domain_id(partition_key: str) -> int:
             allow_retries=False,
         )
     return int(partition_key)
+
+
+def is_domain_id(key: str) -> bool:
+    """Whether a partition key spells a domain's id."""
+    return bool(re.fullmatch(r"0|[1-9][0-9]{0,18}", key)) and int(key) in INT64
 
 
 def known_domains(instance: DagsterInstance) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -79,3 +80,10 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
             metadata={"loading": what},
         )
     return None
+
+
+def kind_and_place(error: BaseException) -> str:
+    """The error's type and where it arose, without its text, which may quote a row."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + where

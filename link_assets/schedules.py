@@ -70,12 +70,17 @@ checks_job = dg.define_asset_job(
 links_schedule = dg.ScheduleDefinition(
     name="links_schedule",
     job=links_job,
+    description="Lists the links and registers new domains, by default every hour.",
     cron_schedule=SETTINGS.links_cron,
     execution_timezone=SETTINGS.timezone,
 )
 checks_schedule = dg.ScheduleDefinition(
     name="checks_schedule",
     job=checks_job,
+    description=(
+        "Judges all links and domains, by default every hour, since lateness must be seen when "
+        "nothing runs. The runs of other jobs judge only what they load."
+    ),
     cron_schedule=SETTINGS.checks_cron,
     execution_timezone=SETTINGS.timezone,
 )
@@ -83,6 +88,7 @@ checks_schedule = dg.ScheduleDefinition(
 
 @dg.schedule(
     job=clicks_job,
+    description="Loads the clicks of every known domain, by default every hour.",
     cron_schedule=SETTINGS.clicks_cron,
     execution_timezone=SETTINGS.timezone,
 )
@@ -95,7 +101,11 @@ def clicks_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | li
     return requests or dg.SkipReason("Every known domain is being loaded already.")
 
 
-@dg.sensor(job=clicks_job, minimum_interval_seconds=60)
+@dg.sensor(
+    job=clicks_job,
+    description="Loads the first clicks of a domain soon after it was registered, once.",
+    minimum_interval_seconds=60,
+)
 def new_domains_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
     """Requests the first clicks of each domain that was never loaded, once."""
     requested = set(json.loads(context.cursor or "[]"))

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import dagster as dg
 from dagster_dlt import DagsterDltTranslator
+from dagster_dlt.constants import META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
 from link_assets.contract import CLICKS, DATASET, LINKS, Table
@@ -43,6 +44,20 @@ class LinkAssetsTranslator(DagsterDltTranslator):
     def _hours(self, table: Table) -> float:
         links = table is LINKS
         return self.settings.links_fresh_hours if links else self.settings.clicks_fresh_hours
+
+
+def without_dlt_objects(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset without the metadata that the UI can only call unserializable.
+
+    DagsterDltResource looks there for the source, pipeline and translator that it is not given.
+    """
+    objects = {META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR}
+
+    def plain(spec: dg.AssetSpec) -> dg.AssetSpec:
+        shown = {name: value for name, value in spec.metadata.items() if name not in objects}
+        return spec.replace_attributes(metadata=shown)
+
+    return asset.map_asset_specs(plain)
 
 
 def column_schema(table: Table) -> dg.TableSchema:

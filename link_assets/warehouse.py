@@ -262,6 +262,12 @@ class Reader:
         """The rows of a query; raises dlt's DatabaseUndefinedRelation if a table is missing."""
         return self._read(lambda: self._client.execute_sql(self._qualified(query)) or [])
 
+    def each(self, query: str) -> Iterator[Sequence[Any]]:
+        """The rows of a query, some thousands at a time; raises like `rows`."""
+        with self._client.execute_query(self._qualified(query)) as cursor:
+            while rows := cursor.fetchmany(10_000):
+                yield from rows
+
     def columns(self, table: str) -> list[str]:
         """The columns of a table, in order; raises like `rows`."""
         table = self._qualified(f"{{dataset}}.{table}")

@@ -117,8 +117,9 @@ def troubles(found: Evaluations) -> dict[str, str]:
 
 
 def numbers(found: Evaluations, name: str) -> dict[str, Any]:
-    """The values that a check found, by its table and name."""
-    return {label: value.value for label, value in found[name].metadata.items()}
+    """The values that a check found, by its table and name, without the sentence among them."""
+    values = found[name].metadata.items()
+    return {label: value.value for label, value in values if label != "finding"}
 
 
 def materialized_at(instance: dg.DagsterInstance, time: datetime, **event: Any) -> None:
@@ -143,10 +144,10 @@ def spoil_the_file() -> None:
     Path("warehouse.duckdb").write_bytes(b"not a database" * 500)
 
 
-def told_by(result: dg.ExecuteInProcessResult) -> set[str]:
-    """The checks of a run that found something or nothing, by table and name."""
+def judged(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """What each check of a run says, by table and name, also of a run that failed."""
     found = result.get_asset_check_evaluations()
-    return {f"{e.asset_key.path[-1]}.{e.check_name}" for e in found}
+    return {f"{e.asset_key.path[-1]}.{e.check_name}": str(e.description) for e in found}
 
 
 def test_the_checks_of_a_table_are_one_step(loaded: Location) -> None:
@@ -162,7 +163,12 @@ def test_what_is_known_of_loads_is_told_though_the_warehouse_cannot_be_used(
     result = loaded.run("checks_job")
     assert not result.success
     on_loads = {"links.fresh", "links.no_rejected_rows", "links.no_mass_disappearance"}
-    assert told_by(result) == on_loads | {"clicks.fresh", "clicks.no_rejected_rows"}
+    on_loads |= {"clicks.fresh", "clicks.no_rejected_rows"}
+    found = judged(result)
+    assert {name for name, told in found.items() if not told.startswith("Not judged: ")} == on_loads
+    others = {told for name, told in found.items() if name not in on_loads}
+    assert all("not a valid DuckDB database file" in told for told in others)
+    assert found.keys() == CHECKS
 
 
 def test_a_check_that_fails_keeps_no_other_from_being_told(loaded: Location) -> None:
@@ -176,7 +182,11 @@ def test_a_check_that_fails_keeps_no_other_from_being_told(loaded: Location) -> 
     )
     result = loaded.run("checks_job")
     assert not result.success
-    assert CHECKS - told_by(result) == {"clicks.no_rejected_rows", "clicks.known_links"}
+    found = judged(result)
+    unknown = {name for name, told in found.items() if told.startswith("Not judged: ")}
+    assert unknown == {"clicks.no_rejected_rows", "clicks.known_links"}
+    assert "Not judged: ValueError in number" in found["clicks.no_rejected_rows"]
+    assert found.keys() == CHECKS
 
 
 @pytest.mark.parametrize("name", ["fresh", "known_links", "usual_volume"])
@@ -268,11 +278,14 @@ def test_lateness_is_given_as_numbers_too() -> None:
     last = LastLoads("clicks", ["1", "2", "3"], {"1": load(26.5), "3": load(1)}, 25)
     finding = lateness(last, NOW)
     assert finding.metadata == {
-        "expected": 3,
-        "never_loaded": ["2"],
+        "judged": 3,
+        "late": 1,
+        "never_loaded": 1,
         "window_hours": 25,
         "late_by_hours": {"1": 1.5},
+        "oldest_load_age_hours": 26.5,
     }
+    assert finding.domains == ["1", "2"]
 
 
 def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
@@ -318,14 +331,18 @@ def test_required_fields_the_api_omits_and_fields_it_adds_are_named(
     del sandbox.links[1]["originalURL"]
     sandbox.links[2] |= {"skipQS": True, "Colour": "red"}
     assert loaded.links().success
-    assert troubles(found := checked(loaded)) == {
+    found = checked(loaded)
+    assert troubles(found) == {
         "links.required_columns": "Columns that the API's guide calls required are empty: "
         "original_url (1 rows), updated_at (2 rows). ",
         "links.no_unknown_columns": "The API sends fields that its guide does not list: "
         "colour, skip_qs. They are loaded as they come; ",
     }
-    assert numbers(found, "links.required_columns") == {"original_url": 1, "updated_at": 2}
-    assert numbers(found, "links.no_unknown_columns") == {"unknown_columns": ["colour", "skip_qs"]}
+    empty = numbers(found, "links.required_columns")
+    assert empty == {"judged": 12, "original_url": 1, "updated_at": 2}
+    unknown = numbers(found, "links.no_unknown_columns")
+    assert unknown.pop("judged") == len(LINKS.columns) + unknown["unknown"]
+    assert unknown == {"unknown": 2, "unknown_columns": ["colour", "skip_qs"]}
 
 
 @pytest.mark.parametrize(("table", "key"), [("links", "id"), ("clicks", "domain_id, dt, click_id")])
@@ -337,7 +354,7 @@ def test_a_row_written_past_the_loader_is_a_repeated_key(
     assert troubles(found := checked(loaded)) == {
         f"{table}.unique_keys": f"{repeated}Rows were written past the loader: "
     }
-    assert numbers(found, f"{table}.unique_keys") == {"repeated_keys": 2}
+    assert numbers(found, f"{table}.unique_keys")["repeated_keys"] == 2
 
 
 LONG_AGO = "1000000000.5"
@@ -449,7 +466,8 @@ def test_redirects_through_links_that_are_not_there_are_counted(loaded: Location
     rows("UPDATE {dataset}.clicks SET path = upper(path) WHERE domain_id = 1")
     assert redirects > moved > 0
     unknown = f"{moved} of {redirects} redirects went through links that are not in the links table"
-    assert troubles(found := checked(loaded)) == {"clicks.known_links": f"{unknown}. "}
+    told = f"{unknown}: /gone of domain 2. "
+    assert troubles(found := checked(loaded)) == {"clicks.known_links": told}
     expected = {"redirects": redirects, "without_link": moved}
     assert numbers(found, "clicks.known_links") == expected
 
@@ -500,8 +518,10 @@ def test_the_share_below_which_a_day_is_unusual_is_a_setting(
     monkeypatch: pytest.MonkeyPatch, share: float, yesterday: int, low: bool
 ) -> None:
     monkeypatch.setattr(load_checks, "SETTINGS", replace(load_checks.SETTINGS, volume_share=share))
-    expected = {"1": f"{yesterday} instead of about 100"} if low else {}
-    assert volume({"1": [yesterday] + [100] * 14}).metadata == expected
+    found = volume({"1": [yesterday] + [100] * 14})
+    numbers = {"judged": 1, "not_judged": 0, "low": int(low), "lowest_share": yesterday / 100}
+    told = {"low_domains": {"1": f"{yesterday} instead of about 100"}} if low else {}
+    assert found.metadata == numbers | told
 
 
 def clicks_on(day: datetime, *times: str) -> list[dict[str, Any]]:
@@ -551,7 +571,15 @@ def test_domains_with_far_fewer_clicks_yesterday_are_told_with_both_numbers(
     }
     found = checked(location)
     assert not found["clicks.usual_volume"].passed
-    assert numbers(found, "clicks.usual_volume") == expected
+    low = numbers(found, "clicks.usual_volume")
+    assert low.pop("low_domains") == expected
+    assert low == {
+        "judged": 4,
+        "not_judged": 1,
+        "low": 3,
+        "lowest_share": 0,
+        "problem_domains": "1, 3, 4",
+    }
     listed = "; ".join(f"domain {domain} had {told}" for domain, told in expected.items())
     told = str(found["clicks.usual_volume"].description)
     assert told.startswith(f"{UNUSUAL.format(listed)} {REMEDIES['usual_volume']}")
@@ -576,7 +604,10 @@ def test_a_load_that_resumed_is_not_judged_by_its_volume(
 @pytest.mark.long
 def test_where_no_click_is_of_late_no_volume_is_judged(loaded: Location) -> None:
     assert rows("SELECT count(*) > 0 FROM {dataset}.clicks") == [(True,)]
-    assert checked(loaded)["clicks.usual_volume"].description == "Nothing wrong."
+    found = checked(loaded)
+    told = "No domain could be judged; 3 with too few clicks to judge (under 20 a day)."
+    assert found["clicks.usual_volume"].description == f"{told} Looked at all 3 domains."
+    assert numbers(found, "clicks.usual_volume") == {"judged": 0, "not_judged": 3, "low": 0}
 
 
 @pytest.mark.parametrize(
@@ -595,7 +626,7 @@ def test_missing_links_that_were_not_marked_are_a_problem_with_its_own_remedy(
     numbers = {"links_missing": missing, "links_before": 9, "links_without_id": unnamed}
     listing = LastLoad(NOW, {**numbers, "marked_deleted": marked})
     finding = disappearance(LastLoads("links", ["links"], {"links": listing}, 25))
-    assert finding.metadata == (numbers if problem else {})
+    assert finding.metadata == numbers
     told = f"{missing} of 9 links were missing from the last listing, and none was marked"
     assert finding.problem.startswith(told if problem else "")
     assert problem in finding.problem

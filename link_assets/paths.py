@@ -1,0 +1,61 @@
+"""Which paths of clicks belong to which links, however they are spelled."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from unicodedata import normalize
+from urllib.parse import unquote
+
+SHOWN = 60
+"""How many letters of a path a message quotes."""
+DomainPath = tuple[int, str]
+"""A domain's id and a path in it."""
+
+
+def plain_sql(path: str) -> str:
+    """The SQL of a path without query, fragment and slashes at its ends, in lower case.
+
+    `path` is the SQL of a column. What is left to `address` a database may not know.
+    """
+    without_query = f"split_part(split_part(lower({path}), '?', 1), '#', 1)"
+    return f"rtrim(ltrim({without_query}, '/'), '/')"
+
+
+def address(path: str) -> str:
+    """What all spellings of the same path have in common.
+
+    Percent-escapes are decoded as UTF-8; invalid ones stay as they are, and so does `+`, which
+    means a space only in queries. Case and Unicode's composed and decomposed letters are the same,
+    and so are one slash and several; slashes at the ends are left out.
+    """
+    # bytes that are no UTF-8 are kept apart from each other
+    decoded = unquote(path, errors="surrogateescape") if "%" in path else path
+    letters = normalize("NFC", normalize("NFC", decoded).lower())
+    return "/".join(filter(None, letters.split("/")))
+
+
+def shown_path(path: str) -> str:
+    """A path as a message quotes it: its beginning, on one line, without query."""
+    (beginning, *_) = re.split("[?#]", path, maxsplit=1)
+    shown = "".join(letter if letter.isprintable() else "?" for letter in beginning[:SHOWN])
+    return shown + ("..." if len(beginning) > SHOWN else "")
+
+
+def unknown_paths(
+    clicks: Mapping[DomainPath, int], links: Iterable[DomainPath]
+) -> dict[DomainPath, int]:
+    """The paths of clicks, with their numbers, that are no link's.
+
+    A `?` or `#` begins a query or a fragment, or belongs to the path if a link has it.
+    """
+    unknown = dict(clicks)
+    spellings: defaultdict[DomainPath, list[DomainPath]] = defaultdict(list)
+    for domain, path in clicks:
+        for spelling in {path, re.split("[?#]", path, maxsplit=1)[0]}:
+            spellings[domain, address(spelling)].append((domain, path))
+    for domain, path in links:
+        for known in spellings.pop((domain, address(path)), ()):
+            unknown.pop(known, None)
+    return unknown

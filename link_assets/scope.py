@@ -1,0 +1,82 @@
+"""What the checks of a run look at: what the run was to load, or everything if it loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as COMPLETED,
+)
+
+NOT_JUDGED = "not_judged_because"
+"""The metadata of an evaluation that judged nothing, with the reason."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is looked at: everything if the run loads nothing, and so `began` is None.
+
+    `began` is when a run that loads began, in whole seconds of Unix time. `domains` are those it
+    was to load. `load_failed` tells that it did not load all of it.
+    """
+
+    began: int | None = None
+    domains: tuple[str, ...] = ()
+    load_failed: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is looked at."""
+        return self.began is None
+
+
+def scope_of_run(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> Scope:
+    """The scope of a run's checks of an asset, after what the run loaded of it."""
+    found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    records = [record for record in found.records if record.asset_key == asset_key]
+    if not records:
+        return Scope()
+    domains = {record.partition_key for record in records if record.partition_key}
+    return Scope(began(instance, run_id), tuple(sorted(domains)))
+
+
+def scope_of_failed_load(
+    instance: dg.DagsterInstance, run_id: str, domains: Sequence[str]
+) -> Scope:
+    """The scope of the checks of a run that was to load these domains, and failed in it."""
+    return Scope(began(instance, run_id), tuple(domains), load_failed=True)
+
+
+def began(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """When a run began, in whole seconds of Unix time; None if it is not known."""
+    record = instance.get_run_record_by_id(run_id)
+    return int(record.start_time) if record and record.start_time else None
+
+
+def evaluations(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, limit: int
+) -> list[tuple[str, dg.AssetCheckEvaluation]]:
+    """The last evaluations of a check that judged something, the latest first.
+
+    Each stands after its run's id. They are among the `limit` that were planned last.
+    """
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=limit, status=COMPLETED
+    )
+    judged = [
+        (record.event.timestamp, record.run_id, record.evaluation)
+        for record in history
+        if record.event and record.evaluation and NOT_JUDGED not in record.evaluation.metadata
+    ]
+    # Dagster has them in the order in which they were planned
+    return [(run, e) for _, run, e in sorted(judged, key=lambda end: end[0], reverse=True)]
+
+
+def planned_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckKey]:
+    """The checks that a run is to evaluate."""
+    planned = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+    for record in instance.get_records_for_run(run_id, of_type=planned).records:
+        if event := record.event_log_entry.dagster_event:
+            yield event.asset_check_planned_data.asset_check_key
