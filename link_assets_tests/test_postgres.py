@@ -13,13 +13,24 @@ from pathlib import Path
 
 import pytest
 
+from link_assets import steps
 from link_assets.chunks import Chunks
 from link_assets.contract import CLICKS
 from link_assets.progress import Progress
+from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source
 from link_assets_tests.support import Location, rows
 from link_assets_tests.test_end_to_end import free_port
+from link_assets_tests.test_versions import (
+    load,
+    load_links,
+    serve,
+    serve_spelled,
+    spelled,
+    versions,
+)
+from link_assets_tests.truth import expected_tags, loaded_tags
 
 ENABLE = "apt-get update && apt-get install -y postgresql"
 SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -96,3 +107,30 @@ def test_domains_loaded_at_once_in_chunks_lose_nothing(
         assert list(threads.map(load, (1, 2, 3))) == [40, 40, 40]
     counts = "SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
     assert rows(counts) == [(1, 40), (2, 40), (3, 40)]
+
+
+def test_the_last_version_of_a_row_is_kept(
+    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "BATCH_ROWS", 2)
+    pages, kept = "a0 b0 | c0 d0 | e0 b1 | a2 | a1 c1", "a1 b1 c1 d0 e0"
+    for _ in range(2):
+        serve_spelled(sandbox, "links", pages)
+        load_links()
+        assert loaded_tags() == expected_tags(spelled("links", kept))
+        serve_spelled(sandbox, "clicks", pages)
+        load()
+        assert versions("links") == versions("clicks") == kept
+
+
+def test_text_with_nul_is_set_aside(api: str, sandbox: Sandbox) -> None:
+    bad = [{"dt": "2026-02-01T12:00:00Z", "n\x00w": "x\x00"}, {"id": "a", "tags": ["x\x00"]}]
+    for table, row in zip(("clicks", "links"), bad, strict=True):
+        serve(sandbox, table, [[row, spelled(table, "n0")[0]]])
+        (load if table == "clicks" else load_links)()
+        assert "n0" in versions(table)
+    reasons = rows(
+        "SELECT reason, payload LIKE '%%u0000%%' FROM {dataset}.rejected_rows ORDER BY 1"
+    )
+    nul = "is text with a NUL character, which not every warehouse can hold"
+    assert reasons[-2:] == [(f"n\\u0000w: {nul}", True), (f"tags: {nul}", True)]
