@@ -101,8 +101,10 @@ class ClickPages(PageStep):
         self.reading: Future[list[ClickBatch]] | None = None
         self.read_to = traversal.position
         self.read_bytes = 0
+        self.read: dict[int, int] = {}
+        """By hash of the click's id, the last version of what is to be handed on."""
         self.seen: dict[int, int] = {}
-        """By hash of the click's id, the version that was handed on."""
+        """The same of what was handed on."""
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
         page = cast("PageData[Row]", item)
@@ -143,11 +145,12 @@ class ClickPages(PageStep):
         if self.reading is None:
             return []
         batches, self.reading = self.reading.result(), None
-        versions = dict(pair for batch in batches for pair in _versions(batch))
-        if any(self.seen[click] != versions[click] for click in self.seen.keys() & versions.keys()):
+        read = {click: version for batch in batches for click, version in _versions(batch)}
+        if any(self.seen[click] != read[click] for click in self.seen.keys() & read.keys()):
             self.traversal.turn_back(page)
             self.pages = []
             return []
+        self.read |= read
         self.traversal.handed_on(self.read_to)
         return batches
 
@@ -161,9 +164,11 @@ class ClickPages(PageStep):
             rejected = rejected_batch(CLICKS.name, self.domain_id, batch.rejections)
             self.traversal.saw(*click_span(batch.table), row_ids(rejected))
             items += rejected_rows(rejected)
-        table = self._last_of_each(_to_load([batch.table for batch in batches]))
-        for batch in batches:
-            self.seen.update(_versions(batch))
+        table = _to_load([batch.table for batch in batches])
+        if len(self.read) < len(table) or not self.seen.keys().isdisjoint(self.read):
+            table = self._last_of_each(table)
+        self.seen |= self.read
+        self.read = {}
         return [table, *items]
 
     def _last_of_each(self, table: pa.Table) -> pa.Table:
@@ -171,8 +176,6 @@ class ClickPages(PageStep):
         clicks = table.column("click_id").to_pylist()
         last = dict(zip(clicks, range(len(clicks)), strict=True))
         kept = {number for click, number in last.items() if hash(click) not in self.seen}
-        if len(kept) == len(clicks):
-            return table
         return table.filter([number in kept for number in range(len(clicks))])
 
 

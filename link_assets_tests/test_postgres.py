@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from psycopg2 import sql
 
+from link_assets import steps
 from link_assets.chunks import Chunks
 from link_assets.contract import CLICKS
 from link_assets.postgres_destination import _warn_of_inserts
@@ -27,6 +28,9 @@ from link_assets_tests.postgres_server import (
     run_sql,
 )
 from link_assets_tests.support import Location, failure_text, rows
+from link_assets_tests.test_versions import load, serve, serve_spelled, spelled, versions
+from link_assets_tests.test_versions import load_links as list_links
+from link_assets_tests.truth import expected_tags, loaded_tags
 
 pytestmark = needs_postgres
 
@@ -246,3 +250,30 @@ def test_warehouses_of_one_machine_do_not_wait_for_each_other(
     for other in (server + "_too", server.replace("127.0.0.1", "localhost")):
         monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", other)
         assert _turns(None).path != here
+
+
+def test_the_last_version_of_a_row_is_kept(
+    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "BATCH_ROWS", 2)
+    pages, kept = "a0 b0 | c0 d0 | e0 b1 | a2 | a1 c1", "a1 b1 c1 d0 e0"
+    for _ in range(2):
+        serve_spelled(sandbox, "links", pages)
+        list_links()
+        assert loaded_tags() == expected_tags(spelled("links", kept))
+        serve_spelled(sandbox, "clicks", pages)
+        load()
+        assert versions("links") == versions("clicks") == kept
+
+
+def test_text_with_nul_is_set_aside(api: str, sandbox: Sandbox) -> None:
+    bad = [{"dt": "2026-02-01T12:00:00Z", "n\x00w": "x\x00"}, {"id": "a", "tags": ["x\x00"]}]
+    for table, row in zip(("clicks", "links"), bad, strict=True):
+        serve(sandbox, table, [[row, spelled(table, "n0")[0]]])
+        (load if table == "clicks" else list_links)()
+        assert "n0" in versions(table)
+    reasons = rows(
+        "SELECT reason, payload LIKE '%%u0000%%' FROM {dataset}.rejected_rows ORDER BY 1"
+    )
+    nul = "is text with a NUL character, which not every warehouse can hold"
+    assert reasons[-2:] == [(f"n\\u0000w: {nul}", True), (f"tags: {nul}", True)]
