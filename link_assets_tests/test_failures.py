@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 import requests
 from dlt.destinations.exceptions import DatabaseTerminalException
@@ -16,6 +17,7 @@ from dlt.extract.exceptions import ResourceExtractionError
 
 from link_assets.failures import explanation, failures_explained, find_cause
 from link_assets.paging import ApiError
+from link_assets.personal import without_quoted
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import SettingsError, api_settings
 from link_assets.source import links_source
@@ -162,3 +164,63 @@ def test_a_script_that_shows_the_whole_error_does_not_show_the_key(
     while error is not None:
         assert SECRET not in repr(error)
         error = error.__cause__ or error.__context__
+
+
+SHOWN = [
+    'column "social" of relation "clicks" does not exist',
+    'relation "link_assets.clicks" does not exist',
+    "Table 'links__tags' is gone",
+    'null value in column "dt" of relation "clicks" violates not-null constraint',
+    "no quotes at all",
+]
+BLANKED = [
+    'invalid input syntax for type bigint: "{}"',
+    'column "st" is no number: "{}"',
+    'invalid: "a" {} "b"',
+    'invalid: "clicks" {} "clicks"',
+    'invalid: "{}" of relation "clicks"',
+    'invalid: "x" {} "clicks"',
+    "Could not convert string 'it''s {}' to INT64",
+    'duplicate key violates unique constraint "x"\nDETAIL:  Key (title)=({}) already exists.',
+    "null value\nDETAIL:  Failing row contains (1, it's {}).",
+    'invalid: "{}\nDETAIL: of a text"',
+    'invalid: "of a text\nDETAIL: {}"',
+]
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_names_of_the_contract_are_shown(text: str) -> None:
+    assert without_quoted(text) == text
+
+
+@pytest.mark.parametrize("text", BLANKED)
+def test_a_quoted_value_is_not_shown_whatever_names_stand_in_it(text: str) -> None:
+    for value in (SECRET, f'"{SECRET}"', f"clicks {SECRET} dt", f'x" {SECRET} "clicks'):
+        assert SECRET not in without_quoted(text.format(value))
+
+
+REFUSED_BY_DUCKDB = [
+    ("DROP TABLE t; SELECT * FROM t", "Table with name t does not exist"),
+    ("SELECT missing FROM t", 'column "missing" not found'),
+    ("SELECT CAST(c AS INTEGER) FROM t", "Could not convert string '...' to INT32"),
+    ("INSERT INTO t VALUES (NULL)", "NOT NULL constraint failed: t.c"),
+    ("INSERT INTO t FROM t", "violates unique constraint"),
+    ("ATTACH '/nowhere/w.duckdb'", "/nowhere/w.duckdb"),
+]
+
+
+@pytest.mark.parametrize(("statement", "text"), REFUSED_BY_DUCKDB)
+def test_what_duckdb_refuses_is_told_with_names_and_without_values(
+    statement: str, text: str
+) -> None:
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE t (c VARCHAR NOT NULL UNIQUE)")
+        database.execute("INSERT INTO t VALUES (?)", [SECRET])
+        with pytest.raises(duckdb.Error) as error:
+            database.execute(statement)
+    refusal = DatabaseTerminalException(error.value)
+    refusal.__cause__ = error.value
+    told = explanation(refusal, "links")
+    assert told is not None
+    assert text in str(told.description)
+    assert SECRET not in str(told.description)
