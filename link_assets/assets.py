@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 import dagster as dg
-from dagster_dlt import DagsterDltResource, dlt_assets
+from dagster_dlt import DagsterDltResource
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
@@ -30,7 +30,7 @@ from link_assets.progress import Progress
 from link_assets.row_counts import ClickCounts, Growth
 from link_assets.settings import ApiSettings, api_settings, location_settings
 from link_assets.source import UNSET_API, clicks_source, links_source
-from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator, without_dlt_objects
+from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator, asset_specs
 from link_assets.traversal import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse import (
     Overtaken,
@@ -92,12 +92,10 @@ def _shown(time: datetime | None) -> dg.MetadataValue | None:
     return dg.MetadataValue.timestamp(time) if time else None
 
 
-@without_dlt_objects
-@dlt_assets(
-    dlt_source=links_source(UNSET_API),
-    dlt_pipeline=described_pipeline(LINKS.name),
+@dg.multi_asset(
     name="links",
-    dagster_dlt_translator=TRANSLATOR,
+    specs=asset_specs(links_source(UNSET_API), described_pipeline(LINKS.name), TRANSLATOR),
+    can_subset=True,
     pool="link_assets",
 )
 def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
@@ -123,12 +121,10 @@ def _load_links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> d
     return {**metadata, **gone.metadata, "new_domains": list(new)}
 
 
-@without_dlt_objects
-@dlt_assets(
-    dlt_source=clicks_source(UNSET_API, domain_id=0),
-    dlt_pipeline=described_pipeline(CLICKS.name),
+@dg.multi_asset(
     name="clicks",
-    dagster_dlt_translator=TRANSLATOR,
+    specs=asset_specs(clicks_source(UNSET_API, 0), described_pipeline(CLICKS.name), TRANSLATOR),
+    can_subset=True,
     partitions_def=domain_partitions,
     backfill_policy=dg.BackfillPolicy.multi_run(SETTINGS.domains_per_run),
     pool="link_assets",

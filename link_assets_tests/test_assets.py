@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from link_assets import assets
+from link_assets import assets, row_counts, warehouse
 from link_assets.assets import ClicksLoader
 from link_assets.progress import Progress
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source
 from link_assets.translator import CLICKS_KEY
-from link_assets.warehouse import open_pipeline
+from link_assets.warehouse import Reader, open_pipeline
 from link_assets_tests.children import load_clicks
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
 from link_assets_tests.truth import (
@@ -345,3 +347,125 @@ def test_what_a_domain_came_to_is_not_left_out_without_a_word(
     result = location.clicks("1", "2")
     assert not result.success
     assert "the instance cannot be reached" in failure_text(result)
+
+
+COUNTS = (
+    "rows_loaded",
+    "rows_new",
+    "rows_already_there",
+    "rows_total",
+    "dagster/partition_row_count",
+    "dagster/row_count",
+)
+
+
+def counts(location: Location, domain: str) -> tuple[Any, ...]:
+    """The numbers of rows on a domain's latest materialization."""
+    return tuple(location.click_metadata(domain)[name] for name in COUNTS)
+
+
+def test_a_materialization_tells_new_rows_from_those_that_were_there(
+    location: Location, sandbox: Sandbox
+) -> None:
+    register(location, 1, 2, 3)
+    sandbox.clicks = {1: world_clicks(world_of(sandbox), 1), 2: [], 3: []}
+    assert location.clicks("1", "2").success
+    assert counts(location, "1") == (40, 40, 0, 40, 40, 40)
+    assert counts(location, "2") == (0, 0, 0, 0, 0, 40)
+    assert location.clicks("1").success
+    assert counts(location, "1") == (40, 0, 40, 40, 40, 40)
+    more = [{"dt": "2026-03-02T00:00:00Z", "path": f"/{number}"} for number in range(5)]
+    sandbox.clicks = {**sandbox.clicks, 1: [*more, *sandbox.clicks[1][:10]], 2: more[:2]}
+    assert location.clicks("1", "3").success
+    assert counts(location, "1") == (15, 5, 10, 45, 45, 47)
+    assert counts(location, "2") == (2, 2, 0, 2, 2, 47)
+    assert counts(location, "3") == (0, 0, 0, 0, 0, 47)
+
+
+def test_a_row_delivered_twice_in_a_run_is_new_once(location: Location, sandbox: Sandbox) -> None:
+    register(location, 1)
+    listed = world_clicks(world_of(sandbox), 1)[:20]
+    sandbox.clicks = {1: [*listed, *listed[10:15]]}
+    assert location.clicks("1").success
+    shown = location.click_metadata("1")
+    assert (shown["rows_new"], shown["rows_already_there"], shown["rows_total"]) == (20, 0, 20)
+
+
+def test_domains_of_a_run_that_fails_for_others_show_what_is_new_too(
+    location: Location, sandbox: Sandbox
+) -> None:
+    register(location, 1, 2)
+    sandbox.faults.append(Fault(path="/v1/domain/2", status=503, times=None))
+    assert not location.clicks("1", "2").success
+    assert counts(location, "1") == (40, 40, 0, 40, 40, 40)
+
+
+def test_the_newest_click_has_an_age_even_if_a_load_brought_none(
+    location: Location, sandbox: Sandbox
+) -> None:
+    register(location, 1)
+    newest = datetime.now(UTC) - timedelta(hours=7)
+    sandbox.clicks = {1: [{"dt": newest.isoformat(), "path": "/a"}]}
+    assert location.clicks("1").success
+    sandbox.clicks = {1: []}
+    assert location.clicks("1").success
+    shown = location.click_metadata("1")
+    assert "last_click" not in shown
+    assert 7 <= shown["newest_click_age_hours"] < 8
+
+
+def test_how_often_clicks_are_counted_does_not_grow_with_the_domains(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(location, 1, 2, 3)
+    assert location.clicks("1", "3").success
+    queries: list[str] = []
+
+    class Counting(Reader):
+        def rows(self, query: str) -> Any:
+            queries.append(query)
+            return super().rows(query)
+
+    @contextmanager
+    def counting() -> Iterator[Reader]:
+        with warehouse.reading() as reader:
+            yield Counting(reader._client)
+
+    monkeypatch.setattr(row_counts, "reading", counting)
+    assert location.clicks("1").success
+    of_one = len(queries)
+    queries.clear()
+    assert location.clicks("1", "3").success
+    assert len(queries) == of_one == 3
+
+
+def test_clicks_that_cannot_be_counted_are_loaded_all_the_same(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(location, 1)
+
+    def fail(*_: Any) -> None:
+        raise ValueError("no count")
+
+    monkeypatch.setattr(row_counts.ClickCounts, "_count", fail)
+    result = location.clicks("1")
+    assert result.success
+    assert "rows_total" not in location.click_metadata("1")
+    assert "The clicks could not be counted: ValueError in fail" in said(location, result)
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+
+
+def test_links_tell_new_ones_deleted_ones_and_all(location: Location, sandbox: Sandbox) -> None:
+    listed = world_of(sandbox).links()
+
+    def load(links: list[dict[str, Any]]) -> list[Any]:
+        sandbox.links = links
+        result = location.links()
+        assert result.success
+        (materialized,) = result.asset_materializations_for_node("links")
+        names = (*COUNTS[:4], "rows_deleted", "dagster/row_count")
+        return [materialized.metadata[name].value for name in names]
+
+    assert load(listed[:12]) == [12, 12, 0, 12, 0, 12]
+    assert load(listed[:12]) == [12, 0, 12, 12, 0, 12]
+    assert load(listed[2:14]) == [12, 2, 10, 14, 2, 14]

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 import link_assets
+from link_assets.assets import ClicksConfig
 from link_assets.contract import CLICKS, LINKS, Table
 from link_assets.definitions import defs
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
@@ -17,7 +18,7 @@ from link_assets.translator import CLICKS_KEY, LINKS_KEY
 REPOSITORY_FOLDER = Path(link_assets.__file__).parents[1]
 DAGSTER_FREE = (
     "contract settings values rows columns personal rejected click_batches click_reader link_rows "
-    "connections progress paging traversal steps turns source warehouse chunks"
+    "connections progress paging traversal steps turns source warehouse chunks row_counts paths"
 )
 
 SCHEDULES = ("LINKS", "CLICKS", "CHECKS")
@@ -227,6 +228,30 @@ def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table) -
     ]
     required = {c.name for c in schema.columns if not c.constraints.nullable}
     assert required == set(table.primary_key)
+
+
+@pytest.mark.parametrize("key", [LINKS_KEY, CLICKS_KEY])
+def test_every_metadata_value_of_an_asset_can_be_shown(key: dg.AssetKey) -> None:
+    metadata = defs.resolve_asset_graph().get(key).metadata
+    assert metadata.keys() == {"dagster/table_name", "dagster/column_schema"}
+
+
+def test_what_a_user_can_switch_on_or_set_is_described() -> None:
+    repository = defs.get_repository_def()
+    switches = [*repository.schedule_defs, *repository.sensor_defs]
+    assert len(switches) == 4
+    assert all(switch.description for switch in switches)
+    fields = ClicksConfig.model_fields
+    assert {name for name, field in fields.items() if field.description} == {"full_refresh"}
+    jobs = ("links_job", "clicks_job", "checks_job")
+    assert all(repository.get_job(job).description for job in jobs)
+
+
+def test_a_table_of_links_begins_with_what_a_row_is_and_ends_with_what_is_added() -> None:
+    columns = [field.column for field in LINKS.columns]
+    assert columns[:2] == ["id", "domain_id"]
+    assert columns[-1] == "deleted_at"
+    assert [field.column for field in CLICKS.columns][:2] == ["domain_id", "click_id"]
 
 
 def test_clicks_are_partitioned_by_domain_and_links_are_not() -> None:
