@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 from pyarrow import json as arrow_json
@@ -23,7 +23,7 @@ from link_assets.click_batches import (
 from link_assets.columns import ARROW_TYPES, column_names
 from link_assets.contract import CLICKS
 from link_assets.personal import PersonalData
-from link_assets.rows import Row, read_rows
+from link_assets.rows import DamagedRow, Row, read_rows
 
 OBJECT_ROWS = 750
 """Rows that are made objects at once, to the page: other threads wait meanwhile."""
@@ -38,7 +38,7 @@ _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 _REFUSALS = (pa.ArrowInvalid, OverflowError)
 """Of a value, of too much text for one block."""
 _NULL = b"null"
-_Pages = Sequence[Sequence[Row]]
+_Pages = Sequence[Sequence[Row | DamagedRow]]
 Known = dict[str, pa.DataType]
 """Undocumented fields, and as what Arrow may take them."""
 
@@ -81,9 +81,12 @@ class ClickReader:
 
     def _read_at_once(self, pages: _Pages) -> pa.Table | None:
         """One table of all rows; None if Arrow would refuse one or read it otherwise."""
-        if any(len(_NULL) in map(len, page) for page in pages):
+        if any(DamagedRow in map(type, page) for page in pages):
+            return None
+        rows = cast(Sequence[Sequence[Row]], pages)
+        if any(len(_NULL) in map(len, page) for page in rows):
             return None  # it may be null, on which Arrow's reader crashes
-        text = b"\n".join(row for page in pages for row in page)
+        text = b"\n".join(row for page in rows for row in page)
         undocumented = self._known | self._learned
         try:
             given = _read(text, pa.schema([*_AS_GIVEN, *undocumented.items()]))

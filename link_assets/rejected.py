@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from link_assets.columns import arrow_schema
 from link_assets.contract import REJECTED_ROWS
+from link_assets.rows import DamagedRow
 from link_assets.values import json_text
 
 NOT_AN_OBJECT = "is not an object"
@@ -31,7 +32,12 @@ class Rejection:
 def reject(row: Any, reasons: Iterable[str]) -> Rejection:
     """The rejection of `row`. Its texts are valid Unicode even where the row's are not."""
     reason = "; ".join(reasons).encode(errors="backslashreplace").decode()
-    return Rejection(reason, json_text(row))
+    return Rejection(reason, json_text(row.value if isinstance(row, DamagedRow) else row))
+
+
+def unusable(row: Any) -> str:
+    """Why a row that is no JSON object is rejected."""
+    return row.reason if isinstance(row, DamagedRow) else NOT_AN_OBJECT
 
 
 def rejected_batch(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import orjson
 from msgspec import Raw
@@ -18,9 +19,27 @@ _ZERO_FOR_DIGITS = bytes(48 if chr(byte).isdecimal() and byte < 128 else 32 for 
 _LONG_NUMBER = b"0" * 19
 
 
-def read_rows(rows: Sequence[Row]) -> list[Any]:
-    """What the rows say, as `read_json` reads it."""
-    return read_json(b"[" + b",".join(rows) + b"]")
+@dataclass(frozen=True)
+class DamagedRow:
+    """A row with text that is not JSON: what it says with that escaped, and why it is not loaded.
+
+    The reason quotes nothing of the row.
+    """
+
+    value: Any
+    reason: str
+
+
+def read_rows(rows: Sequence[Row | DamagedRow]) -> list[Any]:
+    """What the rows say, as `read_json` reads it; a damaged row stays as it is."""
+    if DamagedRow in map(type, rows):
+        return [row if isinstance(row, DamagedRow) else read_json(bytes(row)) for row in rows]
+    return read_json(b"[" + b",".join(cast(Sequence[Row], rows)) + b"]")
+
+
+def is_doubtful(text: str) -> bool:
+    """Whether text of a damaged row may be part of the damage."""
+    return not text.isprintable() or "\\" in text
 
 
 def row_of(value: Any) -> Row:

@@ -37,7 +37,8 @@ class ApiSettings:
 
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
     the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a
-    run together. `chunk_rows` and `chunk_seconds` bound what one load holds, and so what a killed
+    run together. `max_pages_without_news` pages in a row without a new row end a listing with an
+    error. `chunk_rows` and `chunk_seconds` bound what one load holds, and so what a killed
     run fetches again: the load that was being written, and the one that was being fetched.
     `personal_ip`, `personal_password` and `personal_people` say what becomes of that personal data
     before anything is written; hashes are keyed with `hash_salt`.
@@ -56,6 +57,7 @@ class ApiSettings:
     clicks_order: ClicksOrder = "unordered"
     clicks_since_param: str | None = None
     clicks_lookback_days: float = 3
+    max_pages_without_news: int = 100
     chunk_rows: int = 100_000
     chunk_seconds: float = 120
     personal_ip: Treatment = "keep"
@@ -75,7 +77,7 @@ class ApiSettings:
         for name in ("max_retries", "backoff_factor", "clicks_lookback_days"):
             _require(self, name, getattr(self, name) >= 0, "zero or more")
         positive = ("page_size", "timeout_seconds", "max_connections", "requests_per_second")
-        for name in (*positive, "chunk_rows", "chunk_seconds"):
+        for name in (*positive, "max_pages_without_news", "chunk_rows", "chunk_seconds"):
             value = getattr(self, name)
             _require(self, name, value is None or value > 0, "more than zero")
 
