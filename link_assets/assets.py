@@ -11,11 +11,12 @@ from threading import Event
 from typing import Any
 
 import dagster as dg
-from dagster_dlt import DagsterDltResource
+from dagster_dlt import DagsterDltResource, dlt_assets
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
 from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
 
 from link_assets.checks import checked_after_failure
 from link_assets.chunks import Chunks
@@ -25,12 +26,13 @@ from link_assets.deleted_links import LinkListing
 from link_assets.domain_runs import domains_of_run, plan_partitions
 from link_assets.domains import domain_id, domain_partitions, is_domain_id, register_domains
 from link_assets.failures import explanation, failures_explained, find_cause, kind_and_place
-from link_assets.paging import TOKEN_REFUSED, ApiError
+from link_assets.paging import ApiError
 from link_assets.progress import Progress
+from link_assets.refusals import TOKEN_REFUSED
 from link_assets.row_counts import ClickCounts, Growth
 from link_assets.settings import ApiSettings, api_settings, location_settings
 from link_assets.source import UNSET_API, clicks_source, links_source
-from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator, asset_specs
+from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator, without_dlt_objects
 from link_assets.traversal import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse import (
     Overtaken,
@@ -92,10 +94,12 @@ def _shown(time: datetime | None) -> dg.MetadataValue | None:
     return dg.MetadataValue.timestamp(time) if time else None
 
 
-@dg.multi_asset(
+@without_dlt_objects
+@dlt_assets(
+    dlt_source=links_source(UNSET_API),
+    dlt_pipeline=described_pipeline(LINKS.name),
     name="links",
-    specs=asset_specs(links_source(UNSET_API), described_pipeline(LINKS.name), TRANSLATOR),
-    can_subset=True,
+    dagster_dlt_translator=TRANSLATOR,
     pool="link_assets",
 )
 def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
@@ -115,16 +119,20 @@ def _load_links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> d
         source = links_source(api_settings(), progress)
         listing = LinkListing(pipeline)
         list(dlt.run(context, source, pipeline, TRANSLATOR))
-        gone = listing.mark_deleted(progress.unread_links, SETTINGS.disappeared_share)
         new = register_domains(context.instance)
+        if progress.failure:  # of links that it did not list nobody knows whether they are there
+            raise progress.failure
+        gone = listing.mark_deleted(progress.unread_links, SETTINGS.disappeared_share)
     metadata = Loaded(progress, time.monotonic() - started).metadata
     return {**metadata, **gone.metadata, "new_domains": list(new)}
 
 
-@dg.multi_asset(
+@without_dlt_objects
+@dlt_assets(
+    dlt_source=clicks_source(UNSET_API, domain_id=0),
+    dlt_pipeline=described_pipeline(CLICKS.name),
     name="clicks",
-    specs=asset_specs(clicks_source(UNSET_API, 0), described_pipeline(CLICKS.name), TRANSLATOR),
-    can_subset=True,
+    dagster_dlt_translator=TRANSLATOR,
     partitions_def=domain_partitions,
     backfill_policy=dg.BackfillPolicy.multi_run(SETTINGS.domains_per_run),
     pool="link_assets",
@@ -233,14 +241,11 @@ class ClicksLoader:
                 told = "another run has loaded it meanwhile; going on from where that one is"
             except PipelineStepFailed as error:
                 # once: an API that refuses every token would have the pages read in circles
-                refused = progress.token_on_trial and _token_refused(error)
-                if restart is FROM_FIRST_PAGE or not refused:
+                reason = _reason_to_restart(error, progress)
+                if restart is FROM_FIRST_PAGE or not reason:
                     raise
                 restart = FROM_FIRST_PAGE
-                told = (
-                    "the API no longer knows the page token to go on from; reading from the first "
-                    "page again"
-                )
+                told = f"{reason}; reading from the first page again"
             self.context.log.warning(f"clicks of domain {domain}: {told}.")
 
     def _load_chunks(self, domain: int, progress: Progress, restart: Restart | None) -> int:
@@ -316,9 +321,25 @@ def _report(domain: int, progress: Progress) -> str:
     )
 
 
-def _token_refused(error: BaseException) -> bool:
-    answer = find_cause(error, ApiError)
-    return answer is not None and answer.status in TOKEN_REFUSED
+def _reason_to_restart(error: BaseException, progress: Progress) -> str | None:
+    """Why the place to go on from is of no use; None if that is not what failed.
+
+    A token that an earlier run left may be answered with anything once it is out of date. One
+    that this run was given itself is good for as long as the API does not refuse it.
+    """
+    unanswered = find_cause(error, RequestException)
+    if not progress.token_on_trial or unanswered is None:
+        return None
+    if isinstance(unanswered, ApiError) and unanswered.status in TOKEN_REFUSED:
+        return f"the API no longer knows the page token to go on from ({unanswered.status})"
+    if progress.pages:
+        return None
+    return f"no page came for the page token that an earlier run left ({_in_short(unanswered)})"
+
+
+def _in_short(unanswered: RequestException) -> str:
+    is_answer = isinstance(unanswered, ApiError)
+    return str(unanswered).rstrip(".") if is_answer else type(unanswered).__name__
 
 
 def _materializations(loaded: Mapping[str, Loaded]) -> Iterator[dg.AssetMaterialization]:

@@ -26,7 +26,7 @@ from pyarrow.compute import (
 
 from link_assets.columns import ARROW_TYPES, arrow_schema, column_names
 from link_assets.contract import CLICK_FACTS, CLICKS, DataType
-from link_assets.rejected import NOT_AN_OBJECT, Rejection, reject
+from link_assets.rejected import Rejection, reject, unusable
 from link_assets.values import UnreadableValue, read_anything, read_value
 
 _SCHEMA = arrow_schema(CLICKS)
@@ -182,7 +182,7 @@ def _reasons(rows: Sequence[Any], columns: Iterable[_Column]) -> dict[int, list[
     for column in columns:
         for i, problem in column.problems.items():
             reasons[i].append(f"{column.name}: {problem}")
-    return reasons | {i: [NOT_AN_OBJECT] for i, row in enumerate(rows) if not isinstance(row, dict)}
+    return reasons | {i: [unusable(row)] for i, row in enumerate(rows) if not isinstance(row, dict)}
 
 
 def finished(

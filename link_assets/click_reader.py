@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 from pyarrow import json as arrow_json
@@ -24,7 +24,7 @@ from link_assets.click_batches import (
 from link_assets.columns import ARROW_TYPES, column_names
 from link_assets.contract import CLICKS
 from link_assets.personal import PersonalData
-from link_assets.rows import NEGATIVE_ZERO, Row, read_rows
+from link_assets.rows import NEGATIVE_ZERO, DamagedRow, Row, read_rows
 
 OBJECT_ROWS = 750
 """Rows that are made objects at once, to the page: other threads wait meanwhile."""
@@ -40,7 +40,7 @@ _REFUSALS = (pa.ArrowInvalid, OverflowError)
 """Of a value, of too much text for one block."""
 _NULL = b"null"
 _BACKSLASH, _ESCAPED_NUL = b"\\", rb"\u0000"
-_Pages = Sequence[Sequence[Row]]
+_Pages = Sequence[Sequence[Row | DamagedRow]]
 Known = dict[str, pa.DataType]
 """Undocumented fields, and as what Arrow may take them."""
 
@@ -86,9 +86,12 @@ class ClickReader:
 
     def _read_at_once(self, pages: _Pages) -> pa.Table | None:
         """One table of all rows; None if Arrow would refuse one or read it otherwise."""
-        if any(len(_NULL) in map(len, page) for page in pages):
+        if any(DamagedRow in map(type, page) for page in pages):
+            return None
+        rows = cast(Sequence[Sequence[Row]], pages)
+        if any(len(_NULL) in map(len, page) for page in rows):
             return None  # it may be null, on which Arrow's reader crashes
-        text = b"\n".join(row for page in pages for row in page)
+        text = b"\n".join(row for page in rows for row in page)
         plain = _BACKSLASH not in text
         undocumented = self._known | self._learned
         if not plain and _ESCAPED_NUL in text:
@@ -125,7 +128,8 @@ class ClickReader:
 
 def _with_versions(batch: ClickBatch, pages: _Pages) -> ClickBatch:
     """Add what tells whether a row of these pages has come before as it is."""
-    rows = [row for page in pages for row in page]
+    # a damaged row is never accepted
+    rows = cast(list[Row], [row for page in pages for row in page])
     return replace(batch, versions=[hash(bytes(rows[i])) for i in batch.accepted])
 
 

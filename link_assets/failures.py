@@ -6,10 +6,11 @@ import errno
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 
 import dagster as dg
 from dlt.common.destination.exceptions import DestinationException
-from requests.exceptions import RequestException
+from requests.exceptions import ContentDecodingError, RequestException, SSLError
 
 from link_assets.causes import find_cause
 from link_assets.database_errors import NOT_IN_ENCODING, ROW_TOO_BIG, reason, sqlstate
@@ -53,12 +54,7 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
     if answer := find_cause(error, ApiError):
         return dg.Failure(str(answer), metadata={"loading": what, "status": answer.status})
     if unanswered := find_cause(error, RequestException):
-        return dg.Failure(
-            f"{what}: the API gave no whole answer ({type(unanswered).__name__}) after all "
-            "retries. Check that SOURCES__LINK_ASSETS__BASE_URL is right and the API can be "
-            "reached from here.",
-            metadata={"loading": what},
-        )
+        return dg.Failure(f"{what}: {_no_answer(unanswered)}", metadata={"loading": what})
     if (full := find_cause(error, OSError)) and full.errno in DISK_FULL:
         return dg.Failure(
             f"{what}: no room to write to disk ({full.strerror}). Make room where the warehouse is "
@@ -80,6 +76,32 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
             metadata={"loading": what},
         )
     return None
+
+
+def _no_answer(error: RequestException) -> str:
+    """Why there was no answer, and what to do."""
+    if isinstance(error, SSLError):
+        return _not_trusted(error)
+    unreadable = isinstance(error, ContentDecodingError)
+    return (
+        f"the API gave no whole answer ({type(error).__name__}) after all retries. Check that "
+        "SOURCES__LINK_ASSETS__BASE_URL is right and the API can be reached from here."
+        + (" Its answer is not compressed as its Content-Encoding says." if unreadable else "")
+    )
+
+
+def _not_trusted(error: SSLError) -> str:
+    if refused := find_cause(error, SSLCertVerificationError):
+        return (
+            f"the API's certificate was not accepted ({refused.verify_message.rstrip('.')}). If it "
+            "is your own or of an authority of your own, set REQUESTS_CA_BUNDLE to the file of the "
+            "certificate that it is signed with."
+        )
+    return (
+        "no encrypted connection to the API could be made. Check that "
+        "SOURCES__LINK_ASSETS__BASE_URL should begin with https, and that REQUESTS_CA_BUNDLE, if "
+        "set, is a file of certificates."
+    )
 
 
 def kind_and_place(error: BaseException) -> str:

@@ -11,7 +11,8 @@ from dlt.common.json import custom_pua_decode
 
 from link_assets.columns import column_names
 from link_assets.contract import LINK_TAGS, LINKS
-from link_assets.rejected import NOT_AN_OBJECT, Rejection, reject
+from link_assets.rejected import Rejection, reject, unusable
+from link_assets.rows import DamagedRow, is_doubtful
 from link_assets.values import UnreadableValue, is_nothing, read_anything, read_value
 
 _Cell = tuple[str, str, Callable[[Any], Any], Any]
@@ -31,7 +32,7 @@ def link_row(row: Any) -> dict[str, Any] | Rejection:
     in clicks: a column's type must not depend on which link came first.
     """
     if not isinstance(row, dict):
-        return reject(row, [NOT_AN_OBJECT])
+        return reject(row, [unusable(row)])
     link: dict[str, Any] = dict.fromkeys(_READERS)
     problems: list[str] = []
     for name, column, read, value in _cells(row):
@@ -46,13 +47,25 @@ def link_row(row: Any) -> dict[str, Any] | Rejection:
 
 
 def link_id(row: Any) -> str | None:
-    """The id that the link has, or would have if the rest of it could be read; None without one."""
+    """The id that the link has, or would have if the rest of it could be read; None without one.
+
+    None, too, if the id may be part of a row's damage.
+    """
+    if isinstance(row, DamagedRow):
+        return link_id(row.value) if _has_sound_id(row.value) else None
     names = [f.name for key in (_KEY, _SPARE_KEY) for f in LINKS.fields if f.column == key]
     for name in names if isinstance(row, dict) else ():
         with suppress(UnreadableValue):
             if text := read_value(row.get(name), "text"):
                 return str(text)
     return None
+
+
+def _has_sound_id(row: Any) -> bool:
+    """Whether no key of a damaged row may be that of its id, and no value of one is doubtful."""
+    keys = row if isinstance(row, dict) else {}
+    ids = [keys.get(f.name) for f in LINKS.fields if f.column in (_KEY, _SPARE_KEY)]
+    return not any(is_doubtful(text) for text in (*keys, *ids) if isinstance(text, str))
 
 
 def _cells(row: dict[str, Any]) -> Iterator[_Cell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -18,6 +18,7 @@ from link_assets.contract import (
     PersonalGroup,
     Table,
 )
+from link_assets.rows import DamagedRow, is_doubtful
 from link_assets.settings import Treatment
 from link_assets.values import json_text
 
@@ -106,8 +107,21 @@ class WithoutQuoted(logging.Filter):
 def _changed(value: Any, path: list[str], change: Callable[[Any], Any]) -> Any:
     if value is None:
         return None
+    if isinstance(value, DamagedRow):
+        return replace(value, value=_changed_if_it_may_be(value.value, path, change))
     # a row or person that is no object is treated whole: what is in it cannot be told apart
     if not path or not isinstance(value, dict):
         return change(value)
     name, *inner = path
     return value | {name: _changed(value[name], inner, change)} if name in value else value
+
+
+def _changed_if_it_may_be(value: Any, path: list[str], change: Callable[[Any], Any]) -> Any:
+    """The same for a damaged row, where a field with a damaged name may be the personal one."""
+    if value is None:
+        return None
+    if not path or not isinstance(value, dict):
+        return change(value)
+    first, *inner = path
+    names = [name for name in value if name == first or is_doubtful(name)]
+    return value | {name: _changed_if_it_may_be(value[name], inner, change) for name in names}

@@ -6,6 +6,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+from link_assets.news import News
+
+if TYPE_CHECKING:
+    from link_assets.paging import ApiError
 
 REMEMBERED = 20_000
 """How many rejected rows, the latest, are known again when they are delivered again."""
@@ -22,6 +28,8 @@ class Progress:
     first of its traversal, None if there was none; `token_on_trial` tells that the API
     was given a kept token and has not answered it yet; `tokens` are those it has given itself,
     `kept_token` the one that this run left in the state.
+    `news` counts the pages without a new row, and `failure` is the error with which paging was
+    ended for it; where nobody `watched`, that error is raised at once.
     `unread_links` are the ids of rejected links, None where there is none to read.
     """
 
@@ -37,7 +45,10 @@ class Progress:
     token_on_trial: bool = False
     tokens: set[str] = field(default_factory=set)
     kept_token: str | None = None
+    news: News = field(default_factory=News)
+    failure: ApiError | None = None
     finished: bool = False
+    watched: bool = True
     _rejected_ids: OrderedDict[str, None] = field(default_factory=OrderedDict, repr=False)
 
     @property

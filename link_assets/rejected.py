@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from link_assets.columns import arrow_schema
 from link_assets.contract import REJECTED_ROWS
+from link_assets.rows import DamagedRow
 from link_assets.values import json_text
 
 NOT_AN_OBJECT = "is not an object"
@@ -32,7 +33,13 @@ def reject(row: Any, reasons: Iterable[str]) -> Rejection:
     """Make the rejection of `row`, with texts that every warehouse can hold, whatever the row's."""
     # names of fields may hold half a surrogate pair, and NUL
     reason = "; ".join(reasons).encode(errors="backslashreplace").decode()
-    return Rejection(reason.replace("\0", "\\u0000"), json_text(row))
+    content = row.value if isinstance(row, DamagedRow) else row
+    return Rejection(reason.replace("\0", "\\u0000"), json_text(content))
+
+
+def unusable(row: Any) -> str:
+    """Why a row that is no JSON object is rejected."""
+    return row.reason if isinstance(row, DamagedRow) else NOT_AN_OBJECT
 
 
 def rejected_batch(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
@@ -21,9 +22,31 @@ NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _DECODER = Decoder(float_hook=Number)
 
 
-def read_rows(rows: Sequence[Row]) -> list[Any]:
-    """Read what the rows say, as `read_json` does."""
-    return read_json(b"[" + b",".join(rows) + b"]")
+@dataclass(frozen=True)
+class DamagedRow:
+    """A row with text that is not JSON: what it says with that escaped, and why it is not loaded.
+
+    The reason quotes nothing of the row.
+    """
+
+    value: Any
+    reason: str
+
+    def __len__(self) -> int:
+        """Count the bytes of its JSON text, as `len` of a Row does."""
+        return len(json_text(self.value))
+
+
+def read_rows(rows: Sequence[Row | DamagedRow]) -> list[Any]:
+    """What the rows say, as `read_json` reads it; a damaged row stays as it is."""
+    if DamagedRow in map(type, rows):
+        return [row if isinstance(row, DamagedRow) else read_json(bytes(row)) for row in rows]
+    return read_json(b"[" + b",".join(cast(Sequence[Row], rows)) + b"]")
+
+
+def is_doubtful(text: str) -> bool:
+    """Whether text of a damaged row may be part of the damage."""
+    return not text.isprintable() or "\\" in text
 
 
 def row_of(value: Any) -> Row:

@@ -45,9 +45,10 @@ class ApiSettings:
 
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
     the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a
-    run together. `chunk_rows`, `chunk_megabytes` (of JSON text) and `chunk_seconds` bound what one
-    load holds, and so what a killed run fetches again: the load that was being written, and the
-    one that was being fetched.
+    run together. `max_pages_without_news` pages in a row without a new row end a listing with an
+    error. `chunk_rows`, `chunk_megabytes` (of JSON text) and `chunk_seconds` bound what one load
+    holds, and so what a killed run fetches again: the load that was being written, and the one
+    that was being fetched.
     `personal_ip`, `personal_password` and `personal_people` say what becomes of that personal data
     before anything is written; hashes are keyed with `hash_salt`.
     """
@@ -65,6 +66,7 @@ class ApiSettings:
     clicks_order: ClicksOrder = "unordered"
     clicks_since_param: str | None = None
     clicks_lookback_days: float = 3
+    max_pages_without_news: int = 100
     chunk_rows: int = 100_000
     chunk_megabytes: float = 100
     chunk_seconds: float = 120
@@ -90,7 +92,7 @@ class ApiSettings:
             _require_zero_or_more(self, name)
         _require_zero_or_more(self, "clicks_lookback_days", CENTURY_DAYS)
         counts = ("page_size", "max_connections", "requests_per_second", "chunk_rows")
-        for name in (*counts, "chunk_megabytes", "chunk_seconds"):
+        for name in (*counts, "max_pages_without_news", "chunk_megabytes", "chunk_seconds"):
             _require_more_than_zero(self, name)
         _require_more_than_zero(self, "timeout_seconds", WEEK)
 

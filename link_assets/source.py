@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from dlt.common.jsonpath import compile_path
 from dlt.common.schema.typing import TColumnSchema
@@ -14,11 +17,11 @@ from dlt.sources.rest_api.typing import EndpointResource
 from requests.exceptions import ContentDecodingError
 
 from link_assets.connections import new_connections
-from link_assets.contract import CLICKS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
+from link_assets.contract import CLICK_FACTS, CLICKS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
 from link_assets.paging import PageTokenPaginator, page_check
 from link_assets.personal import PersonalData
 from link_assets.progress import Progress
-from link_assets.settings import ApiSettings
+from link_assets.settings import ApiSettings, SettingsError
 from link_assets.steps import ClickPages, LinkPages
 from link_assets.traversal import Restart, Traversal
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 SOURCE_NAME = "link_assets"
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 """The guide's list; every other failing status fails at once."""
+
+LINK_FACTS = ("id", "idString")
+"""What a link is known by on a page."""
 
 CONNECT_SECONDS = 5
 """How long an API may take to be reached at all."""
@@ -62,10 +68,13 @@ UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
 def links_source(settings: ApiSettings, progress: Progress | None = None) -> DltSource:
     """Every link the API lists, merged on `id`, with the child table `links__tags`.
 
-    Extraction raises paging.ApiError if an answer is not a valid page.
+    Extraction raises paging.ApiError if an answer is not a valid page. A listing without end is
+    cut off: `progress.failure` says so once the links are loaded; without a `progress` extraction
+    raises that.
     """
-    progress = progress or Progress()
-    paginator = PageTokenPaginator("links", progress)
+    progress = progress or Progress(watched=False)
+    limit = settings.max_pages_without_news
+    paginator = PageTokenPaginator("links", progress, LINK_FACTS, limit)
     resource = _endpoint(LINKS, "/v1/links", "links", paginator, settings)
     source = _source(settings, LINKS, resource)
     personal = PersonalData(settings.personal, settings.hash_salt)
@@ -91,12 +100,14 @@ def clicks_source(
     whatever the state says of where to go on. `connections` may be shared with other domains. A
     pipeline that is not of warehouse.open_pipeline needs dlt's setting
     `normalize.parquet_normalizer.add_dlt_load_id`, or its extraction fails. Extraction raises
-    paging.ApiError if an answer is not a valid page.
+    paging.ApiError if an answer is not a valid page. A listing without end is cut off: the load
+    after the last rows raises that; without a `progress` extraction does at once.
     """
-    progress = progress or Progress()
+    progress = progress or Progress(watched=False)
     traversal = Traversal(settings, progress, restart)
     what = f"clicks of domain {domain_id}"
-    paginator = PageTokenPaginator(what, progress, traversal.begin)
+    limit = settings.max_pages_without_news
+    paginator = PageTokenPaginator(what, progress, CLICK_FACTS, limit, traversal.begin)
     path = f"/v1/domain/{domain_id}/link_clicks"
     resource = _endpoint(CLICKS, path, "data", paginator, settings)
     source = _source(settings, CLICKS, resource, connections)
@@ -153,15 +164,29 @@ def _session(settings: ApiSettings, connections: HTTPAdapter) -> Session:
         session.mount(scheme, connections)
     # proxies and certificates are asked of the environment once, not for every page
     given = session.merge_environment_settings(settings.base_url, {}, None, None, None)
+    if urlsplit(settings.base_url).scheme == "https":
+        _check_certificates(given["verify"])
     session.proxies, session.verify = dict(given["proxies"]), given["verify"]
     session.trust_env = False
     return session
+
+
+def _check_certificates(verify: Any) -> None:
+    """Refuses a file of certificates that is not there, which requests takes from two variables."""
+    if not isinstance(verify, str) or Path(verify).exists():
+        return
+    name = next(n for n in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(n) == verify)
+    raise SettingsError(
+        f"{name} points to {verify}, which does not exist. Set it to the file of the certificates "
+        "that the API's is signed with, or leave it unset for the usual ones."
+    )
 
 
 def _endpoint(
     table: Table, path: str, selector: str, paginator: PageTokenPaginator, settings: ApiSettings
 ) -> EndpointResource:
     size = {settings.page_size_param: settings.page_size} if settings.page_size else {}
+    secrets = (settings.api_key, settings.hash_salt)
     return {
         "name": table.name,
         "primary_key": list(table.primary_key),
@@ -171,7 +196,7 @@ def _endpoint(
             # compiled once, not for every page
             "data_selector": compile_path(selector),
             "paginator": paginator,
-            "response_actions": [page_check(paginator, selector)],
+            "response_actions": [page_check(paginator, selector, secrets)],
         },
     }
 

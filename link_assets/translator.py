@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import dagster as dg
-from dagster_dlt import DagsterDltTranslator, build_dlt_asset_specs
+from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.constants import META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
-from dlt import Pipeline
-from dlt.extract import DltSource
 
 from link_assets.contract import CLICKS, DATASET, LINKS, Table
 from link_assets.settings import LocationSettings
@@ -48,21 +46,18 @@ class LinkAssetsTranslator(DagsterDltTranslator):
         return self.settings.links_fresh_hours if links else self.settings.clicks_fresh_hours
 
 
-def asset_specs(
-    source: DltSource, pipeline: Pipeline, translator: DagsterDltTranslator
-) -> list[dg.AssetSpec]:
-    """Specifies an asset for each resource, as dlt_assets does, with metadata that can be shown.
+def without_dlt_objects(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset without the metadata that the UI can only call unserializable.
 
-    dlt_assets adds the source, the pipeline and the translator, which the UI calls unserializable;
-    DagsterDltResource looks for them there if it is not given them.
+    DagsterDltResource looks there for the source, pipeline and translator that it is not given.
     """
     objects = {META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR}
-    return [
-        spec.replace_attributes(
-            metadata={name: value for name, value in spec.metadata.items() if name not in objects}
-        )
-        for spec in build_dlt_asset_specs(source, pipeline, translator)
-    ]
+
+    def plain(spec: dg.AssetSpec) -> dg.AssetSpec:
+        shown = {name: value for name, value in spec.metadata.items() if name not in objects}
+        return spec.replace_attributes(metadata=shown)
+
+    return asset.map_asset_specs(plain)
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dlt
 
 from link_assets.contract import CLICKS
+from link_assets.news import News
 from link_assets.paging import TOKEN_PARAM, PageTokenPaginator
 from link_assets.personal import PersonalData
 from link_assets.progress import Progress
@@ -89,14 +90,21 @@ class Traversal:
         self.started = 0.0
 
     def begin(self) -> dict[str, str]:
-        """The first request's parameters; called by the paginator while dlt's state is open."""
+        """The first request's parameters; called by the paginator while dlt's state is open.
+
+        Raises what the load before was given up for, now that its rows are on their way.
+        """
+        if self.progress.failure:
+            raise self.progress.failure
         self.started = time.monotonic()  # only now: there may have been a wait for the warehouse
         state = _clicks_state()
         if self.restart:
             _forget(state, self.restart)
         self._check_identity(state)
         if state.get("page_token") != self.progress.kept_token:
-            self.progress.tokens.clear()  # another run was here, whose tokens are not this one's
+            # another run was here, whose pages are not this one's
+            self.progress.tokens.clear()
+            self.progress.news = News()
         resuming = "page_token" in state
         self.progress.token_on_trial = resuming
         if not resuming:
@@ -127,7 +135,8 @@ class Traversal:
     def passed(self, page: PageData[Any]) -> bool:
         """Notes that a page has come; stops the paginator and returns True if it ends the chunk.
 
-        A chunk ends with the last page, the first page that is all old, or when it is full.
+        A chunk ends with the last page, the first page that is all old, when it is full, or when
+        paging is given up.
         """
         paginator = cast(PageTokenPaginator, page.paginator)
         self.progress.count(len(page))
@@ -136,17 +145,23 @@ class Traversal:
         next_token = paginator.next_token
         self.position = Position(self.position.pages + 1, self.progress.received, next_token)
         self._tokens.append(next_token)
-        self.progress.finished = next_token is None or self._is_old(page)
+        is_last = next_token is None or self._is_old(page)
+        self.progress.finished = is_last and not self.progress.failure
         if self.progress.finished or self._is_full():
             paginator.stop()
         return not paginator.has_next_page
 
     def handed_on(self, to: Position) -> None:
-        """Note that dlt has all pages up to there."""
+        """Note that dlt has all pages up to there.
+
+        If paging was given up there is no place to go on from: the next run begins anew.
+        """
         state = _clicks_state()
         state["pages"] = to.pages
         if to.next_token is not None:
             state["page_token"] = self.progress.kept_token = to.next_token
+        elif self.progress.failure:
+            state.pop("page_token", None)
         self.kept = to
 
     def turn_back(self, page: PageData[Any]) -> None:
@@ -158,7 +173,7 @@ class Traversal:
         progress.pages -= self.position.pages - self.kept.pages
         progress.received = self.kept.received
         progress.tokens.difference_update(self._tokens)
-        progress.finished = False
+        progress.finished, progress.failure = False, None
         self.position = self.kept
         cast(PageTokenPaginator, page.paginator).stop()
 

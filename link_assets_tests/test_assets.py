@@ -160,7 +160,7 @@ def test_a_run_of_one_failing_domain_says_plainly_what_happened(
     assert not result.success
     assert failure_text(result) == (
         "clicks of domain 2, page 2: the API answered 503 Service Unavailable "
-        "(the API failed; try again later)."
+        "(the API failed; try again later); the API says: A fault was asked for."
     )
     assert pages_asked(sandbox) == [1, 2, 2, 2, 2]
 
@@ -285,6 +285,83 @@ def test_a_refused_page_token_is_told_and_the_domain_read_from_the_beginning(
     shown = location.click_metadata("1")
     assert shown["rows_loaded"] == 40
     assert "resumed_from_page" not in shown
+
+
+ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
+    "403": ({"status": 403}, "page 3: the API answered 403 Forbidden"),
+    "503": ({"status": 503}, "page 3: the API answered 503 Service Unavailable"),
+    "reset": ({"connection": "reset"}, "(ConnectionError)"),
+    "HTML": ({"raw": b"<p>", "content_type": "text/html"}, "page 3: the answer is not JSON"),
+    "401": ({"status": 401}, "page 3: the API answered 401 Unauthorized"),
+    "402": ({"status": 402}, "page 3: the API answered 402 Payment Required"),
+    "405": ({"status": 405}, "page 3: the API answered 405 Method Not Allowed"),
+    "418": ({"status": 418}, "page 3: the API answered 418"),
+    "429": ({"status": 429}, "page 3: the API answered 429 Too Many Requests"),
+    "500": ({"status": 500}, "page 3: the API answered 500 Internal Server Error"),
+    "501": ({"status": 501}, "page 3: the API answered 501 Not Implemented"),
+    "302": ({"status": 302, "headers": {"Location": "/"}}, "page 3: the API answered 302 Found"),
+    "no list": ({"raw": b'{"error": "token"}'}, "has no list under 'data'"),
+    "cut short": ({"connection": "short_body"}, "(ChunkedEncodingError)"),
+    "broken gzip": ({"gzip": "broken"}, "(ContentDecodingError)"),
+}
+RETRIED = {"503", "reset", "429", "500", "cut short", "broken gzip"}
+
+
+@pytest.mark.parametrize("answer", mostly_long(ANSWERS, 4))
+def test_a_kept_place_that_brings_no_page_is_told_and_the_domain_read_from_the_beginning(
+    answer: str, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
+    register(location, 1)
+    stop_after_one_chunk(1)
+    sandbox.reset_log()
+    tries = 4 if answer in RETRIED else 1
+    how, reason = ANSWERS[answer]
+    sandbox.faults = [Fault(page=3, times=tries, **how)]
+    result = location.clicks("1")
+    assert result.success
+    assert pages_asked(sandbox) == [*[3] * tries, 1, 2, 3]
+    told = "clicks of domain 1: no page came for the page token that an earlier run left ("
+    (line,) = [line for line in said(location, result).splitlines() if told in line]
+    assert reason in line
+    assert "reading from the first page again" in line
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+    assert "resumed_from_page" not in location.click_metadata("1")
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_place_is_kept_if_the_first_page_does_not_come_either(
+    status: int, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
+    register(location, 1)
+    stop_after_one_chunk(1)
+    sandbox.reset_log()
+    sandbox.faults = [Fault(status=status, times=None)]
+    result = location.clicks("1")
+    assert f"domain 1, page 1: the API answered {status}" in failure_text(result)
+    assert "page token that an earlier run left (clicks of domain 1, page 3" in said(
+        location, result
+    )
+    tries = 4 if status == 503 else 1
+    assert pages_asked(sandbox) == [*[3] * tries, *[1] * tries]
+    sandbox.faults.clear()
+    sandbox.reset_log()
+    assert location.clicks("1").success
+    assert pages_asked(sandbox) == [3]
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+
+
+def test_a_page_after_the_kept_place_that_fails_fails_the_run(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+    register(location, 1)
+    stop_after_one_chunk(1)
+    sandbox.reset_log()
+    sandbox.faults = [Fault(page=3, status=403)]
+    assert "page 3: the API answered 403" in failure_text(location.clicks("1"))
+    assert pages_asked(sandbox) == [2, 3]
 
 
 def test_a_run_that_another_overtakes_goes_on_from_where_that_one_is(

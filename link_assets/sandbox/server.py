@@ -33,10 +33,12 @@ class _Protocol(H11Protocol):
 class _Server(uvicorn.Server):
     """uvicorn without its polling, which would cost every test a few tenths of a second."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, certificate: str | None) -> None:
         quiet = {"log_config": None, "log_level": "critical", "access_log": False}
         plain = {"lifespan": "off", "ws": "none", "timeout_keep_alive": 60}
-        super().__init__(uvicorn.Config(sandbox.app, http=_Protocol, **quiet, **plain))
+        config = uvicorn.Config(sandbox.app, http=_Protocol, **quiet, **plain)
+        config.ssl_certfile = certificate
+        super().__init__(config)
         self.ready = threading.Event()
 
     async def main_loop(self) -> None:
@@ -56,20 +58,22 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serve(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
+def serve(sandbox: Sandbox, port: int = 0, certificate: str | None = None) -> Iterator[str]:
     """Serves on 127.0.0.1 for as long as the context lasts and gives the base URL.
 
-    Port 0 takes a free one. Leaving stops at once, whatever is open or half answered.
+    Port 0 takes a free one. With a `certificate`, a file that holds its key, too, it serves HTTPS.
+    Leaving stops at once, whatever is open or half answered.
     """
     with socket.create_server(("127.0.0.1", port)) as listener:
-        server = _Server(sandbox)
+        server = _Server(sandbox, certificate)
         work = server.serve(sockets=[listener])
         thread = threading.Thread(target=asyncio.run, args=(work,), name="sandbox", daemon=True)
         thread.start()
         if not server.ready.wait(timeout=10):
             raise RuntimeError("the sandbox did not start")
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            scheme = "https" if certificate else "http"
+            yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.stop()
             thread.join(timeout=5)
