@@ -6,6 +6,11 @@ import re
 
 from link_assets.personal import without_quoted
 
+
+class TooManyColumns(RuntimeError):
+    """A table would have more columns than the warehouse can give it."""
+
+
 ROW_TOO_BIG = "54000"
 NOT_IN_ENCODING = "22P05"
 NAMES_ONLY = ("08", "23", "28", "3D", "3F", "42", "53", "54", "55", "57", "58")

@@ -13,11 +13,17 @@ from dlt.common.destination.exceptions import DestinationException
 from requests.exceptions import ContentDecodingError, RequestException, SSLError
 
 from link_assets.causes import find_cause
-from link_assets.database_errors import NOT_IN_ENCODING, ROW_TOO_BIG, reason, sqlstate
+from link_assets.database_errors import (
+    NOT_IN_ENCODING,
+    ROW_TOO_BIG,
+    TooManyColumns,
+    reason,
+    sqlstate,
+)
 from link_assets.duckdb_memory import OutOfMemory
 from link_assets.paging import ApiError
 from link_assets.settings import SettingsError
-from link_assets.warehouse import TooManyColumns, WarehouseBusy, WarehouseUnusable, warehouse_name
+from link_assets.warehouse import WarehouseBusy, WarehouseUnusable, warehouse_name
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SEE_README = "See the README's 'When something is wrong', then run this again."

@@ -30,7 +30,7 @@ from psycopg2.errorcodes import LOCK_NOT_AVAILABLE, TOO_MANY_COLUMNS
 from psycopg2.extensions import make_dsn
 
 from link_assets.contract import DATASET
-from link_assets.warehouse import TooManyColumns
+from link_assets.database_errors import TooManyColumns
 
 LONGEST_TIMEOUT = 2**31 - 1
 """Milliseconds that PostgreSQL waits for a lock at most."""

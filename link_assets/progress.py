@@ -6,12 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from link_assets.news import News
-
-if TYPE_CHECKING:
-    from link_assets.paging import ApiError
 
 REMEMBERED = 20_000
 """How many rejected rows, the latest, are known again when they are delivered again."""
@@ -46,7 +42,7 @@ class Progress:
     tokens: set[str] = field(default_factory=set)
     kept_token: str | None = None
     news: News = field(default_factory=News)
-    failure: ApiError | None = None
+    failure: Exception | None = None
     finished: bool = False
     watched: bool = True
     _rejected_ids: OrderedDict[str, None] = field(default_factory=OrderedDict, repr=False)

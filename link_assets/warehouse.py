@@ -68,10 +68,6 @@ class WarehouseUnusable(OSError):
     """The warehouse's folder cannot be written."""
 
 
-class TooManyColumns(RuntimeError):
-    """A table would have more columns than the warehouse can give it."""
-
-
 class Overtaken(RuntimeError):
     """Another run has written since the load that this one goes on from."""
 
