@@ -70,13 +70,14 @@ def read_salvaged(text: str, rows_key: str, read: ReadPage) -> tuple[list[Any], 
     Raises ValueError if the text is no JSON even without the damage in its strings, or if there is
     damage outside the rows.
     """
-    unmarked = _spelled(text, lambda kind, damage: _ANY)
+    parts = _parts(text)
+    kinds = [kind for kind in _REASONS if kind in dict(parts)]
+    unmarked = _spelled(parts, lambda kind, damage: _ANY)
     rows, token = read(unmarked)
-    kinds = _kinds(text)
     if not kinds:
         return rows, token
-    marked = [read(_spelled(text, partial(_marked, kind)))[0] for kind in kinds]
-    page = read_json(_spelled(text, _escaped))
+    marked = [read(_spelled(parts, partial(_marked, kind)))[0] for kind in kinds]
+    page = read_json(_spelled(parts, _escaped))
     values = page.pop(rows_key)
     if page != {k: v for k, v in read_json(unmarked).items() if k != rows_key}:
         raise ValueError("the page is damaged outside its rows")
@@ -89,24 +90,22 @@ def _row(kinds: list[str], row: Row, value: Any, marked: tuple[Row, ...]) -> Row
     return DamagedRow(value, "; ".join(reasons)) if reasons else row
 
 
-def _kinds(text: str) -> list[str]:
-    """The kinds of damage in the text's strings."""
-    found = {
-        damage.lastgroup
-        for string in _STRING.finditer(text)
-        for damage in _DAMAGE.finditer(string[0])
-    }
-    return [kind for kind in _REASONS if kind in found]
+def _parts(text: str) -> list[tuple[str, str]]:
+    """The text in parts: damage in its strings with its kind, all else with an empty one."""
+    parts: list[tuple[str, str]] = []
+    end = 0
+    for string in _STRING.finditer(text):
+        for found in _DAMAGE.finditer(text, *string.span()):
+            if kind := found.lastgroup:
+                parts += [("", text[end : found.start()]), (kind, found[0])]
+                end = found.end()
+    return [*parts, ("", text[end:])]
 
 
-def _spelled(text: str, spell: Callable[[str, str], str]) -> bytes:
-    """The text as UTF-8, with the damage in its strings spelled according to kind."""
-
-    def respelled(damage: re.Match[str]) -> str:
-        return spell(damage.lastgroup, damage[0]) if damage.lastgroup else damage[0]
-
-    spelled = _STRING.sub(lambda string: _DAMAGE.sub(respelled, string[0]), text)
-    return spelled.encode(errors="surrogatepass")
+def _spelled(parts: list[tuple[str, str]], spell: Callable[[str, str], str]) -> bytes:
+    """The text as UTF-8, with damage spelled according to its kind."""
+    spelled = (spell(kind, part) if kind else part for kind, part in parts)
+    return "".join(spelled).encode(errors="surrogatepass")
 
 
 def _marked(wanted: str, kind: str, damage: str) -> str:

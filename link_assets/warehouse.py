@@ -41,8 +41,6 @@ POSTGRES = "postgres"
 # Rows that come as Arrow tables are to carry `_dlt_load_id`. Not by dlt.config, which for dlt would
 # be one more place to look for every setting of every load.
 os.environ[environment_name("normalize.parquet_normalizer.add_dlt_load_id")] = "true"
-# a copy of the last load would stay in clear, whatever becomes of the rows themselves
-os.environ[environment_name("load.truncate_staging_dataset")] = "true"
 # dlt logs a failed load with all that the database said; what users need of it they are told
 logging.getLogger("dlt").addFilter(WithoutQuoted())
 

@@ -21,7 +21,7 @@ os.environ |= {
 
 import pytest  # noqa: E402
 
-from link_assets import steps  # noqa: E402
+from link_assets import cli, steps  # noqa: E402
 from link_assets.sandbox import Sandbox, World, serve  # noqa: E402
 from link_assets_tests.support import Location, dagster_instance  # noqa: E402
 from link_assets_tests.traces import Traces, traces_kept  # noqa: E402
@@ -43,6 +43,16 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """No field is known to readers that the test did not send them."""
     monkeypatch.setattr(steps, "_KNOWN", {})
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dev` that is not refused fails instead of starting Dagster."""
+
+    def start(command: list[str]) -> int:
+        raise AssertionError(f"started {command}")
+
+    monkeypatch.setattr(cli, "_run_until_stopped", start)
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def refusal(arguments: list[str], **environment: str) -> str:
     return " ".join(result.output.split())
 
 
-@pytest.mark.usefixtures("environment_restored")
+@pytest.mark.usefixtures("environment_restored", "nothing_starts")
 @pytest.mark.parametrize(
     "spelled",
     [
@@ -149,7 +149,7 @@ def test_a_taken_port_is_refused_with_the_option_that_gives_another(
     assert "Dagster keeps its runs" not in said
 
 
-@pytest.mark.usefixtures("environment_restored")
+@pytest.mark.usefixtures("environment_restored", "nothing_starts")
 def test_the_default_port_and_that_of_the_environment_are_looked_at_too(taken_port: int) -> None:
     assert f"Port {taken_port} of" in refusal(["dev"], DAGSTER_WEBSERVER_PORT=str(taken_port))
     with socket.socket() as listener:
@@ -162,7 +162,7 @@ def test_the_default_port_and_that_of_the_environment_are_looked_at_too(taken_po
         assert "Port 3000 of 127.0.0.1" in refusal(["dev"])
 
 
-@pytest.mark.usefixtures("environment_restored")
+@pytest.mark.usefixtures("environment_restored", "nothing_starts")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -198,7 +198,7 @@ def test_a_taken_port_ends_the_real_commands_too(taken_port: int, workdir: Path)
     assert not (workdir / ".dagster_home" / "schedules").exists()
 
 
-@pytest.mark.usefixtures("environment_restored")
+@pytest.mark.usefixtures("environment_restored", "nothing_starts")
 def test_a_home_that_does_not_exist_is_refused(workdir: Path) -> None:
     for home in (workdir / "nowhere", Path("relative")):
         said = refusal(["dev"], DAGSTER_HOME=str(home))
@@ -206,7 +206,7 @@ def test_a_home_that_does_not_exist_is_refused(workdir: Path) -> None:
     assert not (workdir / "nowhere").exists()
 
 
-@pytest.mark.usefixtures("environment_restored")
+@pytest.mark.usefixtures("environment_restored", "nothing_starts")
 @pytest.mark.parametrize(
     "line", [f"{SECTION}__API_KEY=", f"{SECTION}__BASE_URL=", f"{SECTION}__API_KEY=of-another"]
 )
@@ -218,7 +218,7 @@ def test_dev_reads_no_sandbox_whose_settings_the_env_file_would_undo(
     assert f".env has {line.split('=')[0]}, but no address of an API" in said
 
 
-@pytest.mark.usefixtures("environment_restored")
+@pytest.mark.usefixtures("environment_restored", "nothing_starts")
 def test_an_env_file_in_another_encoding_is_named(workdir: Path) -> None:
     (workdir / ".env").write_bytes("# Schl\u00fcssel\n".encode("latin-1"))
     assert ".env is not UTF-8" in refusal(["demo"])

@@ -69,9 +69,16 @@ def test_a_backfill_from_the_ui_brings_every_click(workdir: Path) -> None:
 def second_dev(folder: Path) -> str:
     """Why `link-assets dev` does not start a second time in a folder."""
     command = [sys.executable, "-m", "link_assets.cli", "dev", "--port", str(free_port())]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    return done.stderr
+    with subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            said = process.communicate(timeout=120)[1]
+        finally:  # with what it starts if it is not refused
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 1
+    return said
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def use_home(home: str) -> None:
         time.sleep(600)
 
 
+@pytest.mark.usefixtures("nothing_starts")
 def test_a_home_in_use_is_refused_with_who_has_it_until_that_is_killed(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

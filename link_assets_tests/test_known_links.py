@@ -12,14 +12,14 @@ from link_assets.contract import CLICKS
 from link_assets.data_checks import Rows, unknown_links
 from link_assets.sandbox import Sandbox
 from link_assets.warehouse import reading
+from link_assets_tests.postgres_server import needs_postgres
 from link_assets_tests.support import Location, rows
 from link_assets_tests.test_paths import SAME
-from link_assets_tests.test_postgres import folder, pytestmark, server
+from link_assets_tests.test_postgres import port, server
 
-SERVER = (folder, server)
+SERVER = (port, server)
 """Fixtures, for pytest to find here."""
-POSTGRES = pytest.param("postgres", marks=pytestmark)
-pytestmark = []
+POSTGRES = pytest.param("postgres", marks=needs_postgres)
 ADDED = "2026-03-01T00:00:00Z"
 
 
