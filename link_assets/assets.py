@@ -32,7 +32,7 @@ from link_assets.refusals import TOKEN_REFUSED
 from link_assets.row_counts import ClickCounts, Growth
 from link_assets.settings import ApiSettings, api_settings, location_settings
 from link_assets.source import UNSET_API, clicks_source, links_source
-from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator, without_dlt_objects
+from link_assets.translator import CLICKS_KEY, LINKS_KEY, LinkAssetsTranslator, with_shown_metadata
 from link_assets.traversal import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse import (
     Overtaken,
@@ -94,7 +94,7 @@ def _shown(time: datetime | None) -> dg.MetadataValue | None:
     return dg.MetadataValue.timestamp(time) if time else None
 
 
-@without_dlt_objects
+@with_shown_metadata
 @dlt_assets(
     dlt_source=links_source(UNSET_API),
     dlt_pipeline=described_pipeline(LINKS.name),
@@ -127,7 +127,7 @@ def _load_links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> d
     return {**metadata, **gone.metadata, "new_domains": list(new)}
 
 
-@without_dlt_objects
+@with_shown_metadata
 @dlt_assets(
     dlt_source=clicks_source(UNSET_API, domain_id=0),
     dlt_pipeline=described_pipeline(CLICKS.name),
@@ -188,7 +188,8 @@ def _load_clicks(
 def _counts(context: dg.AssetExecutionContext, keys: Sequence[str]) -> ClickCounts | None:
     """What the warehouse has of the domains; None if it cannot be counted, which is logged."""
     try:
-        return ClickCounts([int(key) for key in keys if is_domain_id(key)])
+        domains = [int(key) for key in keys if is_domain_id(key)]
+        return ClickCounts(domains) if domains else None
     except (WarehouseBusy, WarehouseUnusable):
         raise
     except Exception as error:  # noqa: BLE001 - a table that cannot be counted may be mended by loading

@@ -12,7 +12,7 @@ import dagster as dg
 from link_assets.contract import CLICKS, LINKS, Table
 from link_assets.data_checks import CLICKS_DATA_CHECKS, LINKS_DATA_CHECKS, RowsCheck, in_rows
 from link_assets.failures import explanation, find_cause, kind_and_place
-from link_assets.findings import Check, Finding
+from link_assets.findings import Check, Finding, no_table
 from link_assets.load_checks import (
     CLICKS_LOAD_CHECKS,
     CLICKS_VOLUME_CHECKS,
@@ -29,7 +29,7 @@ from link_assets.load_checks import (
 )
 from link_assets.scope import Scope, planned_checks, scope_of_failed_load, scope_of_run
 from link_assets.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.warehouse import Reader, WarehouseBusy, WarehouseUnusable, reading
+from link_assets.warehouse import Reader, WarehouseBusy, WarehouseUnusable, duckdb_file, reading
 
 Found = Iterator[tuple[str, Finding]]
 """What checks find, by their names."""
@@ -126,6 +126,8 @@ class Look:
     def _in_warehouse(self, finds: Mapping[str, Callable[[Reader], Finding]]) -> Found:
         if self.unusable:
             yield from ((name, Finding.not_judged(self.unusable)) for name in finds)
+        elif (file := duckdb_file()) and not file.exists():  # looking would make it
+            yield from ((name, no_table(self.table_checks.table.name)) for name in finds)
         elif finds:
             with reading() as reader:
                 found = list(self._each({name: partial(f, reader) for name, f in finds.items()}))

@@ -52,12 +52,13 @@ def demo() -> None:
             f"{SECTION}__BASE_URL is set, and the demo would mix made-up clicks into that API's "
             "warehouse. Unset it, or run the demo in an empty folder."
         )
-    with _one_sentence(), sandbox_api():
+    with _one_sentence():
         _check_settings()
         use_dagster_home()
-        from link_assets.demo import run_demo
+        with sandbox_api():
+            from link_assets.demo import run_demo
 
-        sys.exit(0 if run_demo() else 1)
+            sys.exit(0 if run_demo() else 1)
 
 
 @main.command(
@@ -89,11 +90,12 @@ def demo() -> None:
 @click.pass_context
 def dev(context: click.Context, port: int, host: str) -> None:
     """Runs until it is stopped; exits with what `dagster dev` exits with."""
+    with _one_sentence():
+        _check_settings()
     home = use_dagster_home()
     command = [sys.executable, "-m", "dagster", "dev", "-m", "link_assets.definitions"]
     command += ["--host", host, "--port", str(port), *context.args]
     with _one_sentence(), in_use(home, f"at http://{host}:{port}"):
-        _check_settings()
         _require_free(host, port)
         with sandbox_api(only_if_unset=True) as url:
             if url:

@@ -100,7 +100,12 @@ def found_in_tables(find: Callable[[], Finding], table: str) -> Finding:
     try:
         return find()
     except DatabaseUndefinedRelation:
-        return Finding(
-            f"The table {table} or one it is compared with does not exist yet.",
-            "Materialize link_assets/links, then link_assets/clicks.",
-        )
+        return no_table(table)
+
+
+def no_table(table: str) -> Finding:
+    """Say that `table`, or another that is read, is missing."""
+    return Finding(
+        f"The table {table} or one it is compared with does not exist yet.",
+        "Materialize link_assets/links, then link_assets/clicks.",
+    )

@@ -16,7 +16,7 @@ from link_assets.progress import Progress
 from link_assets.refusals import no_json, own_words, refusal
 from link_assets.rows import DamagedRow, Row, read_json, row_of
 from link_assets.salvage import body_texts, read_salvaged
-from link_assets.values import kind_of
+from link_assets.values import Number, kind_of
 
 TOKEN_KEY = "nextPageToken"
 TOKEN_PARAM = "pageToken"
@@ -215,6 +215,8 @@ def _token(token: Any) -> str | None:
     """The token as text that can be sent and kept; raises _InvalidPage if it is none."""
     if token is None or token == "":
         return None
+    if isinstance(token, Number) and token.is_whole:
+        return token.text
     if not isinstance(token, str | int) or isinstance(token, bool):
         raise _InvalidPage(f"its {TOKEN_KEY} is neither text nor null (found: {kind_of(token)})")
     if token == 0:

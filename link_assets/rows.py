@@ -11,7 +11,7 @@ from typing import Any, cast
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
-from link_assets.values import Number, json_text
+from link_assets.values import Number, however_nested, json_text
 
 Row = Raw
 """The JSON text of one row, whole and valid, as UTF-8."""
@@ -55,11 +55,15 @@ def row_of(value: Any) -> Row:
 
 
 def read_json(body: bytes) -> Any:
-    """Parse JSON text; raise ValueError if it is none.
+    """Parse JSON text; raise ValueError if it is none, RecursionError if it is nested too deeply.
 
     Numbers that Python would spell otherwise come as `Number`. The slower standard parser takes
     what msgspec does not: half a surrogate pair, NaN and Infinity, other encodings than UTF-8.
     """
+    return however_nested(_read_json, body)
+
+
+def _read_json(body: bytes) -> Any:
     if not NEGATIVE_ZERO.search(body):
         try:
             return _DECODER.decode(body)

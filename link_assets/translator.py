@@ -46,18 +46,22 @@ class LinkAssetsTranslator(DagsterDltTranslator):
         return self.settings.links_fresh_hours if links else self.settings.clicks_fresh_hours
 
 
-def without_dlt_objects(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset without the metadata that the UI can only call unserializable.
+def with_shown_metadata(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """Give the metadata of dlt_assets that the UI cannot show a text that it can.
 
+    Dagster merges metadata with what the asset was made with, so it cannot be left out.
     DagsterDltResource looks there for the source, pipeline and translator that it is not given.
     """
-    objects = {META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR}
 
-    def plain(spec: dg.AssetSpec) -> dg.AssetSpec:
-        shown = {name: value for name, value in spec.metadata.items() if name not in objects}
-        return spec.replace_attributes(metadata=shown)
+    def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
+        texts = {
+            META_KEY_SOURCE: spec.metadata[META_KEY_SOURCE].name,
+            META_KEY_PIPELINE: spec.metadata[META_KEY_PIPELINE].pipeline_name,
+            META_KEY_TRANSLATOR: type(spec.metadata[META_KEY_TRANSLATOR]).__name__,
+        }
+        return spec.merge_attributes(metadata=texts)
 
-    return asset.map_asset_specs(plain)
+    return asset.map_asset_specs(shown)
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 from link_assets.contract import DataType
 
@@ -41,6 +41,8 @@ _TIMESTAMP = re.compile(
     r" ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
 _NUL = "\0"
+_Given = TypeVar("_Given")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +114,20 @@ def read_anything(value: Any) -> str | None:
 
 def json_text(value: Any) -> str:
     """Write compact JSON, the same for equal values, in ASCII so that no text is too odd for it."""
-    try:
-        text = _JSON.encode(value)
-    except RecursionError:
-        # A thread has a stack of its own: what was shallow enough to be decoded fits in there.
-        with ThreadPoolExecutor(1) as thread:
-            text = thread.submit(_JSON.encode, value).result()
+    text = however_nested(_JSON.encode, value)
     return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+def however_nested(call: Callable[[_Given], _Result], given: _Given) -> _Result:
+    """Call a function that goes as deep as what it is given; raise RecursionError beyond a stack.
+
+    A thread has a stack of its own, where there is more room than at the end of a long call.
+    """
+    try:
+        return call(given)
+    except RecursionError:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(call, given).result()
 
 
 def _storable(text: str) -> str:

@@ -245,4 +245,4 @@ def test_the_demo_is_shown_in_any_encoding(environment: dict[str, str], workdir:
     assert done.returncode == 0, done.stderr
     assert "+ clicks of domains 1 to 3" in done.stdout
     assert "| 1      | 400    |" in done.stdout
-    assert "link_assets.duckdb" in done.stdout
+    assert "warehouse.duckdb" in done.stdout

@@ -136,7 +136,7 @@ def without_key(patch: pytest.MonkeyPatch) -> None:
 
 
 def damaged_file(patch: pytest.MonkeyPatch) -> None:
-    Path("link_assets.duckdb").write_bytes(b"not a database" * 500)
+    Path("warehouse.duckdb").write_bytes(b"not a database" * 500)
 
 
 def no_folder(patch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_nobody_waits_twice_for_a_warehouse_that_is_not_free(
         raise AssertionError("waits again")
 
     monkeypatch.setattr(checks, "reading", wait_again)
-    with FileLock("link_assets.duckdb.lock"):
+    with FileLock("warehouse.duckdb.lock"):
         assert not location.clicks("1", "3").success
     said = told(location)
     assert {name for name, t in said.items() if t.startswith(BUSY)} == CLICKS_CHECKS - ON_LOADS
