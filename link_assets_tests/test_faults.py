@@ -799,7 +799,9 @@ def accepted(table: str, listing: Iterable[Any]) -> list[Any]:
 
 
 def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return "" if value in (None, [], {}) else json.dumps(value)
 
 
 def contents(*tables: str) -> list[list[tuple[Any, ...]]]:
