@@ -18,7 +18,7 @@ from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import open_pipeline
 from link_assets_tests.children import load_clicks
-from link_assets_tests.support import Location, failure_text, rows
+from link_assets_tests.support import Location, failure_text, mostly_long, rows
 
 API = "SOURCES__LINK_ASSETS__"
 CLICK = {"host": "go.example", "dt": "2026-02-01T12:00:00Z"}
@@ -101,7 +101,7 @@ ways = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 
 
 @ways
-@pytest.mark.parametrize("chunk_rows", [1, 100_000])
+@pytest.mark.parametrize("chunk_rows", mostly_long([100_000, 1], 1))
 def test_clicks_without_end_are_loaded_as_far_as_they_are_new_and_then_the_run_fails(
     way: Callable[[list[Any]], Iterator[list[Any]]],
     chunk_rows: int,
@@ -153,7 +153,7 @@ def test_the_default_is_a_hundred_pages(location: Location, sandbox: Sandbox) ->
     assert len(sandbox.requests) == LIMIT + 1
 
 
-@pytest.mark.parametrize("chunk_rows", [1, 100_000])
+@pytest.mark.parametrize("chunk_rows", mostly_long([1, 100_000], 1))
 def test_the_run_after_begins_anew_and_ends_too(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
 ) -> None:
@@ -172,7 +172,7 @@ def test_the_run_after_begins_anew_and_ends_too(
 
 
 @pytest.mark.parametrize("path", [CLICKS, LINKS])
-@pytest.mark.parametrize("limit", [1, 3, LIMIT])
+@pytest.mark.parametrize("limit", mostly_long([3, 1, LIMIT], 1))
 def test_one_empty_page_less_in_a_row_is_a_listing_like_any_other(
     path: str, limit: int, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import clicks_source, links_source
 from link_assets.warehouse import open_pipeline
-from link_assets_tests.support import Location, rows
+from link_assets_tests.support import Location, mostly_long, rows
 from link_assets_tests.truth import expected_tags, loaded_tags
 
 DT = "2026-02-01T12:00:00Z"
@@ -112,7 +112,7 @@ def versions(table: str) -> str:
 
 
 @CASES
-@pytest.mark.parametrize("batch_rows", [1, 2, 4_000])
+@pytest.mark.parametrize("batch_rows", mostly_long([2, 1, 4_000], 1))
 def test_the_last_version_of_a_click_is_kept_however_many_are_read_at_once(
     api: str,
     sandbox: Sandbox,
@@ -128,7 +128,7 @@ def test_the_last_version_of_a_click_is_kept_however_many_are_read_at_once(
 
 
 @CASES
-@pytest.mark.parametrize("chunk_rows", [1, 3])
+@pytest.mark.parametrize("chunk_rows", mostly_long([3, 1], 1))
 def test_the_last_version_of_a_click_is_kept_whatever_the_chunks(
     api: str,
     sandbox: Sandbox,
@@ -295,7 +295,7 @@ def test_a_link_that_is_listed_twice_is_deleted_and_comes_back_like_any_other(
 # Rejected rows are counted once
 
 
-@pytest.mark.parametrize("batch_rows", [1, 2, 4_000])
+@pytest.mark.parametrize("batch_rows", mostly_long([2, 1, 4_000], 1))
 @pytest.mark.parametrize("chunk_rows", [1, 3, 100])
 def test_an_unreadable_click_on_two_pages_counts_once(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, batch_rows: int, chunk_rows: int
