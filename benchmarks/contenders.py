@@ -21,15 +21,15 @@ import pyarrow as pa
 import sqlalchemy  # noqa: F401 - imports are not measured, and these come late
 from dlt.sources.rest_api import rest_api_source
 
-import link_assets.click_reader
-import link_assets.duckdb_catalog  # noqa: F401
-from link_assets.chunks import Chunks
-from link_assets.columns import arrow_schema
+import link_assets.rows.clicks_arrow
+import link_assets.warehouse.destinations.duckdb  # noqa: F401
 from link_assets.contract import CLICK_FACTS, CLICKS
-from link_assets.progress import Progress
+from link_assets.rows.column_names import arrow_schema
 from link_assets.settings import ApiSettings
-from link_assets.source import clicks_source, links_source
-from link_assets.warehouse import open_pipeline, reading
+from link_assets.source.load_stats import Progress
+from link_assets.source.rest import clicks_source, links_source
+from link_assets.warehouse.chunks import Chunks
+from link_assets.warehouse.pipeline import open_pipeline, reading
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance

@@ -6,11 +6,12 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
-from link_assets import assets, checks, schedules
+from link_assets.defs import assets, schedules
+from link_assets.defs.checks import table_checks
 
 defs = dg.Definitions(
     assets=[assets.links, assets.clicks],
-    asset_checks=checks.CHECKS,
+    asset_checks=table_checks.CHECKS,
     jobs=[schedules.links_job, schedules.clicks_job, schedules.checks_job],
     schedules=[schedules.links_schedule, schedules.clicks_schedule, schedules.checks_schedule],
     sensors=[schedules.new_domains_sensor],

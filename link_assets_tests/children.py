@@ -14,11 +14,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from link_assets.chunks import Chunks
-from link_assets.progress import Progress
 from link_assets.settings import api_settings
-from link_assets.source import clicks_source, links_source
-from link_assets.warehouse import open_pipeline
+from link_assets.source.load_stats import Progress
+from link_assets.source.rest import clicks_source, links_source
+from link_assets.warehouse.chunks import Chunks
+from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, dagster_instance
 
 WAIT = 120

@@ -21,8 +21,9 @@ os.environ |= {
 
 import pytest  # noqa: E402
 
-from link_assets import cli, steps  # noqa: E402
+from link_assets.cli import main as cli  # noqa: E402
 from link_assets.sandbox import Sandbox, World, serve  # noqa: E402
+from link_assets.source import transforms  # noqa: E402
 from link_assets_tests.support import Location, dagster_instance  # noqa: E402
 from link_assets_tests.traces import Traces, traces_kept  # noqa: E402
 
@@ -42,7 +43,7 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """No field is known to readers that the test did not send them."""
-    monkeypatch.setattr(steps, "_KNOWN", {})
+    monkeypatch.setattr(transforms, "_KNOWN", {})
 
 
 @pytest.fixture

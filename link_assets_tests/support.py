@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 
 from link_assets.definitions import defs
-from link_assets.translator import CLICKS_KEY
-from link_assets.warehouse import reading
+from link_assets.defs.translator import CLICKS_KEY
+from link_assets.warehouse.pipeline import reading
 
 INSTANCE = {
     "telemetry": {"enabled": False},

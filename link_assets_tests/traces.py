@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from dlt.common.versioned_state import decompress_state
 
-from link_assets.warehouse import WarehousePipeline, duckdb_file
+from link_assets.warehouse.pipeline import WarehousePipeline, duckdb_file
 from link_assets_tests.support import Location
 
 

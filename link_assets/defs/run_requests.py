@@ -1,0 +1,75 @@
+"""Which domains a run loads: any set of them.
+
+Dagster names the partitions of a run by one key, or by the first and the last without a gap. A run
+of domains with others between them is a run of its first domain, and its tag `link_assets/domains`
+lists all. The domains between them get no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import dagster as dg
+from dagster._core.events import AssetMaterializationPlannedData
+
+from link_assets.contract import CLICKS
+from link_assets.defs.translator import CLICKS_KEY
+
+DOMAINS = "link_assets/domains"
+PARTITION = "dagster/partition"
+RANGE: tuple[str, str] = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
+
+
+def run_request(domains: Sequence[str], everything: Sequence[str]) -> dg.RunRequest:
+    """Asks for a run that loads these domains, which stand in this order in `everything`.
+
+    It has a run key: without, Dagster takes the requests of a tick for one and the same.
+    """
+    run_key = f"clicks of {', '.join(domains)}"
+    if len(domains) == 1:
+        return dg.RunRequest(run_key=run_key, partition_key=domains[0])
+    first = everything.index(domains[0])
+    if list(everything[first : first + len(domains)]) == list(domains):
+        ends: dict[str, str] = dict(zip(RANGE, (domains[0], domains[-1]), strict=True))
+        return dg.RunRequest(run_key=run_key, tags=ends)
+    listed = {DOMAINS: ",".join(domains)}
+    return dg.RunRequest(run_key=run_key, partition_key=domains[0], tags=listed)
+
+
+def requested_domains(tags: Mapping[str, str], everything: Sequence[str]) -> Sequence[str]:
+    """Reads from a run's tags which domains it loads."""
+    first, last = (tags.get(tag, tags.get(PARTITION)) for tag in RANGE)
+    if first not in everything or last not in everything:
+        return _listed(tags)
+    named = everything[everything.index(first) : everything.index(last) + 1]
+    return _together(named, _listed(tags))
+
+
+def domains_of_run(context: dg.AssetExecutionContext) -> Sequence[str]:
+    """Names the domains that this run is to load: its partitions, and those that its tag adds."""
+    return _together(context.partition_keys, _listed(context.run.tags))
+
+
+def plan_partitions(context: dg.AssetExecutionContext, domains: Iterable[str]) -> None:
+    """Shows domains as under way, and as failed if the run fails before they are materialized.
+
+    Dagster does so by itself for the partitions that it knows a run by.
+    """
+    for domain in domains:
+        planned = dg.DagsterEvent.build_asset_materialization_planned_event(
+            context.job_name,
+            CLICKS.name,
+            AssetMaterializationPlannedData(CLICKS_KEY, partition=domain),
+        )
+        context.instance.report_dagster_event(planned, context.run.run_id)
+
+
+def _listed(tags: Mapping[str, str]) -> list[str]:
+    return [domain for item in tags.get(DOMAINS, "").split(",") if (domain := item.strip())]
+
+
+def _together(named: Sequence[str], listed: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*named, *listed]))

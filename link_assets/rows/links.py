@@ -1,0 +1,113 @@
+"""JSON objects of links as rows for dlt's normalizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache, partial
+from typing import Any, NoReturn
+
+from dlt.common.json import custom_pua_decode
+
+from link_assets.contract import LINK_TAGS, LINKS
+from link_assets.rows.column_names import column_names
+from link_assets.rows.convert import UnreadableValue, is_nothing, read_anything, read_value
+from link_assets.rows.raw_json import DamagedRow, is_doubtful
+from link_assets.rows.rejected import Rejection, reject, unusable
+
+_Cell = tuple[str, str, Callable[[Any], Any], Any]
+"""A field's name, its column, how to read it, and what to read."""
+
+_KEY, _SPARE_KEY = "id", "id_string"
+_OBJECTS = {
+    f.name.partition(".")[0]: f.column.partition("__")[0] for f in LINKS.fields if "." in f.name
+}
+_READERS = {f.column: partial(read_value, data_type=f.data_type) for f in LINKS.fields}
+
+
+def link_row(row: Any) -> dict[str, Any] | Rejection:
+    """The link by column name, with every documented column and its tags as a list of text.
+
+    Undocumented fields are text whatever they hold (other values as their JSON text), as they are
+    in clicks: a column's type must not depend on which link came first.
+    """
+    if not isinstance(row, dict):
+        return reject(row, [unusable(row)])
+    link: dict[str, Any] = dict.fromkeys(_READERS)
+    problems: list[str] = []
+    for name, column, read, value in _cells(row):
+        try:
+            link[column] = _loadable(read(value))
+        except UnreadableValue as unreadable:
+            problems.append(f"{name}: {unreadable}")
+    link[_KEY] = link[_KEY] or link[_SPARE_KEY]
+    if not link[_KEY] and not problems:
+        problems.append("id: is missing, and so is idString")
+    return reject(row, problems) if problems else link
+
+
+def link_id(row: Any) -> str | None:
+    """The id that the link has, or would have if the rest of it could be read; None without one.
+
+    None, too, if the id may be part of a row's damage.
+    """
+    if isinstance(row, DamagedRow):
+        return link_id(row.value) if _has_sound_id(row.value) else None
+    names = [f.name for key in (_KEY, _SPARE_KEY) for f in LINKS.fields if f.column == key]
+    for name in names if isinstance(row, dict) else ():
+        with suppress(UnreadableValue):
+            if text := read_value(row.get(name), "text"):
+                return str(text)
+    return None
+
+
+def _has_sound_id(row: Any) -> bool:
+    """Whether no key of a damaged row may be that of its id, and no value of one is doubtful."""
+    keys = row if isinstance(row, dict) else {}
+    ids = [keys.get(f.name) for f in LINKS.fields if f.column in (_KEY, _SPARE_KEY)]
+    return not any(is_doubtful(text) for text in (*keys, *ids) if isinstance(text, str))
+
+
+def _cells(row: dict[str, Any]) -> Iterator[_Cell]:
+    yield from _fields({k: v for k, v in row.items() if k not in _OBJECTS and k != LINK_TAGS})
+    for name, column in _OBJECTS.items():
+        value = row.get(name)
+        if isinstance(value, dict):
+            yield from _fields(value, name)
+        elif not is_nothing(value):
+            yield name, column, _not_an_object, value
+    yield LINK_TAGS, LINK_TAGS, _tags, row.get(LINK_TAGS)
+
+
+def _fields(values: dict[str, Any], parent: str = "") -> Iterator[_Cell]:
+    columns = _columns(frozenset(values), parent)
+    for name, value in values.items():
+        column = columns[name]
+        path = f"{parent}.{name}" if parent else name
+        yield path, column, _READERS.get(column, read_anything), value
+
+
+@lru_cache(maxsize=1024)
+def _columns(names: frozenset[str], parent: str) -> dict[str, str]:
+    return column_names(names, LINKS, (LINK_TAGS, *_OBJECTS.values()), parent)
+
+
+def _tags(value: Any) -> list[str]:
+    """Read the tags as text. What says nothing among them is left out."""
+    if is_nothing(value):
+        return []
+    if not isinstance(value, list):
+        raise UnreadableValue.expected("a list", value)
+    tags = (read_value(tag, "text") for tag in value)
+    return [_loadable(tag) for tag in tags if tag is not None]
+
+
+def _not_an_object(value: Any) -> NoReturn:
+    raise UnreadableValue.expected("an object", value)
+
+
+def _loadable(value: Any) -> Any:
+    """The value, unless it is text that dlt's own JSON format would read as something else."""
+    if custom_pua_decode(value) is not value:
+        raise UnreadableValue("is text that dlt reserves for typed values")
+    return value

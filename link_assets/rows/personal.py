@@ -1,0 +1,127 @@
+"""Personal data: kept, hashed or dropped before anything is written."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+from link_assets.contract import (
+    CLICKS,
+    DATASET,
+    LINK_TAGS,
+    LINKS,
+    REJECTED_ROWS,
+    PersonalGroup,
+    Table,
+)
+from link_assets.rows.convert import json_text
+from link_assets.rows.raw_json import DamagedRow, is_doubtful
+from link_assets.settings import Treatment
+
+_TABLES = [CLICKS, LINKS, REJECTED_ROWS]
+_NAMES = "|".join(
+    {
+        *(
+            f"(?:{DATASET}[.])?{name}"
+            for name in (*(t.name for t in _TABLES), f"{LINKS.name}__{LINK_TAGS}")
+        ),
+        *(field.column for table in _TABLES for field in table.columns),
+    }
+)
+_BETWEEN = r"(?:\b(?:and|column|for|from|in|is|of|on|relation|table|to)\b|[ ,.])*"
+_QUOTED_NAMES = re.compile(
+    # a value may have quotes in it: what follows a name is free only if it is quoted no more
+    rf"""[^'"]*(?:(['"])(?:{_NAMES})\1{_BETWEEN}(?=['"]))*(?:(['"])(?:{_NAMES})\2(?=[^'"]*\Z))?"""
+)
+"""The beginning of a text in which only names are quoted."""
+
+
+@dataclass(frozen=True)
+class PersonalData:
+    """What becomes of each group of personal fields.
+
+    A hash is keyed with `salt` and stable, so that equal values stay equal; without the salt it
+    cannot be guessed back. Null stays null.
+    """
+
+    treatments: Mapping[PersonalGroup, Treatment]
+    salt: str = field(default="", repr=False)
+
+    def treat(self, rows: Sequence[Any], table: Table) -> Sequence[Any]:
+        """JSON rows of the table with their personal fields treated; the given ones stay as is."""
+        for name, change in self.changes(table).items():
+            rows = [_changed(row, name.split("."), change) for row in rows]
+        return rows
+
+    def changes(self, table: Table) -> dict[str, Callable[[Any], Any]]:
+        """By field of the table that is not kept, what its values, but null, become."""
+        return {
+            field.name: self._change(treatment)
+            for field in table.fields
+            if field.personal and (treatment := self.treatments[field.personal]) != "keep"
+        }
+
+    def identity(self, group: PersonalGroup) -> str:
+        """What values of the group look like, for telling that the treatment has changed."""
+        treatment = self.treatments[group]
+        return f"hash:{self.hash('')[:8]}" if treatment == "hash" else treatment
+
+    def hash(self, value: Any) -> str:
+        """128 bits of keyed BLAKE2b of a value's JSON text, as hexadecimal text."""
+        key = blake2b(self.salt.encode()).digest()
+        return blake2b(json_text(value).encode(), key=key, digest_size=16).hexdigest()
+
+    def _change(self, treatment: Treatment) -> Callable[[Any], Any]:
+        return self.hash if treatment == "hash" else lambda _: None
+
+
+def without_quoted(text: str) -> str:
+    """The text without what it quotes, which may be personal: databases quote values.
+
+    Names of the contract's tables and columns stay, as long as nothing but names was quoted before
+    them. What PostgreSQL calls details is left out: it shows rows without quoting them.
+    """
+    text, details, _ = text.partition("\nDETAIL:")
+    names = _QUOTED_NAMES.match(text)
+    end = names.end() if names else 0
+    # a value that is cut off with the details has lost its closing quote
+    quoted = r"""['"].*""" if details else r"""['"].*['"]"""
+    return text[:end] + re.sub(quoted, "'...'", text[end:], flags=re.DOTALL)
+
+
+class WithoutQuoted(logging.Filter):
+    """Blanks what errors and warnings quote in a log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets every record pass; an error's without traceback, which would quote it again."""
+        if record.exc_info or record.levelno >= logging.WARNING:
+            record.msg, record.args = without_quoted(record.getMessage()), ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def _changed(value: Any, path: list[str], change: Callable[[Any], Any]) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, DamagedRow):
+        return replace(value, value=_changed_if_it_may_be(value.value, path, change))
+    # a row or person that is no object is treated whole: what is in it cannot be told apart
+    if not path or not isinstance(value, dict):
+        return change(value)
+    name, *inner = path
+    return value | {name: _changed(value[name], inner, change)} if name in value else value
+
+
+def _changed_if_it_may_be(value: Any, path: list[str], change: Callable[[Any], Any]) -> Any:
+    """The same for a damaged row, where a field with a damaged name may be the personal one."""
+    if value is None:
+        return None
+    if not path or not isinstance(value, dict):
+        return change(value)
+    first, *inner = path
+    names = [name for name in value if name == first or is_doubtful(name)]
+    return value | {name: _changed_if_it_may_be(value[name], inner, change) for name in names}

@@ -1,0 +1,113 @@
+"""What an API says where it gives no page, without the secrets that it may repeat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from requests import Response
+
+from link_assets.rows.raw_json import read_json
+
+LIKELY_CAUSES = {
+    400: "the API refused the request as malformed",
+    401: "the API key was not accepted; check SOURCES__LINK_ASSETS__API_KEY",
+    403: "the API key may not read this; check what the key has access to",
+    404: "there is no such resource; check SOURCES__LINK_ASSETS__BASE_URL and the domain's id",
+    410: "what was asked for is gone",
+    422: "the API refused the request's parameters",
+    429: "the API still limits the rate after all retries; set "
+    "SOURCES__LINK_ASSETS__REQUESTS_PER_SECOND to what it allows",
+}
+TOKEN_REFUSED = frozenset({400, 404, 410, 422})
+"""Statuses by which an API refuses a page token that it no longer knows."""
+
+_LONGEST = 200
+"""Characters of the API's own words that are shown."""
+_TELLING = 4
+"""Characters in a row of a secret that are not shown."""
+_WHERE = ("message", "error_description", "error", "errors", "detail", "title")
+"""Fields in which APIs say what is wrong."""
+_READABLE = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+
+
+def refusal(response: Response, secrets: Collection[str]) -> str:
+    """What a status that brings no page means, with the API's own words if it has any."""
+    status = response.status_code
+    cause = LIKELY_CAUSES.get(status)
+    if cause is None:
+        redirects = "it points elsewhere; set SOURCES__LINK_ASSETS__BASE_URL to where it points"
+        failed = "the API failed; try again later"
+        cause = redirects if response.is_redirect else failed if status >= 500 else "unexpected"
+    reason = shown(str(response.reason or ""), secrets)
+    answer = f"the API answered {status} {reason}".rstrip()
+    return f"{answer} ({cause}){own_words(response, secrets)}"
+
+
+def no_json(response: Response, secrets: Collection[str]) -> str:
+    """What is said of a body that cannot be read."""
+    kind = shown(response.headers.get("Content-Type", "none"), secrets)
+    size = len(response.content)
+    reason = f"the answer is not JSON (content type {kind}, {size} bytes)"
+    given = response.headers.get("Content-Encoding", "")
+    if {coding.strip().lower() for coding in given.split(",")} <= _READABLE:
+        return reason
+    return (
+        f"{reason}; it came with Content-Encoding {shown(given, secrets)}, which was not asked "
+        "for and cannot be read here: have the API, or the proxy before it, send gzip or nothing"
+    )
+
+
+def own_words(response: Response, secrets: Collection[str]) -> str:
+    """What the API itself says in a JSON body, to be put behind a sentence; empty if nothing.
+
+    The status in words says nothing new.
+    """
+    status = shown(str(response.reason or ""), secrets).lower()
+    try:
+        said = read_json(response.content)
+        texts = list(_texts(said)) if isinstance(said, dict) else []
+    except (ValueError, RecursionError):
+        return ""
+    lines = (shown(text, secrets).rstrip(".") for text in texts)
+    words = next((line for line in lines if line.lower() not in ("", status)), "")
+    return f"; the API says: {words}" if words else ""
+
+
+def shown(text: str, secrets: Collection[str]) -> str:
+    """The text as one short printable line in which no part of a secret can be read."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = _without(line, secrets)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def _texts(said: Any) -> Iterator[str]:
+    """Texts in the fields that say what is wrong, the most telling ones first."""
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, dict):
+        for name in _WHERE:
+            yield from _texts(said.get(name))
+    elif isinstance(said, list):
+        for item in said:
+            yield from _texts(item)
+
+
+def _without(line: str, secrets: Collection[str]) -> str:
+    """Blanks what the line shares with a secret, in whatever case; APIs quote keys in part."""
+    hidden: set[int] = set()
+    folded = _folded(line)
+    for secret in map(_folded, filter(None, secrets)):
+        length = min(_TELLING, len(secret))
+        parts = {secret[i : i + length] for i in range(len(secret) - length + 1)}
+        for i in range(len(line) - length + 1):
+            if folded[i : i + length] in parts:
+                hidden.update(range(i, i + length))
+    blanked = "".join("\0" if i in hidden else c for i, c in enumerate(line))
+    return re.sub("\0+", "***", blanked)
+
+
+def _folded(text: str) -> str:
+    """The text in lower case, character by character, so that places stay the same."""
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)

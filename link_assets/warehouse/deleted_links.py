@@ -1,0 +1,135 @@
+"""Links that a complete listing no longer has are marked, not removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
+
+from link_assets.contract import LINKS
+from link_assets.warehouse.pipeline import WarehousePipeline, columns_of, turn, with_memory
+
+
+@dataclass(frozen=True)
+class LinkCounts:
+    """Links of the table: those a listing wrote, the new ones, all, and those marked as deleted."""
+
+    written: int = 0
+    new: int = 0
+    total: int = 0
+    deleted: int = 0
+
+    @property
+    def metadata(self) -> dict[str, int]:
+        """As shown on the materialization.
+
+        `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
+        """
+        return {
+            "rows_new": self.new,
+            "rows_already_there": max(0, self.written - self.new),
+            "rows_total": self.total,
+            "rows_deleted": self.deleted,
+            "dagster/row_count": self.total,
+        }
+
+
+@dataclass(frozen=True)
+class Disappearance:
+    """What became of the links that a listing did not have: `missing` of `present` before it.
+
+    `unnamed` of the listed links were rejected and have no id, so that each may be any of them.
+    `counts` are of the table afterwards.
+    """
+
+    present: int
+    missing: int
+    marked: bool
+    unnamed: int = 0
+    counts: LinkCounts = field(default=LinkCounts(), compare=False)
+
+    @property
+    def metadata(self) -> dict[str, int]:
+        """As shown on the materialization."""
+        return {
+            **self.counts.metadata,
+            "links_before": self.present,
+            "links_missing": self.missing,
+            "marked_deleted": self.missing if self.marked else 0,
+            "links_without_id": self.unnamed,
+        }
+
+
+class LinkListing:
+    """Compares the links before a listing with those after it. Both read the warehouse in turn.
+
+    Missing is what stays as a load before the listing left it: a link that another run lists at
+    the same time is there.
+    """
+
+    def __init__(self, pipeline: WarehousePipeline) -> None:
+        self._pipeline = pipeline
+        before = self._before()
+        self._present = sum(present for present, _ in before.values())
+        self._total = sum(total for _, total in before.values())
+        self._every_load = list(before)
+        self._loads = [load for load, (present, _) in before.items() if present]
+
+    def mark_deleted(self, unread: Sequence[str | None], share: float) -> Disappearance:
+        """Sets `deleted_at` of the links that the listing just loaded, a complete one, had not.
+
+        `unread` are the ids of listed links that were rejected: they are there and stay unmarked;
+        if one has no id, nothing is marked. Nothing is marked either if the missing are more than
+        `share` of the links present before. A link that is listed again lost its mark as it was
+        loaded.
+        """
+        spared = [link for link in unread if link is not None]
+        gone = f"deleted_at IS NULL AND {_one_of('_dlt_load_id', self._loads)}"
+        gone += f" AND NOT {_one_of('id', spared)}"
+        purpose = "marking deleted links"
+        with turn(purpose) as opened, self._pipeline.sql_client() as client:
+            table = client.make_qualified_table_name(LINKS.name)
+            count = f"SELECT count(*) FROM {table} WHERE {gone}"
+            ((missing,),) = client.execute_sql(count, *self._loads, *spared) or [(0,)]
+            unnamed = len(unread) - len(spared)
+            marked = not unnamed and missing > 0 and missing / self._present <= share
+            if marked:
+                update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
+                marked_at = datetime.now(UTC)
+                with_memory(
+                    opened,
+                    purpose,
+                    lambda: client.execute_sql(update, marked_at, *self._loads, *spared),
+                )
+            counts = self._after(client, table)
+        return Disappearance(self._present, missing, marked, unnamed, counts)
+
+    def _after(self, client: SqlClientBase[Any], table: str) -> LinkCounts:
+        new_load = f"CASE WHEN {_one_of('_dlt_load_id', self._every_load)} THEN 0 ELSE 1 END"
+        count = f"SELECT coalesce(sum({new_load}), 0), count(*), count(deleted_at) FROM {table}"
+        ((written, total, deleted),) = client.execute_sql(count, *self._every_load) or [(0, 0, 0)]
+        return LinkCounts(int(written), total - self._total, total, deleted)
+
+    def _before(self) -> dict[str, tuple[int, int]]:
+        """How many links each load brought: those that are there, and all."""
+        purpose = "counting links"
+        with turn(purpose) as opened, self._pipeline.sql_client() as client:
+            table = client.make_qualified_table_name(LINKS.name)
+            try:
+                columns = with_memory(opened, purpose, partial(columns_of, client, table))
+            except DatabaseUndefinedRelation:
+                return {}
+            # a table of a version that marked nothing has no such column yet
+            gone = "count(deleted_at)" if "deleted_at" in columns else "0"
+            counts = f"SELECT _dlt_load_id, count(*) - {gone}, count(*) FROM {table} GROUP BY 1"
+            return {str(load): (n, all_) for load, n, all_ in client.execute_sql(counts) or ()}
+
+
+def _one_of(column: str, values: list[str]) -> str:
+    places = ", ".join(["%s"] * len(values)) or "NULL"
+    return f"coalesce({column} IN ({places}), FALSE)"

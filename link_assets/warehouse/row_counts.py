@@ -1,0 +1,84 @@
+"""What a run adds to the clicks: counted in the warehouse before it and after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from link_assets.contract import CLICKS
+from link_assets.warehouse.pipeline import Reader, reading
+
+
+@dataclass(frozen=True)
+class ClickCount:
+    """The clicks of a domain: all, those written since the run began, and the newest one's time."""
+
+    total: int = 0
+    written: int = 0
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a run did to the clicks of a domain, and how many there are in the table."""
+
+    before: ClickCount
+    after: ClickCount
+    table: int
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """As shown on the domain's materialization.
+
+        `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
+        """
+        new = self.after.total - self.before.total
+        shown = {
+            "rows_new": new,
+            "rows_already_there": max(0, self.after.written - new),
+            "rows_total": self.after.total,
+            "dagster/partition_row_count": self.after.total,
+            "dagster/row_count": self.table,
+        }
+        if self.after.newest is None:
+            return shown
+        age = datetime.now(UTC) - self.after.newest
+        return {**shown, "newest_click_age_hours": round(age.total_seconds() / 3600, 2)}
+
+
+class ClickCounts:
+    """Counts the clicks of a run's domains, with a query or two for all of them."""
+
+    def __init__(self, domains: Collection[int]) -> None:
+        self._domains = domains
+        self._since = int(time.time())
+        self._before: Mapping[int, ClickCount] = {}
+        with reading() as reader, suppress(DatabaseUndefinedRelation):
+            self._before = self._count(reader)
+
+    def growth(self) -> dict[int, Growth]:
+        """What has become of each domain since this was made."""
+        with reading() as reader:
+            after = self._count(reader)
+            ((table,),) = reader.rows(f"SELECT count(*) FROM {{dataset}}.{CLICKS.name}")
+        none = ClickCount()
+        return {
+            domain: Growth(self._before.get(domain, none), after.get(domain, none), table)
+            for domain in self._domains
+        }
+
+    def _count(self, reader: Reader) -> dict[int, ClickCount]:
+        domains = ", ".join(map(str, self._domains))
+        # a load's id is the time at which it began, as text
+        written = f"sum(CASE WHEN _dlt_load_id >= '{self._since}' THEN 1 ELSE 0 END)"
+        rows = reader.rows(
+            f"SELECT domain_id, count(*), {written}, max(dt) FROM {{dataset}}.{CLICKS.name}"
+            f" WHERE domain_id IN ({domains or 'NULL'}) GROUP BY domain_id"
+        )
+        return {domain: ClickCount(n, int(new), newest) for domain, n, new, newest in rows}

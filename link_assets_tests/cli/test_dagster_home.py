@@ -1,0 +1,76 @@
+"""Dagster's home: kept between commands, and the same settings wherever it is."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from dagster import DagsterInstance
+
+from link_assets.cli.dagster_home import FOLDER, HomeError, in_use, use_dagster_home
+from link_assets.cli.main import main
+from link_assets_tests.children import child
+from link_assets_tests.scenarios.test_end_to_end import until
+
+STORAGE = {"storage", "local_artifact_storage", "compute_logs"}
+
+
+def test_the_home_that_commands_make_is_set_like_the_project_s(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    home = use_dagster_home()
+    assert home == workdir / FOLDER
+    project = yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text())
+    settings = {name: value for name, value in project.items() if name not in STORAGE}
+    assert yaml.safe_load((home / "dagster.yaml").read_text()) == settings
+    with DagsterInstance.get() as instance:
+        assert instance.managed_python_loggers == ["link_assets"]
+        assert instance.run_retries_max_retries == 2
+
+
+def test_a_given_home_is_left_as_it_is(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(workdir / "elsewhere"))
+    assert use_dagster_home() == workdir / "elsewhere"
+    assert not (workdir / "elsewhere").exists()
+
+
+def use_home(home: str) -> None:
+    """Has the home in use until it is killed."""
+    with in_use(Path(home), "at http://127.0.0.1:3999"):
+        Path(home, "ready").touch()
+        time.sleep(600)
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_home_in_use_is_refused_with_who_has_it_until_that_is_killed(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = workdir / "home"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with child(use_home, str(home)) as process:
+        until((home / "ready").exists)
+        refused = CliRunner().invoke(main, ["dev"])
+        assert refused.exit_code == 1
+        said = f"Dagster already runs on {home}: process {process.pid}, at http://127.0.0.1:3999."
+        assert said in refused.output
+    with (
+        in_use(home, "here"),
+        pytest.raises(HomeError, match=f"process {os.getpid()}, here"),
+        in_use(home, "there"),
+    ):
+        pass
+    with in_use(home, "again"):
+        assert (home / "dev.owner").read_text() == f"process {os.getpid()}, again"
+
+
+def test_an_owner_that_left_no_name_is_called_unknown(workdir: Path) -> None:
+    with in_use(workdir, "here"):
+        (workdir / "dev.owner").write_bytes(b"\xff")
+        with pytest.raises(HomeError, match="an unknown process"), in_use(workdir, "there"):
+            pass

@@ -1,0 +1,137 @@
+"""Several machines that load into one PostgreSQL database: processes that share no lock file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from link_assets.sandbox import Sandbox, World
+from link_assets.settings import api_settings
+from link_assets.source.rest import clicks_source, links_source
+from link_assets.warehouse.pipeline import Place, WarehouseBusy, open_pipeline
+from link_assets_tests.children import WAIT, child, finish, load_clicks
+from link_assets_tests.support import mostly_long, rows
+from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
+from link_assets_tests.warehouse.destinations.postgres_server import (
+    needs_postgres,
+    new_database,
+    postgres_server,
+    run_sql,
+)
+from link_assets_tests.warehouse.test_lock import wait_until
+
+pytestmark = needs_postgres
+
+WORLD = World(domains=6, links_per_domain=2, clicks_per_domain=30)
+DOMAINS = WORLD.domain_ids()
+LINKS = 0
+"""Stands among domains for the links."""
+COUNT = "SELECT count(*), count(DISTINCT {key}) FROM {{dataset}}.{table}"
+
+
+def load_together(what: int, started: str) -> None:
+    """Loads a domain, or the links, and waits for the others before anything is written."""
+
+    def wait(place: Place) -> None:
+        Path("fetched").touch()
+        while not Path(started).exists():
+            time.sleep(0.001)
+
+    with open_pipeline(f"clicks_{what}" if what else "links") as pipeline:
+        pipeline.when_fetched = wait
+        settings = api_settings()
+        pipeline.run(clicks_source(settings, what) if what else links_source(settings))
+
+
+def on_machines_of_their_own(
+    loads: Sequence[int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Has each loaded by a process with temporary files of its own; all write at once."""
+    folder.mkdir()
+    started, homes = folder / "started", [folder / str(place) for place in range(len(loads))]
+    with ExitStack() as stack:
+        children = []
+        for home, what in zip(homes, loads, strict=True):
+            home.mkdir()
+            monkeypatch.chdir(home)
+            children.append(stack.enter_context(child(load_together, what, str(started))))
+        wait_until(
+            lambda: all(
+                (home / "fetched").exists() or process.exitcode is not None
+                for home, process in zip(homes, children, strict=True)
+            ),
+            WAIT,
+        )
+        started.touch()
+        for home, process in zip(homes, children, strict=True):
+            monkeypatch.chdir(home)
+            finish(process)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with postgres_server() as port:
+        yield port
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(world=WORLD, page_size=20)
+
+
+@pytest.fixture(autouse=True)
+def database(port: int, api: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database, configured as the warehouse."""
+    name = new_database(port)
+    address = f"postgresql://loader:unused@127.0.0.1:{port}/{name}"
+    monkeypatch.setenv("DESTINATION_TYPE", "postgres")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
+    return name
+
+
+@pytest.mark.parametrize("attempt", mostly_long(range(12), 2))
+def test_first_loads_of_many_machines_make_the_tables_together(
+    attempt: int, sandbox: Sandbox, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machines_of_their_own([LINKS, *DOMAINS], workdir / "first", monkeypatch)
+    given = {domain: world_clicks(WORLD, domain) for domain in DOMAINS}
+    assert loaded_clicks() == expected_clicks(given)
+    assert rows(COUNT.format(key="id", table="links")) == [(12, 12)]
+    # each domain has a field of its own and one that all of them have
+    for domain, clicks in given.items():
+        for click in clicks:
+            click |= {f"Field of {domain}": "x", "New": "y"}
+    sandbox.clicks = given
+    on_machines_of_their_own(DOMAINS, workdir / "then", monkeypatch)
+    assert loaded_clicks() == expected_clicks(given)
+    own = ", ".join(f"count(field_of_{domain})" for domain in DOMAINS)
+    assert rows(f"SELECT count(new), {own} FROM {{dataset}}.clicks") == [(180, *[30] * 6)]
+
+
+@pytest.mark.parametrize("what", [1, LINKS], ids=["a domain", "the links"])
+def test_machines_that_load_the_same_add_no_row_twice(
+    what: int, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machines_of_their_own([what] * 4, workdir / "same", monkeypatch)
+    table, key, expected = ("clicks", "click_id", 30) if what else ("links", "id", 12)
+    assert rows(COUNT.format(key=key, table=table)) == [(expected, expected)]
+
+
+def test_a_load_waits_only_so_long_for_another_machine(
+    port: int, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_clicks(1)
+    monkeypatch.setenv("LINK_ASSETS__LOCK_TIMEOUT_SECONDS", "0.2")
+    with open_pipeline("clicks_1") as elsewhere:
+        elsewhere.sync_destination()
+        with elsewhere._loading_alone():
+            with pytest.raises(WarehouseBusy, match=r"not free for 0\.2 seconds .*clicks_1"):
+                load_clicks(1)
+            load_clicks(2)
+    load_clicks(1)
+    locks = "SELECT * FROM pg_locks WHERE locktype = 'advisory'"
+    wait_until(lambda: not run_sql(port, database, locks))

@@ -1,0 +1,279 @@
+"""Another destination, by configuration: a PostgreSQL server of the tests' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from psycopg2 import sql
+
+from link_assets.contract import CLICKS
+from link_assets.sandbox import Sandbox
+from link_assets.settings import api_settings
+from link_assets.source import transforms
+from link_assets.source.load_stats import Progress
+from link_assets.source.rest import clicks_source
+from link_assets.warehouse.chunks import Chunks
+from link_assets.warehouse.destinations.postgres import _warn_of_inserts
+from link_assets.warehouse.pipeline import _turns
+from link_assets_tests.children import load_clicks, load_links
+from link_assets_tests.scenarios.test_versions import load, serve, serve_spelled, spelled, versions
+from link_assets_tests.scenarios.test_versions import load_links as list_links
+from link_assets_tests.support import Location, failure_text, rows
+from link_assets_tests.truth import expected_tags, loaded_tags
+from link_assets_tests.warehouse.destinations.postgres_server import (
+    needs_postgres,
+    new_database,
+    postgres_server,
+    run_sql,
+)
+
+pytestmark = needs_postgres
+
+SECRET = "nobody-may-see-this"
+LATIN1 = "ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'"
+PASSWORD = "p@ss:w/o?r#d%20 +&'\"\\é"
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with postgres_server() as port:
+        yield port
+
+
+@pytest.fixture
+def server(port: int) -> str:
+    """The address of an empty database."""
+    return f"postgresql://loader:unused@127.0.0.1:{port}/{new_database(port)}"
+
+
+@pytest.fixture(autouse=True)
+def destination(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESTINATION_TYPE", "postgres")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server)
+
+
+def test_everything_loads_and_every_check_runs(location: Location, workdir: Path) -> None:
+    location.everything()
+    location.everything()
+    counts = "SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
+    assert rows(counts) == [(1, 40), (2, 40), (3, 40)]
+    columns = rows(
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = 'link_assets' AND table_name = 'clicks'"
+    )
+    assert {field.column for field in CLICKS.columns} <= {name for (name,) in columns}
+    checks = location.run("checks_job").get_asset_check_evaluations()
+    assert {c.check_name for c in checks if not c.passed} == {"no_unknown_columns"}
+    assert not list(workdir.glob("*.duckdb"))
+
+
+def test_domains_loaded_at_once_in_chunks_lose_nothing(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+
+    def load(domain: int) -> int:
+        settings, progress = api_settings(), Progress()
+        with Chunks(f"clicks_{domain}") as chunks:
+            while not progress.finished:
+                chunks.load(lambda p: p.run(clicks_source(settings, domain, progress)))
+        return progress.accepted
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(load, (1, 2, 3))) == [40, 40, 40]
+    counts = "SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
+    assert rows(counts) == [(1, 40), (2, 40), (3, 40)]
+
+
+def column_count(table: str) -> int:
+    query = f"SELECT count(*) FROM information_schema.columns WHERE table_name = '{table}'"
+    ((count,),) = rows(f"{query} AND table_schema = 'link_assets'")
+    return count
+
+
+@pytest.mark.parametrize("adbc", [True, False], ids=["ADBC", "INSERT"])
+def test_any_connection_string_reaches_the_server_whole(
+    adbc: bool, port: int, api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = new_database(port, LATIN1)
+    password = sql.SQL("ALTER ROLE guarded PASSWORD {}").format(sql.Literal(PASSWORD))
+    run_sql(port, "postgres", password)
+    sandbox.clicks = {1: [{"dt": "2026-01-01T00:00:00Z", "city": "Zürich"}]}
+    query = "sslmode=prefer&options=-c%20statement_timeout%3D50000&application_name=a%20b%26c"
+    address = f"postgresql://guarded:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/{database}?{query}"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
+    monkeypatch.setenv("DISABLE_ADBC_DETECTION", str(not adbc))
+    load_clicks(1)
+    load_clicks(1)
+    assert rows("SELECT city FROM {dataset}.clicks") == [("Zürich",)]
+    settings = "SELECT current_setting('statement_timeout'), current_setting('application_name')"
+    assert rows(settings) == [("50s", "a b&c")]
+
+
+def test_a_refused_connection_is_told_without_the_password(
+    location: Location, server: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    for wrong, text in (
+        (server.replace("loader:unused", f"guarded:{SECRET}"), 'user "guarded"'),
+        (server.replace("loader:unused", f"nobody:{SECRET}"), 'role "nobody" does not exist'),
+        (server.replace(":unused", f":{SECRET}") + "_gone", "does not exist"),
+        (f"postgresql://loader:{SECRET}@127.0.0.1:1/x", "Connection refused"),
+        (f"postgresql+psycopg2://loader:{SECRET}@127.0.0.1:1/x", "Connection refused"),
+        (f"postgresql://loader:{SECRET}@127.0.0.1/x?sslmode={SECRET[:3]}", "sslmode"),
+    ):
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", wrong)
+        told = failure_text(location.links())
+        assert text in told
+        assert SECRET not in told + caplog.text
+
+
+@pytest.mark.parametrize("adbc", [True, False], ids=["ADBC", "INSERT"])
+def test_a_database_that_does_not_take_all_text_is_told(
+    adbc: bool, location: Location, port: int, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{server.rpartition('/')[0]}/{new_database(port, LATIN1)}"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
+    monkeypatch.setenv("DISABLE_ADBC_DETECTION", str(not adbc))
+    location.instance.add_dynamic_partitions("domain", ["1"])
+    assert "a database with the encoding UTF8" in failure_text(location.clicks("1"))
+
+
+def test_a_domain_without_clicks_loads(api: str, sandbox: Sandbox) -> None:
+    sandbox.clicks = {1: []}
+    load_clicks(1)
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(0,)]
+
+
+def test_without_adbc_the_slow_way_is_said_once(
+    api: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    _warn_of_inserts.cache_clear()
+    load_clicks(1)
+    assert "INSERT" not in caplog.text
+    monkeypatch.setenv("DISABLE_ADBC_DETECTION", "true")
+    load_clicks(1)
+    load_links()
+    (said,) = [r.getMessage() for r in caplog.records if r.name == _warn_of_inserts.__module__]
+    for name in ("adbc-driver-manager", "adbc-driver-postgresql", "link-assets[postgres]"):
+        assert name in said
+
+
+def staged(port: int, server: str) -> dict[str, int]:
+    """How many rows stand in each table of a staging dataset, dlt's own aside."""
+    database = server.rpartition("/")[2]
+    tables = run_sql(
+        port,
+        database,
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables"
+        " WHERE table_schema LIKE 'link_assets_staging%' AND table_name NOT LIKE '\\_dlt%'",
+    )
+    counts = {name: run_sql(port, database, f"SELECT count(*) FROM {name}") for (name,) in tables}
+    return {name: count for name, ((count,),) in counts.items()}
+
+
+def test_nothing_of_a_load_stays_staged(
+    port: int, server: str, api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.clicks = {1: [{"dt": "never"}, {"dt": "2026-01-01T00:00:00Z"}]}
+    load_clicks(1)
+    load_links()
+    assert {*staged(port, server).values()} == {0}
+    database = server.rpartition("/")[2]
+    # as an earlier version, and a load that failed, leave it
+    schema = "link_assets_staging_clicks_1"
+    left = [f"INSERT INTO {schema}.clicks SELECT * FROM link_assets.clicks"]
+    left += [f"INSERT INTO {schema}.rejected_rows SELECT * FROM link_assets.rejected_rows"]
+    left += [f"CREATE TABLE {schema}.gone AS SELECT 'secret' AS ip"]
+    run_sql(port, database, *left)
+    assert sum(staged(port, server).values()) == 3
+    sandbox.clicks = {1: []}
+    load_clicks(1)
+    assert {*staged(port, server).values()} == {0}
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(1,)]
+
+
+def test_a_name_in_a_refusal_is_shown(
+    location: Location, port: int, server: str, sandbox: Sandbox
+) -> None:
+    location.links()
+    database = server.rpartition("/")[2]
+    changed = "ALTER TABLE link_assets.links ALTER title TYPE boolean USING NULL"
+    run_sql(port, database, changed)
+    assert 'refused: column "title" is of type boolean but' in failure_text(location.links())
+
+
+def test_a_value_in_a_refusal_is_not_shown(
+    location: Location, port: int, server: str, sandbox: Sandbox, caplog: Any
+) -> None:
+    sandbox.links = [{"id": "1", "title": "t", "originalURL": "u"}]
+    location.links()
+    database = server.rpartition("/")[2]
+    unique = "ALTER TABLE link_assets.links ADD CONSTRAINT one_title UNIQUE (title, original_url)"
+    run_sql(port, database, unique)
+    sandbox.links = [{"id": n, "title": SECRET, "originalURL": "it's"} for n in ("2", "3")]
+    told = failure_text(location.links())
+    assert 'violates unique constraint "one_title"' in told
+    assert SECRET not in told + caplog.text
+
+
+@pytest.mark.parametrize("adbc", [True, False], ids=["ADBC", "INSERT"])
+def test_more_columns_or_fields_than_fit_are_told_with_the_table(
+    adbc: bool, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISABLE_ADBC_DETECTION", str(not adbc))
+    location.instance.add_dynamic_partitions("domain", ["1"])
+    click = {"dt": "2026-01-01T00:00:00Z"}
+    sandbox.clicks = {1: [click | {f"a{i}": "some text of it" for i in range(800)}]}
+    told = failure_text(location.clicks("1"))
+    assert "row is too big" in told
+    assert "more fields than PostgreSQL can keep in one row" in told
+    assert column_count("clicks") > 800
+    sandbox.clicks = {1: [click | {f"b{i}": "x" for i in range(800)}]}
+    told = failure_text(location.clicks("1"))
+    assert "link_assets.clicks would need more" in told
+    assert "undocumented fields" in told
+    sandbox.clicks = {1: [click]}
+    assert location.clicks("1").success
+
+
+def test_warehouses_of_one_machine_do_not_wait_for_each_other(
+    server: str, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = _turns(None).path
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server.replace("unused", SECRET))
+    assert _turns(None).path == here
+    for other in (server + "_too", server.replace("127.0.0.1", "localhost")):
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", other)
+        assert _turns(None).path != here
+
+
+def test_the_last_version_of_a_row_is_kept(
+    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transforms, "BATCH_ROWS", 2)
+    pages, kept = "a0 b0 | c0 d0 | e0 b1 | a2 | a1 c1", "a1 b1 c1 d0 e0"
+    for _ in range(2):
+        serve_spelled(sandbox, "links", pages)
+        list_links()
+        assert loaded_tags() == expected_tags(spelled("links", kept))
+        serve_spelled(sandbox, "clicks", pages)
+        load()
+        assert versions("links") == versions("clicks") == kept
+
+
+def test_text_with_nul_is_set_aside(api: str, sandbox: Sandbox) -> None:
+    bad = [{"dt": "2026-02-01T12:00:00Z", "n\x00w": "x\x00"}, {"id": "a", "tags": ["x\x00"]}]
+    for table, row in zip(("clicks", "links"), bad, strict=True):
+        serve(sandbox, table, [[row, spelled(table, "n0")[0]]])
+        (load if table == "clicks" else list_links)()
+        assert "n0" in versions(table)
+    reasons = rows(
+        "SELECT reason, payload LIKE '%%u0000%%' FROM {dataset}.rejected_rows ORDER BY 1"
+    )
+    nul = "is text with a NUL character, which not every warehouse can hold"
+    assert reasons[-2:] == [(f"n\\u0000w: {nul}", True), (f"tags: {nul}", True)]
