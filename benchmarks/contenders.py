@@ -26,7 +26,7 @@ import link_assets.warehouse.destinations.duckdb  # noqa: F401
 from link_assets.contract import CLICK_FACTS, CLICKS
 from link_assets.rows.column_names import arrow_schema
 from link_assets.settings import ApiSettings
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline, reading
@@ -94,7 +94,7 @@ def _guide(
 
 def project(url: str) -> None:
     """This project's clicks, without Dagster."""
-    api, progress = ApiSettings(base_url=url, api_key=API_KEY), Progress()
+    api, progress = ApiSettings(base_url=url, api_key=API_KEY), LoadStats()
     with Chunks("clicks_1") as chunks:
         while not progress.finished:
             chunks.load(lambda pipeline: pipeline.run(clicks_source(api, 1, progress)))

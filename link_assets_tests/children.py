@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline
@@ -26,7 +26,7 @@ WAIT = 120
 
 def load_clicks(domain: int) -> None:
     """Loads a domain's clicks to the last page, as a plain script does."""
-    progress = Progress()
+    progress = LoadStats()
     with Chunks(f"clicks_{domain}") as chunks:
         while not progress.finished:
             chunks.load(lambda p: p.run(clicks_source(api_settings(), domain, progress)))

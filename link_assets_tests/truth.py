@@ -11,7 +11,7 @@ from link_assets.contract import CLICKS, LINKS, Field
 from link_assets.sandbox import World
 from link_assets_tests.support import rows
 
-Row = tuple[Any, ...]
+RawRow = tuple[Any, ...]
 
 
 def world_clicks(world: World, domain: int) -> list[dict[str, Any]]:
@@ -19,7 +19,7 @@ def world_clicks(world: World, domain: int) -> list[dict[str, Any]]:
     return [world.click(domain, number) for number in range(world.click_count(domain))]
 
 
-def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[Row]:
+def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[RawRow]:
     """Readable clicks by domain as the rows that must be there, in the order of `loaded_clicks`."""
     return sorted(
         (
@@ -31,37 +31,37 @@ def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[Row]
     )
 
 
-def expected_world(world: World, *domains: int) -> list[Row]:
+def expected_world(world: World, *domains: int) -> list[RawRow]:
     """The rows of some of a world's domains, or of all."""
     return expected_clicks({d: world_clicks(world, d) for d in domains or world.domain_ids()})
 
 
-def loaded_clicks() -> list[Row]:
+def loaded_clicks() -> list[RawRow]:
     """The domain and every documented field of every click in the warehouse."""
     return _select("domain_id", *(f.column for f in CLICKS.fields))
 
 
-def loaded_clicks_with_keys() -> list[Row]:
+def loaded_clicks_with_keys() -> list[RawRow]:
     """The same with the click's id."""
     return _select(*(f.column for f in CLICKS.columns))
 
 
-def expected_links(links: Iterable[dict[str, Any]]) -> list[Row]:
+def expected_links(links: Iterable[dict[str, Any]]) -> list[RawRow]:
     """Links as the rows that must be there, in the order of `loaded_links`."""
     return sorted((tuple(_at(link, f) for f in LINKS.fields) for link in links), key=repr)
 
 
-def loaded_links() -> list[Row]:
+def loaded_links() -> list[RawRow]:
     """Every documented field of every link in the warehouse."""
     return _select(*(f.column for f in LINKS.fields), table="links")
 
 
-def expected_tags(links: Iterable[dict[str, Any]]) -> list[Row]:
+def expected_tags(links: Iterable[dict[str, Any]]) -> list[RawRow]:
     """Link id, place and text of every tag of the links."""
     return sorted((link["id"], i, tag) for link in links for i, tag in enumerate(link["tags"]))
 
 
-def loaded_tags() -> list[Row]:
+def loaded_tags() -> list[RawRow]:
     """The same of the warehouse's tags; the id of a tag whose link is not there is None."""
     found = rows(
         "SELECT l.id, t._dlt_list_idx, t.value FROM {dataset}.links__tags AS t"
@@ -70,19 +70,19 @@ def loaded_tags() -> list[Row]:
     return sorted(found, key=repr)
 
 
-def expected_rejections(domain: int | None, payloads: Iterable[Any]) -> list[Row]:
+def expected_rejections(domain: int | None, payloads: Iterable[Any]) -> list[RawRow]:
     """Domain and payload of rejected rows."""
     return sorted(((domain, json.dumps(row, sort_keys=True)) for row in payloads), key=repr)
 
 
-def loaded_rejections() -> list[Row]:
+def loaded_rejections() -> list[RawRow]:
     """The same of the warehouse's."""
     found = rows("SELECT domain_id, payload FROM {dataset}.rejected_rows")
     payloads = ((domain, json.dumps(json.loads(row), sort_keys=True)) for domain, row in found)
     return sorted(payloads, key=repr)
 
 
-def _select(*columns: str, table: str = "clicks") -> list[Row]:
+def _select(*columns: str, table: str = "clicks") -> list[RawRow]:
     found = rows(f"SELECT {', '.join(columns)} FROM {{dataset}}.{table}")
     return sorted((tuple(map(_utc, row)) for row in found), key=repr)
 

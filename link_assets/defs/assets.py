@@ -31,7 +31,7 @@ from link_assets.defs.translator import (
 )
 from link_assets.settings import ApiSettings, api_settings, location_settings
 from link_assets.source.http import connections
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError
 from link_assets.source.refusals import TOKEN_REFUSED
 from link_assets.source.rest import UNSET_API, clicks_source, links_source
@@ -39,7 +39,7 @@ from link_assets.source.resume import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.pipeline import (
-    Overtaken,
+    ConcurrentWriteError,
     WarehouseBusy,
     WarehousePipeline,
     WarehouseUnusable,
@@ -69,7 +69,7 @@ class ClicksConfig(dg.Config):
 class Loaded:
     """What loading one table, or one domain of it, came to."""
 
-    progress: Progress
+    progress: LoadStats
     seconds: float
     chunks: int | None = None
     growth: Growth | None = None
@@ -119,7 +119,7 @@ def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterato
 
 def _load_links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> dict[str, Any]:
     """What is shown on the materialization."""
-    started, progress = time.monotonic(), Progress()
+    started, progress = time.monotonic(), LoadStats()
     with failures_explained("links"), open_pipeline(LINKS.name) as pipeline:
         source = links_source(api_settings(), progress)
         listing = LinkListing(pipeline)
@@ -238,11 +238,11 @@ class ClicksLoader:
         domain, started = domain_id(partition_key), time.monotonic()
         restart = refresh = self._refresh(domain) if self.full_refresh else None
         while True:
-            progress = Progress()
+            progress = LoadStats()
             try:
                 chunks = self._load_chunks(domain, progress, restart)
                 return Loaded(progress, time.monotonic() - started, chunks)
-            except Overtaken:
+            except ConcurrentWriteError:
                 restart = refresh
                 told = "another run has loaded it meanwhile; going on from where that one is"
             except PipelineStepFailed as error:
@@ -254,7 +254,7 @@ class ClicksLoader:
                 told = f"{reason}; reading from the first page again"
             self.context.log.warning(f"clicks of domain {domain}: {told}.")
 
-    def _load_chunks(self, domain: int, progress: Progress, restart: Restart | None) -> int:
+    def _load_chunks(self, domain: int, progress: LoadStats, restart: Restart | None) -> int:
         """Until the last page; how many it took."""
         count = 0
         with Chunks(f"{CLICKS.name}_{domain}") as chunks:
@@ -279,7 +279,7 @@ class ClicksLoader:
     def _load_chunk(
         self,
         domain: int,
-        progress: Progress,
+        progress: LoadStats,
         restart: Restart | None,
         pipeline: WarehousePipeline,
     ) -> None:
@@ -320,14 +320,14 @@ def _first_attempt(context: dg.AssetExecutionContext) -> str:
     return run.run_id
 
 
-def _report(domain: int, progress: Progress) -> str:
+def _report(domain: int, progress: LoadStats) -> str:
     return (
         f"clicks of domain {domain}: {progress.accepted} rows in {progress.pages} pages fetched"
         + (f", {progress.rejected} rejected" if progress.rejected else "")
     )
 
 
-def _reason_to_restart(error: BaseException, progress: Progress) -> str | None:
+def _reason_to_restart(error: BaseException, progress: LoadStats) -> str | None:
     """Why the place to go on from is of no use; None if that is not what failed.
 
     A token that an earlier run left may be answered with anything once it is out of date. One

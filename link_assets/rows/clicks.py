@@ -26,7 +26,7 @@ from pyarrow.compute import (
 
 from link_assets.contract import CLICK_FACTS, CLICKS, DataType
 from link_assets.rows.column_names import ARROW_TYPES, arrow_schema, column_names
-from link_assets.rows.convert import UnreadableValue, read_anything, read_value
+from link_assets.rows.convert import UnreadableValue, as_text, convert_value
 from link_assets.rows.rejected import Rejection, reject, unusable
 
 _SCHEMA = arrow_schema(CLICKS)
@@ -106,13 +106,16 @@ def _batch(pages: Sequence[Sequence[Any]], domain_id: int) -> ClickBatch:
 
 def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
     for f in CLICKS.fields:
-        read = partial(read_value, data_type=f.data_type)
+        read = partial(convert_value, data_type=f.data_type)
         column = _column(f.name, f.column, objects, f.data_type, read)
         yield _required(column) if f.column in CLICKS.primary_key else column
 
 
 def timestamps(texts: Texts) -> Texts:
-    """The times that texts spell; pa.ArrowInvalid if `read_value` might read another, or none."""
+    """Return the times that texts spell.
+
+    Raises pa.ArrowInvalid if `convert_value` might read another time, or none.
+    """
     years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
     at_edge = call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS))
     if call_function("any", [at_edge]).as_py():
@@ -127,7 +130,7 @@ def _undocumented(objects: list[dict[str, Any]]) -> list[_Column]:
         if any(row.get(name) is not None for row in objects)
     ]
     names = sorted(column_names(told, CLICKS).items(), key=lambda item: item[1])
-    return [_column(raw, column, objects, "text", read_anything) for raw, column in names]
+    return [_column(raw, column, objects, "text", as_text) for raw, column in names]
 
 
 def _column(
@@ -151,7 +154,7 @@ def _column(
 
 
 def _convert(values: list[Any], data_type: DataType) -> pa.Array | None:
-    """The values as Arrow takes them, if it takes them all and as `read_value` would."""
+    """The values as Arrow takes them, if it takes them all and as `convert_value` would."""
     if data_type == "bigint" and float in map(type, values):
         return None  # Arrow would cut off fractions
     try:

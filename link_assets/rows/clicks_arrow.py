@@ -24,7 +24,7 @@ from link_assets.rows.clicks import (
 )
 from link_assets.rows.column_names import ARROW_TYPES, column_names
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import NEGATIVE_ZERO, DamagedRow, Row, read_rows
+from link_assets.rows.raw_json import NEGATIVE_ZERO, DamagedRow, RawRow, parse_rows
 
 OBJECT_ROWS = 750
 """Rows that are made objects at once, to the page: other threads wait meanwhile."""
@@ -34,13 +34,13 @@ _AS_GIVEN = [
     for f in CLICKS.fields
 ]
 _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
-"""Arrow's type for what it makes the same text of as `read_anything`."""
+"""Arrow's type for what it makes the same text of as `as_text`."""
 
 _REFUSALS = (pa.ArrowInvalid, OverflowError)
 """Of a value, of too much text for one block."""
 _NULL = b"null"
 _BACKSLASH, _ESCAPED_NUL = b"\\", rb"\u0000"
-_Pages = Sequence[Sequence[Row | DamagedRow]]
+_Pages = Sequence[Sequence[RawRow | DamagedRow]]
 Known = dict[str, pa.DataType]
 """Undocumented fields, and as what Arrow may take them."""
 
@@ -67,7 +67,7 @@ class ClickReader:
         return [*batches, _with_versions(batch, pages)]
 
     def _read_as_objects(self, pages: _Pages) -> list[ClickBatch]:
-        read = [read_rows(page) for page in pages]
+        read = [parse_rows(page) for page in pages]
         self._learn([row for page in read for row in page if isinstance(row, dict)])
         treated = [self._personal.treat(page, CLICKS) for page in read]
         batches = click_batches(treated, self._domain_id)
@@ -88,7 +88,7 @@ class ClickReader:
         """One table of all rows; None if Arrow would refuse one or read it otherwise."""
         if any(DamagedRow in map(type, page) for page in pages):
             return None
-        rows = cast(Sequence[Sequence[Row]], pages)
+        rows = cast(Sequence[Sequence[RawRow]], pages)
         if any(len(_NULL) in map(len, page) for page in rows):
             return None  # it may be null, on which Arrow's reader crashes
         text = b"\n".join(row for page in rows for row in page)
@@ -129,7 +129,7 @@ class ClickReader:
 def _with_versions(batch: ClickBatch, pages: _Pages) -> ClickBatch:
     """Add what tells whether a row of these pages has come before as it is."""
     # a damaged row is never accepted
-    rows = cast(list[Row], [row for page in pages for row in page])
+    rows = cast(list[RawRow], [row for page in pages for row in page])
     return replace(batch, versions=[hash(bytes(rows[i])) for i in batch.accepted])
 
 

@@ -46,7 +46,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class ExactNumber:
     """A number as JSON text spells it, where Python would spell it otherwise: 140.10, 1e400, -0."""
 
     text: str
@@ -78,12 +78,12 @@ class UnreadableValue(ValueError):
 
 def kind_of(value: Any) -> str:
     """What a user calls a JSON value of this kind."""
-    if isinstance(value, Number):
+    if isinstance(value, ExactNumber):
         return _KINDS[int if value.is_whole else float]
     return _KINDS.get(type(value), "no JSON value")
 
 
-def is_nothing(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
     """Whether an API says nothing by it: null, blank text, an empty list or an empty object.
 
     APIs send "" for a missing number or object, and those written in PHP send [] for {}.
@@ -93,19 +93,19 @@ def is_nothing(value: Any) -> bool:
     return value is None or value in ([], {})
 
 
-def read_value(value: Any, data_type: DataType) -> Value | None:
+def convert_value(value: Any, data_type: DataType) -> Value | None:
     """Read `value` as `data_type`, or raise `UnreadableValue`.
 
-    What says nothing (`is_nothing`) is null, but text stays text where text is expected.
+    What says nothing (`is_empty`) is null, but text stays text where text is expected.
     Timestamps come out in UTC, cut to microseconds; without an offset they are taken for UTC
     already, and a date alone for its midnight.
     """
-    if is_nothing(value) and not (data_type == "text" and isinstance(value, str)):
+    if is_empty(value) and not (data_type == "text" and isinstance(value, str)):
         return None
     return _READERS[data_type](value)
 
 
-def read_anything(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     """Read any value as text: null as null, text verbatim, all else as its JSON text."""
     if isinstance(value, str):
         return _storable(value)
@@ -114,11 +114,11 @@ def read_anything(value: Any) -> str | None:
 
 def json_text(value: Any) -> str:
     """Write compact JSON, the same for equal values, in ASCII so that no text is too odd for it."""
-    text = however_nested(_JSON.encode, value)
+    text = with_deep_stack(_JSON.encode, value)
     return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 
-def however_nested(call: Callable[[_Given], _Result], given: _Given) -> _Result:
+def with_deep_stack(call: Callable[[_Given], _Result], given: _Given) -> _Result:
     """Call a function that goes as deep as what it is given; raise RecursionError beyond a stack.
 
     A thread has a stack of its own, where there is more room than at the end of a long call.
@@ -143,7 +143,7 @@ def _storable(text: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return _storable(value)
-    if isinstance(value, bool | int | float | Number):
+    if isinstance(value, bool | int | float | ExactNumber):
         return json_text(value)
     raise UnreadableValue.expected("text", value)
 
@@ -162,14 +162,14 @@ def _whole_number(value: Any) -> int | None:
     if isinstance(value, str):
         digits = _INTEGER.fullmatch(value.strip())
         return int(digits[1] + digits[2]) if digits else None
-    if isinstance(value, Number):
+    if isinstance(value, ExactNumber):
         return _spelled_whole(value)
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT_FLOAT else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _spelled_whole(number: Number) -> int | None:
+def _spelled_whole(number: ExactNumber) -> int | None:
     if number.is_whole:
         return int(number.text[:_TOO_LONG])
     nearest = float(number.text)
@@ -182,7 +182,7 @@ def _spelled_whole(number: Number) -> int | None:
 
 def _bool(value: Any) -> bool:
     flag = _BOOLS.get(value.strip().lower()) if isinstance(value, str) else value
-    if isinstance(flag, Number) and flag.is_whole:
+    if isinstance(flag, ExactNumber) and flag.is_whole:
         flag = _spelled_whole(flag)
     if isinstance(flag, int) and flag in (0, 1):
         return bool(flag)

@@ -11,7 +11,7 @@ from dlt.common.json import custom_pua_decode
 
 from link_assets.contract import LINK_TAGS, LINKS
 from link_assets.rows.column_names import column_names
-from link_assets.rows.convert import UnreadableValue, is_nothing, read_anything, read_value
+from link_assets.rows.convert import UnreadableValue, as_text, convert_value, is_empty
 from link_assets.rows.raw_json import DamagedRow, is_doubtful
 from link_assets.rows.rejected import Rejection, reject, unusable
 
@@ -22,7 +22,7 @@ _KEY, _SPARE_KEY = "id", "id_string"
 _OBJECTS = {
     f.name.partition(".")[0]: f.column.partition("__")[0] for f in LINKS.fields if "." in f.name
 }
-_READERS = {f.column: partial(read_value, data_type=f.data_type) for f in LINKS.fields}
+_READERS = {f.column: partial(convert_value, data_type=f.data_type) for f in LINKS.fields}
 
 
 def link_row(row: Any) -> dict[str, Any] | Rejection:
@@ -56,7 +56,7 @@ def link_id(row: Any) -> str | None:
     names = [f.name for key in (_KEY, _SPARE_KEY) for f in LINKS.fields if f.column == key]
     for name in names if isinstance(row, dict) else ():
         with suppress(UnreadableValue):
-            if text := read_value(row.get(name), "text"):
+            if text := convert_value(row.get(name), "text"):
                 return str(text)
     return None
 
@@ -74,7 +74,7 @@ def _cells(row: dict[str, Any]) -> Iterator[_Cell]:
         value = row.get(name)
         if isinstance(value, dict):
             yield from _fields(value, name)
-        elif not is_nothing(value):
+        elif not is_empty(value):
             yield name, column, _not_an_object, value
     yield LINK_TAGS, LINK_TAGS, _tags, row.get(LINK_TAGS)
 
@@ -84,7 +84,7 @@ def _fields(values: dict[str, Any], parent: str = "") -> Iterator[_Cell]:
     for name, value in values.items():
         column = columns[name]
         path = f"{parent}.{name}" if parent else name
-        yield path, column, _READERS.get(column, read_anything), value
+        yield path, column, _READERS.get(column, as_text), value
 
 
 @lru_cache(maxsize=1024)
@@ -94,11 +94,11 @@ def _columns(names: frozenset[str], parent: str) -> dict[str, str]:
 
 def _tags(value: Any) -> list[str]:
     """Read the tags as text. What says nothing among them is left out."""
-    if is_nothing(value):
+    if is_empty(value):
         return []
     if not isinstance(value, list):
         raise UnreadableValue.expected("a list", value)
-    tags = (read_value(tag, "text") for tag in value)
+    tags = (convert_value(tag, "text") for tag in value)
     return [_loadable(tag) for tag in tags if tag is not None]
 
 

@@ -11,15 +11,15 @@ from typing import Any, cast
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
-from link_assets.rows.convert import Number, however_nested, json_text
+from link_assets.rows.convert import ExactNumber, json_text, with_deep_stack
 
-Row = Raw
+RawRow = Raw
 """The JSON text of one row, whole and valid, as UTF-8."""
 
 NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
 """Finds -0 in JSON text, which Python reads as 0; may find it within a text as well."""
 
-_DECODER = Decoder(float_hook=Number)
+_DECODER = Decoder(float_hook=ExactNumber)
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class DamagedRow:
         return len(json_text(self.value))
 
 
-def read_rows(rows: Sequence[Row | DamagedRow]) -> list[Any]:
-    """What the rows say, as `read_json` reads it; a damaged row stays as it is."""
+def parse_rows(rows: Sequence[RawRow | DamagedRow]) -> list[Any]:
+    """What the rows say, as `parse_json` reads it; a damaged row stays as it is."""
     if DamagedRow in map(type, rows):
-        return [row if isinstance(row, DamagedRow) else read_json(bytes(row)) for row in rows]
-    return read_json(b"[" + b",".join(cast(Sequence[Row], rows)) + b"]")
+        return [row if isinstance(row, DamagedRow) else parse_json(bytes(row)) for row in rows]
+    return parse_json(b"[" + b",".join(cast(Sequence[RawRow], rows)) + b"]")
 
 
 def is_doubtful(text: str) -> bool:
@@ -49,18 +49,18 @@ def is_doubtful(text: str) -> bool:
     return not text.isprintable() or "\\" in text
 
 
-def row_of(value: Any) -> Row:
+def raw_row(value: Any) -> RawRow:
     """Make the row that says this."""
-    return Row(json_text(value).encode())
+    return RawRow(json_text(value).encode())
 
 
-def read_json(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """Parse JSON text; raise ValueError if it is none, RecursionError if it is nested too deeply.
 
-    Numbers that Python would spell otherwise come as `Number`. The slower standard parser takes
-    what msgspec does not: half a surrogate pair, NaN and Infinity, other encodings than UTF-8.
+    Numbers that Python would spell otherwise come as `ExactNumber`. The slower standard parser
+    takes what msgspec does not: half a surrogate pair, NaN and Infinity, other encodings than UTF-8.
     """
-    return however_nested(_read_json, body)
+    return with_deep_stack(_read_json, body)
 
 
 def _read_json(body: bytes) -> Any:
@@ -69,12 +69,14 @@ def _read_json(body: bytes) -> Any:
             return _DECODER.decode(body)
         except (DecodeError, UnicodeDecodeError):
             pass
-    return json.loads(body, parse_float=Number, parse_int=_whole_number, parse_constant=Number)
+    return json.loads(
+        body, parse_float=ExactNumber, parse_int=_whole_number, parse_constant=ExactNumber
+    )
 
 
-def _whole_number(digits: str) -> int | Number:
+def _whole_number(digits: str) -> int | ExactNumber:
     try:
         number = int(digits)
     except ValueError:  # more digits than Python takes
-        return Number(digits)
-    return number if digits != "-0" else Number(digits)
+        return ExactNumber(digits)
+    return number if digits != "-0" else ExactNumber(digits)

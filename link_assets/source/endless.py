@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from link_assets.rows.convert import json_text
-from link_assets.rows.raw_json import DamagedRow, Row, read_rows
+from link_assets.rows.raw_json import DamagedRow, RawRow, parse_rows
 
 
 class News:
@@ -22,17 +22,17 @@ class News:
         self._first_rows: set[int] = set()
         self._pages: set[int] = set()
 
-    def look_at(self, rows: Sequence[Row | DamagedRow], known_by: Sequence[str]) -> None:
+    def look_at(self, rows: Sequence[RawRow | DamagedRow], known_by: Sequence[str]) -> None:
         """Notes the next page."""
         self.pages_without = 0 if self._has_news(rows, known_by) else self.pages_without + 1
 
-    def _has_news(self, rows: Sequence[Row | DamagedRow], known_by: Sequence[str]) -> bool:
+    def _has_news(self, rows: Sequence[RawRow | DamagedRow], known_by: Sequence[str]) -> bool:
         if not rows:
             return False
-        first = _digest(read_rows(rows[:1])[0], known_by)
+        first = _digest(parse_rows(rows[:1])[0], known_by)
         if _add(self._first_rows, first):
             return True
-        digests = frozenset(_digest(row, known_by) for row in read_rows(rows))
+        digests = frozenset(_digest(row, known_by) for row in parse_rows(rows))
         return _add(self._pages, hash(digests))
 
 

@@ -14,7 +14,7 @@ REMEMBERED = 20_000
 
 
 @dataclass
-class Progress:
+class LoadStats:
     """What loading one resource has come to so far, over all its loads. Times are UTC.
 
     `rejected` counts a row that is delivered twice once; `rejected_again` counts its other

@@ -12,16 +12,16 @@ from msgspec import DecodeError, defstruct
 from msgspec.json import Decoder
 from requests import HTTPError, Request, Response
 
-from link_assets.rows.convert import Number, kind_of
-from link_assets.rows.raw_json import DamagedRow, Row, read_json, row_of
-from link_assets.source.load_stats import Progress
+from link_assets.rows.convert import ExactNumber, kind_of
+from link_assets.rows.raw_json import DamagedRow, RawRow, parse_json, raw_row
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.refusals import no_json, own_words, refusal
 from link_assets.source.salvage import body_texts, read_salvaged
 
 TOKEN_KEY = "nextPageToken"
 TOKEN_PARAM = "pageToken"
 
-_Page = tuple[list[Row | DamagedRow], str | None]
+_Page = tuple[list[RawRow | DamagedRow], str | None]
 """A page's rows and its token."""
 
 
@@ -57,7 +57,7 @@ class PageTokenPaginator(JSONResponseCursorPaginator):
     def __init__(
         self,
         what: str,
-        progress: Progress,
+        progress: LoadStats,
         known_by: Sequence[str],
         max_pages_without_news: int,
         start: Callable[[], dict[str, str]] = dict,
@@ -164,7 +164,7 @@ def _read_answer(
 
 def _page_decoder(selector: str) -> Decoder[Any]:
     """Reads a page as far as its rows, each of which it leaves as it is."""
-    fields = [("rows", list[Row]), ("token", str | int | None, None)]
+    fields = [("rows", list[RawRow]), ("token", str | int | None, None)]
     names = {"rows": selector, "token": TOKEN_KEY}
     return Decoder(defstruct("Page", fields, rename=names))
 
@@ -183,7 +183,7 @@ def _read_page(response: Response, selector: str, decoder: Decoder[Any]) -> _Pag
 def _read_patiently(response: Response, selector: str, decoder: Decoder[Any]) -> _Page:
     """A page that is encoded, nested or spelled in an unusual way; raises like `_read_page`."""
 
-    def read(body: bytes) -> tuple[list[Row], str | None]:
+    def read(body: bytes) -> tuple[list[RawRow], str | None]:
         try:
             page = decoder.decode(body)
         except (DecodeError, UnicodeDecodeError, RecursionError):
@@ -200,22 +200,22 @@ def _read_patiently(response: Response, selector: str, decoder: Decoder[Any]) ->
     raise ValueError("no JSON in any encoding")
 
 
-def _read_as_objects(body: bytes, selector: str) -> tuple[list[Row], str | None]:
-    page = read_json(body)
+def _read_as_objects(body: bytes, selector: str) -> tuple[list[RawRow], str | None]:
+    page = parse_json(body)
     if not isinstance(page, dict):
         raise _InvalidPage("the answer is JSON but not an object")
     rows = page.get(selector)
     if not isinstance(rows, list):
         found = kind_of(rows) if selector in page else "no such key"
         raise _NoList(f"the answer has no list under '{selector}' (found: {found})")
-    return [row_of(row) for row in rows], _token(page.get(TOKEN_KEY))
+    return [raw_row(row) for row in rows], _token(page.get(TOKEN_KEY))
 
 
 def _token(token: Any) -> str | None:
     """The token as text that can be sent and kept; raises _InvalidPage if it is none."""
     if token is None or token == "":
         return None
-    if isinstance(token, Number) and token.is_whole:
+    if isinstance(token, ExactNumber) and token.is_whole:
         return token.text
     if not isinstance(token, str | int) or isinstance(token, bool):
         raise _InvalidPage(f"its {TOKEN_KEY} is neither text nor null (found: {kind_of(token)})")

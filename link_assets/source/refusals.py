@@ -8,7 +8,7 @@ from typing import Any
 
 from requests import Response
 
-from link_assets.rows.raw_json import read_json
+from link_assets.rows.raw_json import parse_json
 
 LIKELY_CAUSES = {
     400: "the API refused the request as malformed",
@@ -66,7 +66,7 @@ def own_words(response: Response, secrets: Collection[str]) -> str:
     """
     status = shown(str(response.reason or ""), secrets).lower()
     try:
-        said = read_json(response.content)
+        said = parse_json(response.content)
         texts = list(_texts(said)) if isinstance(said, dict) else []
     except (ValueError, RecursionError):
         return ""

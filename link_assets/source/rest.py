@@ -20,9 +20,9 @@ from link_assets.contract import CLICK_FACTS, CLICKS, LINK_TAGS, LINKS, REJECTED
 from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings, SettingsError
 from link_assets.source.http import new_connections
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import PageTokenPaginator, page_check
-from link_assets.source.resume import Restart, Traversal
+from link_assets.source.resume import Restart, ResumableRead
 from link_assets.source.transforms import ClickPages, LinkPages
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
 """Stands where a source must be described before its settings may be read."""
 
 
-def links_source(settings: ApiSettings, progress: Progress | None = None) -> DltSource:
+def links_source(settings: ApiSettings, progress: LoadStats | None = None) -> DltSource:
     """Every link the API lists, merged on `id`, with the child table `links__tags`.
 
     Extraction raises paging.ApiError if an answer is not a valid page. A listing without end is
     cut off: `progress.failure` says so once the links are loaded; without a `progress` extraction
     raises that.
     """
-    progress = progress or Progress(watched=False)
+    progress = progress or LoadStats(watched=False)
     limit = settings.max_pages_without_news
     paginator = PageTokenPaginator("links", progress, LINK_FACTS, limit)
     resource = _endpoint(LINKS, "/v1/links", "links", paginator, settings)
@@ -87,7 +87,7 @@ def links_source(settings: ApiSettings, progress: Progress | None = None) -> Dlt
 def clicks_source(
     settings: ApiSettings,
     domain_id: int,
-    progress: Progress | None = None,
+    progress: LoadStats | None = None,
     *,
     restart: Restart | None = None,
     connections: HTTPAdapter | None = None,
@@ -103,8 +103,8 @@ def clicks_source(
     paging.ApiError if an answer is not a valid page. A listing without end is cut off: the load
     after the last rows raises that; without a `progress` extraction does at once.
     """
-    progress = progress or Progress(watched=False)
-    traversal = Traversal(settings, progress, restart)
+    progress = progress or LoadStats(watched=False)
+    traversal = ResumableRead(settings, progress, restart)
     what = f"clicks of domain {domain_id}"
     limit = settings.max_pages_without_news
     paginator = PageTokenPaginator(what, progress, CLICK_FACTS, limit, traversal.begin)

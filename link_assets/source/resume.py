@@ -12,10 +12,10 @@ import dlt
 
 from link_assets.contract import CLICKS
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import read_rows
+from link_assets.rows.raw_json import parse_rows
 from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
 from link_assets.source.endless import News
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import TOKEN_PARAM, PageTokenPaginator
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def full_refresh(id: str, is_empty: bool) -> Restart:
     return Restart(keeps=frozenset() if is_empty else frozenset({"ip"}), id=id)
 
 
-class Traversal:
+class ResumableRead:
     """One reading of all of a domain's clicks, of which a load takes up to a chunk.
 
     Its state lives in the resource's dlt state, which is loaded together with the rows:
@@ -72,7 +72,7 @@ class Traversal:
     `restart` is the last restart's id.
     """
 
-    def __init__(self, settings: ApiSettings, progress: Progress, restart: Restart | None) -> None:
+    def __init__(self, settings: ApiSettings, progress: LoadStats, restart: Restart | None) -> None:
         self.settings = settings
         self.progress = progress
         self.restart = restart
@@ -203,7 +203,7 @@ class Traversal:
             return False
         from link_assets.rows.clicks import click_batch, click_span
 
-        _, last = click_span(click_batch(read_rows(page), domain_id=0).table)
+        _, last = click_span(click_batch(parse_rows(page), domain_id=0).table)
         return last is not None and last < self.since
 
     def _is_full(self) -> bool:

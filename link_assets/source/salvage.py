@@ -15,7 +15,7 @@ from email.message import Message
 from functools import partial
 from typing import Any
 
-from link_assets.rows.raw_json import DamagedRow, Row, read_json
+from link_assets.rows.raw_json import DamagedRow, RawRow, parse_json
 
 _REASONS = {
     "byte": "holds bytes that are not UTF-8",
@@ -34,7 +34,7 @@ _DAMAGE = re.compile(
 # no text holds them: Unicode keeps them free for marks within a program
 _ANY, _WANTED = "\ufdd0", "\ufdd1"
 
-ReadPage = Callable[[bytes], tuple[list[Row], str | None]]
+ReadPage = Callable[[bytes], tuple[list[RawRow], str | None]]
 """Reads a page's rows and its token; raises ValueError if the body is no JSON."""
 
 
@@ -77,15 +77,17 @@ def read_salvaged(text: str, rows_key: str, read: ReadPage) -> tuple[list[Any], 
     if not kinds:
         return rows, token
     marked = [read(_spelled(parts, partial(_marked, kind)))[0] for kind in kinds]
-    page = read_json(_spelled(parts, _escaped))
+    page = parse_json(_spelled(parts, _escaped))
     values = page.pop(rows_key)
-    if page != {k: v for k, v in read_json(unmarked).items() if k != rows_key}:
+    if page != {k: v for k, v in parse_json(unmarked).items() if k != rows_key}:
         raise ValueError("the page is damaged outside its rows")
     found = zip(rows, values, zip(*marked, strict=True), strict=True)
     return [_row(kinds, *row) for row in found], token
 
 
-def _row(kinds: list[str], row: Row, value: Any, marked: tuple[Row, ...]) -> Row | DamagedRow:
+def _row(
+    kinds: list[str], row: RawRow, value: Any, marked: tuple[RawRow, ...]
+) -> RawRow | DamagedRow:
     reasons = [_REASONS[k] for k, other in zip(kinds, marked, strict=True) if other != row]
     return DamagedRow(value, "; ".join(reasons)) if reasons else row
 

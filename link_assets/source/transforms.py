@@ -16,9 +16,9 @@ from dlt.extract.items_transform import ItemTransform
 
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import Row, read_rows
-from link_assets.source.load_stats import Progress
-from link_assets.source.resume import Traversal
+from link_assets.rows.raw_json import RawRow, parse_rows
+from link_assets.source.load_stats import LoadStats
+from link_assets.source.resume import ResumableRead
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +55,7 @@ class LinkPages(PageStep):
     version of a link that is listed twice (source.LINK_ID).
     """
 
-    def __init__(self, personal: PersonalData, progress: Progress) -> None:
+    def __init__(self, personal: PersonalData, progress: LoadStats) -> None:
         super().__init__()
         self.personal = personal
         self.progress = progress
@@ -66,7 +66,7 @@ class LinkPages(PageStep):
         from link_assets.rows.links import link_id, link_row
         from link_assets.rows.rejected import Rejection, rejected_batch, row_ids
 
-        rows = self.personal.treat(read_rows(item), LINKS)
+        rows = self.personal.treat(parse_rows(item), LINKS)
         read = [link_row(row) for row in rows]
         rejections = [row for row in read if isinstance(row, Rejection)]
         unread = (row for row, link in zip(rows, read, strict=True) if isinstance(link, Rejection))
@@ -93,11 +93,11 @@ class ClickPages(PageStep):
     the chunk ends before those pages, and the next chunk, which asks for them again, replaces it.
     """
 
-    def __init__(self, domain_id: int, traversal: Traversal) -> None:
+    def __init__(self, domain_id: int, traversal: ResumableRead) -> None:
         super().__init__()
         self.domain_id = domain_id
         self.traversal = traversal
-        self.pages: list[list[Row]] = []
+        self.pages: list[list[RawRow]] = []
         self.reading: Future[list[ClickBatch]] | None = None
         self.read_to = traversal.position
         self.read_bytes = 0
@@ -107,7 +107,7 @@ class ClickPages(PageStep):
         """The same of what was handed on."""
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
-        page = cast("PageData[Row]", item)
+        page = cast("PageData[RawRow]", item)
         self.pages.append([*page])
         ended = self.traversal.passed(page)
         batches: list[ClickBatch] = []
@@ -140,7 +140,7 @@ class ClickPages(PageStep):
             self.read_to, self.pages = self.traversal.position, []
             self.read_bytes = self.traversal.bytes
 
-    def _finish_reading(self, page: PageData[Row]) -> list[ClickBatch]:
+    def _finish_reading(self, page: PageData[RawRow]) -> list[ClickBatch]:
         """Return what was read, to be handed on; nothing if the chunk must end before it."""
         if self.reading is None:
             return []

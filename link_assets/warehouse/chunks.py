@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, cast
 
-from link_assets.warehouse.pipeline import Place, WarehousePipeline, open_pipeline
+from link_assets.warehouse.pipeline import SavedPosition, WarehousePipeline, open_pipeline
 
 Chunk = Callable[[WarehousePipeline], Any]
 """Runs the pipeline that it is given, once."""
@@ -24,7 +24,7 @@ class Chunks:
         self._name = name
         self._threads = ThreadPoolExecutor(2, name)
         self._running: list[Future[Any]] = []
-        self._place: Place | None = None
+        self._place: SavedPosition | None = None
 
     def __enter__(self) -> Chunks:
         return self
@@ -40,7 +40,7 @@ class Chunks:
         Raises what fetching or writing failed with, once nothing is going on any more. The chunk
         after that begins with what the warehouse has.
         """
-        before, fetched = self._running[-1:], Future[Place]()
+        before, fetched = self._running[-1:], Future[SavedPosition]()
         running = self._threads.submit(self._run, chunk, before, fetched)
         self._running = [*before, running]
         wait([running, cast(Future[Any], fetched)], return_when=FIRST_COMPLETED)
@@ -50,13 +50,13 @@ class Chunks:
         failed, self._running, self._place = self._running, [], None
         _finish(failed)
 
-    def _run(self, chunk: Chunk, before: list[Future[Any]], fetched: Future[Place]) -> None:
-        def when_fetched(place: Place) -> None:
+    def _run(self, chunk: Chunk, before: list[Future[Any]], fetched: Future[SavedPosition]) -> None:
+        def on_fetched(place: SavedPosition) -> None:
             _finish(before)
             fetched.set_result(place)
 
         with open_pipeline(self._name) as pipeline:
-            pipeline.goes_on_from, pipeline.when_fetched = self._place, when_fetched
+            pipeline.continues_from, pipeline.on_fetched = self._place, on_fetched
             chunk(pipeline)
 
 

@@ -37,7 +37,7 @@ class OpenElsewhere(Exception):
         self.program = program
 
 
-class Turns(Generic[Open]):
+class WarehouseLock(Generic[Open]):
     """Turns at what a lock file stands for, free again if the process dies.
 
     `opened` is entered when the process has the lock, and again and again while it raises

@@ -26,7 +26,7 @@ from link_assets.contract import CLICKS, DATASET
 from link_assets.rows.personal import WithoutQuoted
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
 from link_assets.warehouse.destinations.duckdb_file import duckdb_path
-from link_assets.warehouse.lock import Turns
+from link_assets.warehouse.lock import WarehouseLock
 
 if TYPE_CHECKING:
     from link_assets.warehouse.destinations.duckdb import OpenDuckDb
@@ -66,12 +66,12 @@ class WarehouseUnusable(OSError):
     """The warehouse's folder cannot be written."""
 
 
-class Overtaken(RuntimeError):
+class ConcurrentWriteError(RuntimeError):
     """Another run has written since the load that this one goes on from."""
 
 
 @dataclass(frozen=True)
-class Place:
+class SavedPosition:
     """Where a load has come to: its state's hash, and the files with dlt's state and schemas.
 
     The files are named from the pipeline's folder.
@@ -84,16 +84,16 @@ class Place:
 class WarehousePipeline(dlt.Pipeline):
     """A dlt pipeline whose runs fetch side by side and touch the warehouse in turn."""
 
-    goes_on_from: Place | None = None
+    continues_from: SavedPosition | None = None
     """The place of the load before, while that is not in the warehouse yet."""
-    when_fetched: Callable[[Place], None] | None = None
+    on_fetched: Callable[[SavedPosition], None] | None = None
     """Called when nothing is left to do but to write; if it raises, nothing is written."""
 
     def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
         """Like dlt's `run`, with the warehouse locked only while state is read and rows loaded.
 
-        Raises WarehouseBusy if the lock is not to be had in time, and Overtaken if the warehouse
-        is not where this load goes on from.
+        Raises WarehouseBusy if the lock is not to be had in time, and ConcurrentWriteError if the
+        warehouse is not where this load goes on from.
         """
         self._go_on()
         into_duckdb = destination_type() == DUCKDB
@@ -103,8 +103,8 @@ class WarehousePipeline(dlt.Pipeline):
         self.extract(data, loader_file_format=file_format, **options)
         self.normalize()
         _release_arrow_memory()
-        if self.when_fetched:
-            self.when_fetched(self._place())
+        if self.on_fetched:
+            self.on_fetched(self._place())
         purpose = f"loading {self.pipeline_name}"
         with self._loading_alone(), turn(purpose) as opened:
             with_memory(opened, purpose, partial(self._prepare_tables, opened))
@@ -131,20 +131,20 @@ class WarehousePipeline(dlt.Pipeline):
 
     def _go_on(self) -> None:
         """Takes up the state and the schemas of the load before."""
-        if self.goes_on_from is None:
+        if self.continues_from is None:
             with turn(f"reading the state of {self.pipeline_name}"):
                 self.sync_destination()
             return
-        for file, content in self.goes_on_from.files.items():
+        for file, content in self.continues_from.files.items():
             path = Path(self.working_dir) / file
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
 
-    def _place(self) -> Place:
+    def _place(self) -> SavedPosition:
         folder = Path(self.working_dir)
         schemas = Path(self.schemas.storage.storage_path)
         files = [folder / self.STATE_FILE, *schemas.iterdir()]
-        return Place(
+        return SavedPosition(
             self.state.get("_version_hash"),
             {file.relative_to(folder): file.read_bytes() for file in files},
         )
@@ -158,7 +158,7 @@ class WarehousePipeline(dlt.Pipeline):
         if opened:
             opened.drop_staging()
             # nobody else changes a file that is open here
-            if self.default_schema.version_hash in opened.schemas and not self.goes_on_from:
+            if self.default_schema.version_hash in opened.schemas and not self.continues_from:
                 return
         with self.destination_client() as client:
             self._check_place(client)
@@ -168,11 +168,11 @@ class WarehousePipeline(dlt.Pipeline):
             opened.schemas.add(self.default_schema.version_hash)
 
     def _check_place(self, client: Any) -> None:
-        if self.goes_on_from is None:
+        if self.continues_from is None:
             return
         stored = load_pipeline_state_from_destination(self.pipeline_name, client)
-        if not stored or stored.get("_version_hash") != self.goes_on_from.state_hash:
-            raise Overtaken(
+        if not stored or stored.get("_version_hash") != self.continues_from.state_hash:
+            raise ConcurrentWriteError(
                 f"Another run has loaded {self.pipeline_name} meanwhile. What was fetched since is "
                 "not written; run it again."
             )
@@ -324,7 +324,7 @@ def with_memory(opened: OpenDuckDb | None, purpose: str, action: Callable[[], _T
     return opened.memory.enough_for(purpose, opened.client, action) if opened else action()
 
 
-def _turns(file: Path | None) -> Turns[OpenDuckDb | None]:
+def _turns(file: Path | None) -> WarehouseLock[OpenDuckDb | None]:
     if file:
         with suppress(FileExistsError):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -342,13 +342,13 @@ def _location_hash() -> str:
 
 
 @cache
-def _turns_at(lock: Path, file: Path | None) -> Turns[OpenDuckDb | None]:
+def _turns_at(lock: Path, file: Path | None) -> WarehouseLock[OpenDuckDb | None]:
     """The same for all threads, which pass it on to each other."""
     if file is None:
-        return Turns(lock, nullcontext)
+        return WarehouseLock(lock, nullcontext)
     from link_assets.warehouse.destinations.duckdb_memory import DuckDbMemory
 
-    return Turns(lock, partial(_duckdb_opened, _dataset(_duckdb(file)), DuckDbMemory()))
+    return WarehouseLock(lock, partial(_duckdb_opened, _dataset(_duckdb(file)), DuckDbMemory()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from link_assets.contract import CLICKS
 from link_assets.rows import clicks as clicks_module
 from link_assets.rows.clicks import ClickBatch, click_batch
 from link_assets.rows.column_names import arrow_schema
-from link_assets.rows.convert import Number
+from link_assets.rows.convert import ExactNumber
 
 DT = "2020-05-20T06:19:12.000Z"
 CLICK = {"host": "a.example", "path": "/x", "dt": DT, "st": 302, "human": True, "ip": "192.0.2.1"}
@@ -81,8 +81,8 @@ def test_a_click_is_converted() -> None:
         ("human", [], None),
         ("social", {}, None),
         ("social", "", ""),
-        ("browser_version", Number("81.10"), "81.10"),
-        ("st", Number("302.0"), 302),
+        ("browser_version", ExactNumber("81.10"), "81.10"),
+        ("st", ExactNumber("302.0"), 302),
         ("human", "TRUE", True),
         ("human", 0, False),
         ("browser_version", 81, "81"),
@@ -165,7 +165,7 @@ def test_the_click_id_never_changes() -> None:
     [
         {"st": "302"},
         {"st": 302.0},
-        {"st": Number("302.0")},
+        {"st": ExactNumber("302.0")},
         {"dt": "2020-05-20T08:19:12+02:00"},
         {"dt": DT[:19]},
         {"ua": None},

@@ -17,9 +17,9 @@ from link_assets.contract import CLICKS, PersonalGroup
 from link_assets.rows import clicks_arrow
 from link_assets.rows.clicks import ClickBatch, click_batches
 from link_assets.rows.clicks_arrow import ClickReader, Known
-from link_assets.rows.convert import Number
+from link_assets.rows.convert import ExactNumber
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import read_rows, row_of
+from link_assets.rows.raw_json import parse_rows, raw_row
 from link_assets.sandbox import World
 from link_assets.settings import Treatment
 from link_assets_tests.rows.test_clicks import CLICK, CLICKS_WITH_DT, DT, PAGES
@@ -59,25 +59,25 @@ def as_is(row: Any) -> Raw:
     try:
         return Raw(json.dumps(row, ensure_ascii=False).encode())
     except (UnicodeEncodeError, TypeError):
-        return row_of(row)
+        return raw_row(row)
 
 
-SPELLED = st.sampled_from([row_of, as_is])
+SPELLED = st.sampled_from([raw_row, as_is])
 
 
-def encoded(pages: list[list[Any]], spell: Callable[[Any], Raw] = row_of) -> list[list[Raw]]:
+def encoded(pages: list[list[Any]], spell: Callable[[Any], Raw] = raw_row) -> list[list[Raw]]:
     return [[spell(row) for row in page] for page in pages]
 
 
 def read(
-    *pages: list[Any], by: ClickReader | None = None, spell: Callable[[Any], Raw] = row_of
+    *pages: list[Any], by: ClickReader | None = None, spell: Callable[[Any], Raw] = raw_row
 ) -> list[ClickBatch]:
     return (by or reader()).read(encoded([*pages], spell))
 
 
 def expected(*pages: list[Any]) -> list[ClickBatch]:
     """By way of objects, each page as it comes out of its text."""
-    return click_batches([read_rows(page) for page in encoded([*pages])], 7)
+    return click_batches([parse_rows(page) for page in encoded([*pages])], 7)
 
 
 def joined(batches: list[ClickBatch]) -> pa.Table:
@@ -156,8 +156,16 @@ def test_a_field_stays_known_through_rows_in_which_it_is_null(as_objects: list[i
     "value",
     [
         *(1.5, 10.0, 1e300, 2**63, {"a": None}, [], {}, "", "2026-01-01T00:00:00Z", "text", 0),
-        *(True, "\ud800", "nul\x00", "\\u0000", {"a": "\x00"}, Number("-0"), Number("1.50")),
-        *(Number("1e400"), Number("-0.0"), -7),
+        *(
+            True,
+            "\ud800",
+            "nul\x00",
+            "\\u0000",
+            {"a": "\x00"},
+            ExactNumber("-0"),
+            ExactNumber("1.50"),
+        ),
+        *(ExactNumber("1e400"), ExactNumber("-0.0"), -7),
     ],
     ids=repr,
 )

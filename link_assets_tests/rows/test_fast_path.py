@@ -11,7 +11,7 @@ import pytest
 from dlt.common.schema.typing import TColumnSchema
 
 from link_assets.contract import CLICKS, DataType
-from link_assets.rows.convert import read_value
+from link_assets.rows.convert import convert_value
 from link_assets.sandbox import Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source
@@ -56,7 +56,7 @@ def clicks_of(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def as_read(click: dict[str, Any]) -> dict[str, Any]:
     """The click with every value of the type that its column has."""
     types: dict[str, DataType] = {field.name: field.data_type for field in CLICKS.fields}
-    return {name: read_value(value, types[name]) for name, value in click.items()}
+    return {name: convert_value(value, types[name]) for name, value in click.items()}
 
 
 def load_fast(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from link_assets.rows.convert import Number, json_text
-from link_assets.rows.raw_json import read_json, read_rows, row_of
+from link_assets.rows.convert import ExactNumber, json_text
+from link_assets.rows.raw_json import parse_json, parse_rows, raw_row
 
 SPELLED = ["140.10", "0.5", "1e400", "1E5", "1e+05", "-0", "-0.0", "NaN", "-Infinity", "7" * 5000]
 VALUES = pytest.mark.parametrize(
@@ -35,7 +35,7 @@ VALUES = pytest.mark.parametrize(
 
 @VALUES
 def test_json_is_read_without_loss(value: Any) -> None:
-    read = read_json(json.dumps({"value": value}).encode())["value"]
+    read = parse_json(json.dumps({"value": value}).encode())["value"]
     assert (read, type(read)) == (value, type(value))
 
 
@@ -44,28 +44,28 @@ def test_json_is_read_without_loss(value: Any) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_number_keeps_its_spelling(number: str, beside: str, encoding: str) -> None:
     text = f'{{"a":[{number}],"b":{{"c":{number},"d":{beside}}}}}'
-    read = read_json(text.encode(encoding))
-    assert read["a"] == [read["b"]["c"]] == [Number(number)]
+    read = parse_json(text.encode(encoding))
+    assert read["a"] == [read["b"]["c"]] == [ExactNumber(number)]
     assert json_text(read) == text
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "9223372036854775808", "1" + "0" * 4000])
 def test_a_whole_number_is_one_of_pythons(number: str) -> None:
-    assert read_json(b"[%b]" % number.encode()) == [int(number)]
+    assert parse_json(b"[%b]" % number.encode()) == [int(number)]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<p>", b"{} {}", b"\xff", b"\xff" + b"1" * 20])
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        read_json(body)
+        parse_json(body)
 
 
 @VALUES
 def test_a_row_says_what_it_was_made_of(value: Any) -> None:
-    (read,) = read_rows([row_of(value)])
+    (read,) = parse_rows([raw_row(value)])
     assert (read, type(read)) == (value, type(value))
 
 
 def test_rows_are_read_in_order_and_no_row_is_no_row() -> None:
-    assert read_rows([Raw(b'{"a": 1}'), Raw(b"null"), Raw(b"[2]")]) == [{"a": 1}, None, [2]]
-    assert read_rows([]) == []
+    assert parse_rows([Raw(b'{"a": 1}'), Raw(b"null"), Raw(b"[2]")]) == [{"a": 1}, None, [2]]
+    assert parse_rows([]) == []

@@ -7,7 +7,7 @@ import pytest
 
 from link_assets.contract import REJECTED_ROWS
 from link_assets.rows.column_names import arrow_schema
-from link_assets.rows.convert import Number
+from link_assets.rows.convert import ExactNumber
 from link_assets.rows.rejected import Rejection, reject, rejected_batch
 
 
@@ -25,7 +25,7 @@ def test_numbers_that_json_lacks_survive() -> None:
 
 
 def test_numbers_are_kept_as_they_were_spelled() -> None:
-    row = {"x": Number("140.10"), "y": [Number("1e400"), Number("-0"), 10**22]}
+    row = {"x": ExactNumber("140.10"), "y": [ExactNumber("1e400"), ExactNumber("-0"), 10**22]}
     assert reject(row, []).payload == f'{{"x":140.10,"y":[1e400,-0,{10**22}]}}'
 
 

@@ -12,7 +12,7 @@ import pytest
 from link_assets.sandbox import Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source, links_source
-from link_assets.warehouse.pipeline import Place, WarehouseBusy, open_pipeline
+from link_assets.warehouse.pipeline import SavedPosition, WarehouseBusy, open_pipeline
 from link_assets_tests.children import WAIT, child, finish, load_clicks
 from link_assets_tests.support import mostly_long, rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
@@ -36,13 +36,13 @@ COUNT = "SELECT count(*), count(DISTINCT {key}) FROM {{dataset}}.{table}"
 def load_together(what: int, started: str) -> None:
     """Loads a domain, or the links, and waits for the others before anything is written."""
 
-    def wait(place: Place) -> None:
+    def wait(place: SavedPosition) -> None:
         Path("fetched").touch()
         while not Path(started).exists():
             time.sleep(0.001)
 
     with open_pipeline(f"clicks_{what}" if what else "links") as pipeline:
-        pipeline.when_fetched = wait
+        pipeline.on_fetched = wait
         settings = api_settings()
         pipeline.run(clicks_source(settings, what) if what else links_source(settings))
 

@@ -13,7 +13,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import load_stats, resume, transforms
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline
@@ -82,9 +82,9 @@ def asked(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
 
 
-def load(**changes: Any) -> tuple[Progress, int]:
+def load(**changes: Any) -> tuple[LoadStats, int]:
     """Loads the clicks to the last page; their progress, and how many chunks it took."""
-    settings, progress = replace(api_settings(), **changes), Progress()
+    settings, progress = replace(api_settings(), **changes), LoadStats()
     with Chunks("clicks_1") as chunks:
         for loads in itertools.count():
             if progress.finished:
@@ -94,8 +94,8 @@ def load(**changes: Any) -> tuple[Progress, int]:
     raise AssertionError
 
 
-def load_links() -> Progress:
-    progress = Progress()
+def load_links() -> LoadStats:
+    progress = LoadStats()
     with open_pipeline("links") as pipeline:
         pipeline.run(links_source(api_settings(), progress))
     return progress
@@ -322,7 +322,7 @@ def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
     serve_spelled(sandbox, "clicks", "a0 x! | x! y! | b0 y!")
     settings = replace(api_settings(), chunk_rows=2)
     with open_pipeline("clicks_1") as pipeline:
-        pipeline.run(clicks_source(settings, 1, Progress()))
+        pipeline.run(clicks_source(settings, 1, LoadStats()))
     progress, _ = load()
     assert (progress.rejected_before, progress.rejected) == (1, 1)
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")

@@ -17,7 +17,7 @@ from dlt.extract import DltSource
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import Restart, full_refresh
 from link_assets.source.transforms import BATCH_ROWS
@@ -47,14 +47,14 @@ def load(source: DltSource, name: str) -> LoadInfo:
         return pipeline.run(source)
 
 
-def load_links() -> Progress:
-    progress = Progress()
+def load_links() -> LoadStats:
+    progress = LoadStats()
     load(links_source(api_settings(), progress), "links")
     return progress
 
 
 def load_chunk(
-    progress: Progress, domain: int = 1, restart: Restart | None = None, **changes: Any
+    progress: LoadStats, domain: int = 1, restart: Restart | None = None, **changes: Any
 ) -> LoadInfo:
     """One load of clicks, in a pipeline folder of its own."""
     settings = replace(api_settings(), **changes)
@@ -62,9 +62,9 @@ def load_chunk(
     return load(source, f"clicks_{domain}")
 
 
-def load_clicks(domain: int = 1, **changes: Any) -> Progress:
+def load_clicks(domain: int = 1, **changes: Any) -> LoadStats:
     """Every load of a domain's clicks that it takes to get to the last page."""
-    progress = Progress()
+    progress = LoadStats()
     for _ in range(9):
         load_chunk(progress, domain, **changes)
         if progress.finished:
@@ -118,12 +118,12 @@ def pages(sandbox: Sandbox) -> list[int | None]:
 SCRIPT = """
 import sys
 from link_assets.warehouse.chunks import Chunks
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse.pipeline import open_pipeline
 
-settings, progress = api_settings(), Progress()
+settings, progress = api_settings(), LoadStats()
 with open_pipeline("links") as pipeline:
     pipeline.run(links_source(settings))
 with Chunks("clicks_1") as chunks:
@@ -237,7 +237,7 @@ def loaded_tables(info: LoadInfo) -> Iterable[tuple[str, str]]:
 
 
 def test_rows_travel_as_parquet() -> None:
-    chunk = load_chunk(Progress())
+    chunk = load_chunk(LoadStats())
     listing = load(links_source(api_settings()), "links")
     formats = {job for info in (chunk, listing) for job in loaded_tables(info)}
     for table in ("clicks", "links", "links__tags"):
@@ -388,7 +388,7 @@ def test_rejecting_a_row_again_does_not_add_it(sandbox: Sandbox) -> None:
 
 
 def test_each_chunk_goes_on_from_the_token_of_the_last(sandbox: Sandbox) -> None:
-    progress, seen = Progress(), []
+    progress, seen = LoadStats(), []
     for _ in range(3):
         load_chunk(progress, chunk_rows=15)
         seen.append((count("clicks"), progress.pages, progress.finished))
@@ -398,7 +398,7 @@ def test_each_chunk_goes_on_from_the_token_of_the_last(sandbox: Sandbox) -> None
 
 
 def test_a_chunk_ends_after_the_seconds_that_are_set(sandbox: Sandbox) -> None:
-    progress, seen = Progress(), []
+    progress, seen = LoadStats(), []
     while not progress.finished:
         load_chunk(progress, chunk_seconds=0.001)
         seen.append(progress.pages)
@@ -406,7 +406,7 @@ def test_a_chunk_ends_after_the_seconds_that_are_set(sandbox: Sandbox) -> None:
 
 
 def test_another_machine_takes_up_where_a_run_stopped(sandbox: Sandbox) -> None:
-    load_chunk(Progress(), chunk_rows=15)
+    load_chunk(LoadStats(), chunk_rows=15)
     progress = load_clicks(chunk_rows=15)
     assert pages(sandbox) == [1, 2, 3]
     assert (progress.resumed_from, progress.pages, progress.accepted) == (2, 2, 25)
@@ -425,15 +425,15 @@ def test_a_finished_traversal_is_followed_by_one_from_the_first_page(sandbox: Sa
 @pytest.mark.long
 def test_each_domain_keeps_its_own_place(sandbox: Sandbox) -> None:
     for domain in (1, 2):
-        load_chunk(Progress(), domain, chunk_rows=15)
+        load_chunk(LoadStats(), domain, chunk_rows=15)
     assert [load_clicks(domain).resumed_from for domain in (3, 1, 2)] == [None, 2, 2]
     found = rows("SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1")
     assert found == [(1, 40), (2, 40), (3, 40)]
 
 
 def test_a_restart_begins_anew(sandbox: Sandbox) -> None:
-    load_chunk(Progress(), chunk_rows=15)
-    progress = Progress()
+    load_chunk(LoadStats(), chunk_rows=15)
+    progress = LoadStats()
     load_chunk(progress, restart=full_refresh("a run", is_empty=False))
     assert pages(sandbox) == [1, 1, 2, 3]
     assert (progress.resumed_from, progress.finished) == (None, True)
@@ -446,7 +446,7 @@ def test_a_restart_that_is_tried_again_goes_on_where_the_first_attempt_stopped(
     load_clicks()
     sandbox.reset_log()
     for name in ("a run", "a run", "another"):
-        load_chunk(Progress(), restart=full_refresh(name, is_empty=False), chunk_rows=15)
+        load_chunk(LoadStats(), restart=full_refresh(name, is_empty=False), chunk_rows=15)
     assert pages(sandbox) == [1, 2, 1]
 
 
@@ -457,7 +457,7 @@ def test_a_restart_reads_old_pages_too(sandbox: Sandbox) -> None:
     sandbox.reset_log()
     load_clicks(**newest_first)
     assert pages(sandbox) == [1, 2]
-    load_chunk(Progress(), restart=full_refresh("a run", is_empty=False), **newest_first)
+    load_chunk(LoadStats(), restart=full_refresh("a run", is_empty=False), **newest_first)
     assert pages(sandbox) == [1, 2, 1, 2, 3, 4]
 
 
@@ -531,7 +531,7 @@ def test_the_api_is_asked_for_new_clicks_only_where_it_can_tell_them(sandbox: Sa
     assert not any("since" in record.params for record in sandbox.requests)
     sandbox.reset_log()
     for _ in range(2):
-        load_chunk(Progress(), clicks_since_param="since", clicks_lookback_days=2, chunk_rows=2)
+        load_chunk(LoadStats(), clicks_since_param="since", clicks_lookback_days=2, chunk_rows=2)
     sent = {record.params["since"] for record in sandbox.requests}
     assert {datetime.fromisoformat(text) for text in sent} == {datetime(2026, 2, 18, tzinfo=UTC)}
     assert pages(sandbox) == [1, 2, 3]
@@ -556,10 +556,10 @@ def test_clicks_that_become_readable_later_are_not_taken_for_old_ones(
 def test_two_runs_of_one_domain_at_once_do_not_take_each_other_for_a_circle(
     api: str, sandbox: Sandbox
 ) -> None:
-    first = Progress()
+    first = LoadStats()
     load_chunk(first, chunk_rows=1)
     load_chunk(first, chunk_rows=1)
-    load_chunk(Progress(), restart=full_refresh("a run", is_empty=False), chunk_rows=1)
+    load_chunk(LoadStats(), restart=full_refresh("a run", is_empty=False), chunk_rows=1)
     while not first.finished:
         load_chunk(first, chunk_rows=1)
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]

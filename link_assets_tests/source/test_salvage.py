@@ -11,7 +11,7 @@ import pytest
 from link_assets.contract import LINKS
 from link_assets.rows.links import link_id
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import DamagedRow, Row, read_json, read_rows
+from link_assets.rows.raw_json import DamagedRow, RawRow, parse_json, parse_rows
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.source.salvage import body_texts, read_salvaged
 from link_assets_tests.children import load_clicks, load_links
@@ -339,11 +339,11 @@ def test_a_raw_control_character_is_found_in_other_encodings_too() -> None:
 def read(body: bytes, content_type: str) -> list[Any]:
     """The rows of a page, each either as it reads or damaged."""
 
-    def raw(body: bytes) -> tuple[list[Row], str | None]:
-        return [Row(json.dumps(row).encode()) for row in read_json(body)["data"]], None
+    def raw(body: bytes) -> tuple[list[RawRow], str | None]:
+        return [RawRow(json.dumps(row).encode()) for row in parse_json(body)["data"]], None
 
     text = body_texts(body, content_type)[0]
-    return read_rows(read_salvaged(text, "data", raw)[0])
+    return parse_rows(read_salvaged(text, "data", raw)[0])
 
 
 @pytest.mark.parametrize("tail", [b'\\" ' * 200_000, b'"\\' * 100_001, b"\\"], ids=["a", "b", "c"])

@@ -12,10 +12,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
 from link_assets.warehouse.chunks import Chunk, Chunks
-from link_assets.warehouse.pipeline import Overtaken, open_pipeline, turn
+from link_assets.warehouse.pipeline import ConcurrentWriteError, open_pipeline, turn
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
 
@@ -39,7 +39,7 @@ def pages(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
 
 
-def chunk(progress: Progress) -> Chunk:
+def chunk(progress: LoadStats) -> Chunk:
     """The next chunk of the domain's clicks."""
     settings = replace(api_settings(), chunk_rows=15)
     return lambda pipeline: pipeline.run(clicks_source(settings, 1, progress))
@@ -47,7 +47,7 @@ def chunk(progress: Progress) -> Chunk:
 
 def load() -> None:
     """Loads the domain's clicks to the last page."""
-    progress = Progress()
+    progress = LoadStats()
     with Chunks("clicks_1") as chunks:
         while not progress.finished:
             chunks.load(chunk(progress))
@@ -159,11 +159,11 @@ def test_after_a_failure_the_next_chunk_begins_with_what_the_warehouse_has(
     alter("ALTER host SET NOT NULL")
     serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
     with Chunks("clicks_1") as chunks:
-        chunks.load(chunk(Progress()))
+        chunks.load(chunk(LoadStats()))
         with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
-            chunks.load(chunk(Progress()))
+            chunks.load(chunk(LoadStats()))
         alter("ALTER host DROP NOT NULL")
-        progress = Progress()
+        progress = LoadStats()
         while not progress.finished:
             chunks.load(chunk(progress))
     assert loaded_clicks() == expected_clicks({1: [UNNAMED, *CLICKS[1:]]})
@@ -175,7 +175,7 @@ def test_a_chunk_is_not_written_if_another_run_has_written_since(
     late = {**CLICKS[0], "host": "late.example"}
 
     def be_overtaken() -> None:
-        progress = Progress()
+        progress = LoadStats()
         with Chunks("clicks_1") as chunks:
             chunks.load(chunk(progress))
             chunks.load(chunk(progress))
@@ -183,7 +183,7 @@ def test_a_chunk_is_not_written_if_another_run_has_written_since(
             serve_clicks(sandbox, *CLICKS, late)
             chunks.load(chunk(progress))
 
-    with pytest.raises(Overtaken, match="loaded link_assets_clicks_1 meanwhile"):
+    with pytest.raises(ConcurrentWriteError, match="loaded link_assets_clicks_1 meanwhile"):
         be_overtaken()
     assert loaded_clicks() == expected_clicks({1: CLICKS})
     load()

@@ -15,14 +15,14 @@ import pytest
 from filelock import FileLock, Timeout
 
 from link_assets.warehouse import lock as lock_module
-from link_assets.warehouse.lock import OpenElsewhere, Turns
+from link_assets.warehouse.lock import OpenElsewhere, WarehouseLock
 
 
 class Door:
     """What is open while a process has the lock; counts how often."""
 
     def __init__(self, path: Path) -> None:
-        self.turns = Turns(path, self.opened)
+        self.turns = WarehouseLock(path, self.opened)
         self.is_open = False
         self.times = 0
 
@@ -201,7 +201,7 @@ def test_what_cannot_be_opened_frees_the_turn(tmp_path: Path) -> None:
         yield 1
 
     door = Door(tmp_path / "lock")
-    door.turns = Turns(tmp_path / "lock", broken)
+    door.turns = WarehouseLock(tmp_path / "lock", broken)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), door.turns.take("opening", 0.05):
             pass
@@ -220,7 +220,7 @@ def in_use(door: Door, times: int) -> list[int]:
         with door.opened() as number:
             yield number
 
-    door.turns = Turns(door.turns.path, opened)
+    door.turns = WarehouseLock(door.turns.path, opened)
     return tries
 
 
@@ -248,7 +248,7 @@ def test_what_opening_fails_with_after_waiting_is_raised(door: Door) -> None:
         yield 1
 
     tries: list[int] = []
-    door.turns = Turns(door.turns.path, broken)
+    door.turns = WarehouseLock(door.turns.path, broken)
     with pytest.raises(ZeroDivisionError), door.turns.take("loading", 30):
         pass
     assert door.is_free()

@@ -28,8 +28,8 @@ from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.destinations.duckdb import CatalogDuckDbClient, database_name
 from link_assets.warehouse.pipeline import (
-    Overtaken,
-    Place,
+    ConcurrentWriteError,
+    SavedPosition,
     WarehouseBusy,
     WarehouseUnusable,
     _turns,
@@ -248,12 +248,12 @@ def load_all_in_one_opening(*domains: int) -> None:
         go = threading.Event()
 
         def load(domain: int, fetched: threading.Event) -> None:
-            def wait(place: Place) -> None:
+            def wait(place: SavedPosition) -> None:
                 fetched.set()
                 go.wait(30)
 
             with open_pipeline(f"clicks_{domain}") as pipeline:
-                pipeline.when_fetched = wait
+                pipeline.on_fetched = wait
                 pipeline.run(clicks_source(api_settings(), domain))
 
         loads = [threads.submit(load, *of) for of in zip(domains, ready, strict=True)]
@@ -309,8 +309,8 @@ def test_a_load_that_was_overtaken_stops_though_its_tables_are_known(api: str) -
         pipeline.sync_destination()
         with turn("loading") as opened:
             pipeline._prepare_tables(opened)
-            pipeline.goes_on_from = Place("of another load", {})
-            with pytest.raises(Overtaken):
+            pipeline.continues_from = SavedPosition("of another load", {})
+            with pytest.raises(ConcurrentWriteError):
                 pipeline._prepare_tables(opened)
 
 

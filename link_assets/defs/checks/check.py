@@ -18,7 +18,7 @@ NAMED = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check found: a problem and what to do about it, if any, and what it looked at."""
 
     problem: str = ""
@@ -30,13 +30,13 @@ class Finding:
     judged: bool = True
 
     @staticmethod
-    def not_judged(reason: str) -> "Finding":
+    def not_judged(reason: str) -> "CheckResult":
         """That nothing could be found out, and why."""
-        return Finding(f"Not judged: {reason}", metadata={NOT_JUDGED: reason}, judged=False)
+        return CheckResult(f"Not judged: {reason}", metadata={NOT_JUDGED: reason}, judged=False)
 
     def adding(
         self, looked_at: str = "", metadata: Mapping[str, Any] = MappingProxyType({})
-    ) -> "Finding":
+    ) -> "CheckResult":
         """The same, saying more of what was looked at."""
         return replace(
             self,
@@ -79,7 +79,7 @@ class Check(Generic[Given]):
 
     name: str
     description: str
-    find: Callable[Given, Finding]
+    find: Callable[Given, CheckResult]
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
 
@@ -95,7 +95,7 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
-def found_in_tables(find: Callable[[], Finding], table: str) -> Finding:
+def checked_in_tables(find: Callable[[], CheckResult], table: str) -> CheckResult:
     """What is found; or that `table`, or another that is read, is missing."""
     try:
         return find()
@@ -103,9 +103,9 @@ def found_in_tables(find: Callable[[], Finding], table: str) -> Finding:
         return no_table(table)
 
 
-def no_table(table: str) -> Finding:
+def no_table(table: str) -> CheckResult:
     """Say that `table`, or another that is read, is missing."""
-    return Finding(
+    return CheckResult(
         f"The table {table} or one it is compared with does not exist yet.",
         "Materialize link_assets/links, then link_assets/clicks.",
     )

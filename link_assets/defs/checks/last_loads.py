@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
-from link_assets.defs.checks.check import Check, Finding, counted, found_in_tables, listed
+from link_assets.defs.checks.check import Check, CheckResult, checked_in_tables, counted, listed
 from link_assets.defs.checks.scope import Scope, evaluations
 from link_assets.defs.partitions import is_domain_id, known_domains
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
@@ -152,7 +152,7 @@ def _last_load(record: dg.EventLogRecord) -> LastLoad:
     return LastLoad(datetime.fromtimestamp(record.timestamp, UTC), values)
 
 
-def with_known_problems(finding: Finding, last: LastLoads) -> Finding:
+def with_known_problems(finding: CheckResult, last: LastLoads) -> CheckResult:
     """The finding on domains, with what is known of others and what later looks need to know."""
     if last.table == LINKS.name:
         return finding
@@ -169,15 +169,15 @@ def with_known_problems(finding: Finding, last: LastLoads) -> Finding:
     return replace(finding, problem=f"{finding.problem} {problem}".strip(), remedy=remedy)
 
 
-def freshness(last: LastLoads) -> Finding:
+def freshness(last: LastLoads) -> CheckResult:
     """What is late, or was never loaded; also if nothing is expected at all."""
     return lateness(last, datetime.now(UTC))
 
 
-def lateness(last: LastLoads, now: datetime) -> Finding:
+def lateness(last: LastLoads, now: datetime) -> CheckResult:
     """Which of the expected were never loaded, or are late, and by how much."""
     if not last.expected:
-        return Finding(
+        return CheckResult(
             "No domain is known.",
             "Materialize link_assets/links, and see whether the setting LINK_ASSETS__DOMAINS, if "
             "there is one, lists domains that have links.",
@@ -190,10 +190,10 @@ def lateness(last: LastLoads, now: datetime) -> Finding:
     problems = [f"{name} is late by {span(by)}" for name, by in late.items()]
     problems += [f"{name} was never loaded" for name in never]
     if not problems:
-        return Finding(metadata=numbers, looked_at=looked_at)
+        return CheckResult(metadata=numbers, looked_at=looked_at)
     remedy = "Materialize what is named, and see whether its schedule is on and its runs succeed."
     problem = f"Not fresh: {listed(problems, '; ')}."
-    return Finding(problem, remedy, numbers, looked_at, [*late, *never])
+    return CheckResult(problem, remedy, numbers, looked_at, [*late, *never])
 
 
 def _freshness_numbers(
@@ -258,11 +258,11 @@ def span(time: timedelta) -> str:
     return f"{hours:.1f} hours" if abs(hours) >= 1 else f"{hours * 60:.0f} minutes"
 
 
-def disappearance(last: LastLoads) -> Finding:
+def disappearance(last: LastLoads) -> CheckResult:
     """Whether the last listing lacked links that were not marked."""
     listing = last.loads.get(LINKS.name)
     if listing is None:
-        return Finding("The links were never loaded.", "Materialize link_assets/links.")
+        return CheckResult("The links were never loaded.", "Materialize link_assets/links.")
     names = ("links_missing", "links_before", "links_without_id")
     numbers = {name: listing.number(name) for name in names}
     missing, before = numbers["links_missing"], numbers["links_before"]
@@ -271,18 +271,18 @@ def disappearance(last: LastLoads) -> Finding:
         looked_at = "The last listing was the first: there were no links to compare it with"
     if not missing or listing.number("marked_deleted"):
         marked = ", which are marked as deleted." if missing else "."
-        return Finding(metadata=numbers, looked_at=looked_at + marked)
+        return CheckResult(metadata=numbers, looked_at=looked_at + marked)
     problem = (
         f"{missing} of {before} links were missing from the last listing, and none was marked as "
         "deleted"
     )
     if numbers["links_without_id"]:
-        return Finding(
+        return CheckResult(
             f"{problem}: {numbers['links_without_id']} rejected links have no id to tell them by.",
             "See them in link_assets.rejected_rows, and ask the API's provider to give them one.",
             numbers,
         )
-    return Finding(
+    return CheckResult(
         f"{problem}: they are more than the share {SETTINGS.disappeared_share:g} of them.",
         "See whether the API key still reads every domain. If they are gone for good, raise "
         "LINK_ASSETS__DISAPPEARED_SHARE and materialize link_assets/links.",
@@ -290,11 +290,11 @@ def disappearance(last: LastLoads) -> Finding:
     )
 
 
-def rejections(last: LastLoads) -> Finding:
+def rejections(last: LastLoads) -> CheckResult:
     """How many rows the last loads rejected, by domain; a problem, too, if there was no load."""
     if not last.loads:
         whose = "" if last.whole else f" of {last.what}"
-        return Finding(
+        return CheckResult(
             f"The {last.table}{whose} were never loaded.",
             f"Materialize link_assets/{last.table}.",
             domains=last.expected,
@@ -313,10 +313,10 @@ def rejections(last: LastLoads) -> Finding:
             f"Judged: the last load of {len(last.loads)} of {last.what}; the others have none."
         )
     if not counts:
-        return Finding(metadata=numbers, looked_at=looked_at)
+        return CheckResult(metadata=numbers, looked_at=looked_at)
     numbers["rejected"] = dict([*counts.items()][:REMEMBERED])
     by_domain = listed([f"{name}: {count}" for name, count in counts.items()])
-    return Finding(
+    return CheckResult(
         f"{sum(counts.values())} rows could not be read in the last load ({by_domain}).",
         f"They are kept whole, with the reason: SELECT domain_id, reason, payload FROM "
         f"link_assets.{REJECTED_ROWS.name} WHERE resource = '{last.table}'.",
@@ -325,7 +325,7 @@ def rejections(last: LastLoads) -> Finding:
     )
 
 
-def unusual_volume(reader: Reader, last: LastLoads) -> Finding:
+def unusual_volume(reader: Reader, last: LastLoads) -> CheckResult:
     """Domains with far fewer clicks than usual on the last whole day (UTC) before their last load.
 
     Not of a load that resumed: what came while its run was down is loaded by the one after it.
@@ -357,7 +357,7 @@ def _days_before(end: date, counts: Mapping[date, int]) -> list[int]:
     return [counts.get(day, 0) for day in days]
 
 
-def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> Finding:
+def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> CheckResult:
     """Judges each domain's clicks by day, the latest first, against the median of the others.
 
     `others` are domains of which there are none to judge: not loaded, or by a load that resumed.
@@ -372,10 +372,10 @@ def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> Finding:
         numbers["lowest_share"] = round(min(judged.values()), 3)
     looked_at = _volume_told(len(judged), few, others)
     if not low:
-        return Finding(metadata=numbers, looked_at=looked_at)
+        return CheckResult(metadata=numbers, looked_at=looked_at)
     numbers["low_domains"] = dict([*told.items()][:REMEMBERED])
     by_domain = listed([f"domain {domain} had {clicks}" for domain, clicks in told.items()], "; ")
-    return Finding(
+    return CheckResult(
         f"The last whole day brought far fewer clicks than usual: {by_domain}.",
         "See whether these domains still redirect, and are counted.",
         numbers,
@@ -416,7 +416,7 @@ CLICKS_VOLUME_CHECKS = (
 )
 
 
-def in_loads(last: Callable[[str], LastLoads], check: LoadsCheck) -> Finding:
+def in_loads(last: Callable[[str], LastLoads], check: LoadsCheck) -> CheckResult:
     """What a check finds in the last loads."""
     loads = last(check.name)
     return with_known_problems(check.find(loads), loads)
@@ -424,11 +424,11 @@ def in_loads(last: Callable[[str], LastLoads], check: LoadsCheck) -> Finding:
 
 def in_volume(
     last: Callable[[str], LastLoads], checks: Sequence[VolumeCheck]
-) -> dict[str, Callable[[Reader], Finding]]:
+) -> dict[str, Callable[[Reader], CheckResult]]:
     """By name of a check, what it has to find."""
     return {check.name: partial(_find, check, last(check.name)) for check in checks}
 
 
-def _find(check: VolumeCheck, last: LastLoads, reader: Reader) -> Finding:
-    found = found_in_tables(partial(check.find, reader, last), last.table)
+def _find(check: VolumeCheck, last: LastLoads, reader: Reader) -> CheckResult:
+    found = checked_in_tables(partial(check.find, reader, last), last.table)
     return with_known_problems(found, last)

@@ -13,7 +13,7 @@ from functools import partial
 import dagster as dg
 
 from link_assets.contract import LINKS, Table
-from link_assets.defs.checks.check import Check, Finding, counted, found_in_tables, listed
+from link_assets.defs.checks.check import Check, CheckResult, checked_in_tables, counted, listed
 from link_assets.defs.checks.link_paths import DomainPath, plain_sql, shown_path, unknown_paths
 from link_assets.defs.checks.scope import Scope, began, evaluations
 from link_assets.warehouse.pipeline import Reader
@@ -38,7 +38,7 @@ class Rows:
         # a load's id is the time at which it began, as text
         return "TRUE" if self.since is None else f"{row}._dlt_load_id >= '{self.since}'"
 
-    def told(self, finding: Finding) -> Finding:
+    def told(self, finding: CheckResult) -> CheckResult:
         """The finding, with the rows that were looked at."""
         if self.since is None:
             return finding.adding("Looked at all rows.")
@@ -47,7 +47,7 @@ class Rows:
         return finding.adding(f"Looked at the rows loaded since {since:%Y-%m-%d %H:%M} UTC.", shown)
 
 
-def missing_values(reader: Reader, rows: Rows) -> Finding:
+def missing_values(reader: Reader, rows: Rows) -> CheckResult:
     """Required columns that are null in some row."""
     table = rows.table
     columns = [c for c in table.required if c not in table.primary_key] + list(table.primary_key)
@@ -58,9 +58,9 @@ def missing_values(reader: Reader, rows: Rows) -> Finding:
     empty = {column: count for column, count in zip(columns, missing, strict=True) if count}
     looked_at = f"{counted(total, 'row')} judged."
     if not empty:
-        return Finding(metadata={"judged": total}, looked_at=looked_at)
+        return CheckResult(metadata={"judged": total}, looked_at=looked_at)
     columns = ", ".join(f"{column} ({count} rows)" for column, count in empty.items())
-    return Finding(
+    return CheckResult(
         f"Columns that the API's guide calls required are empty: {columns}.",
         "Ask the API's provider, or treat these columns as optional in what you build on them.",
         {"judged": total, **empty},
@@ -68,7 +68,7 @@ def missing_values(reader: Reader, rows: Rows) -> Finding:
     )
 
 
-def repeated_keys(reader: Reader, rows: Rows) -> Finding:
+def repeated_keys(reader: Reader, rows: Rows) -> CheckResult:
     """Keys of the rows that stand in more than one row of the whole table."""
     name, columns = rows.table.name, rows.table.primary_key
     key = ", ".join(columns)
@@ -83,8 +83,8 @@ def repeated_keys(reader: Reader, rows: Rows) -> Finding:
     numbers = {"judged": total, "repeated_keys": repeated}
     looked_at = f"{counted(total, 'key')} judged."
     if not repeated:
-        return Finding(metadata=numbers, looked_at=looked_at)
-    return Finding(
+        return CheckResult(metadata=numbers, looked_at=looked_at)
+    return CheckResult(
         f"{repeated} keys ({key}) stand in more than one row of {name}.",
         "Rows were written past the loader: delete them and materialize the asset again.",
         numbers,
@@ -92,7 +92,7 @@ def repeated_keys(reader: Reader, rows: Rows) -> Finding:
     )
 
 
-def unknown_columns(reader: Reader, rows: Rows) -> Finding:
+def unknown_columns(reader: Reader, rows: Rows) -> CheckResult:
     """Columns that the guide does not list, whatever is in them."""
     known = {column.column for column in rows.table.columns}
     found = [c for c in reader.columns(rows.table.name) if not c.startswith("_dlt_")]
@@ -100,8 +100,8 @@ def unknown_columns(reader: Reader, rows: Rows) -> Finding:
     numbers = {"judged": len(found), "unknown": len(unknown)}
     looked_at = f"{counted(len(found), 'column')} judged."
     if not unknown:
-        return Finding(metadata=numbers, looked_at=looked_at)
-    return Finding(
+        return CheckResult(metadata=numbers, looked_at=looked_at)
+    return CheckResult(
         f"The API sends fields that its guide does not list: {listed(unknown)}.",
         "They are loaded as they come; add those you rely on to link_assets/contract.py.",
         {**numbers, "unknown_columns": unknown},
@@ -109,7 +109,7 @@ def unknown_columns(reader: Reader, rows: Rows) -> Finding:
     )
 
 
-def unknown_links(reader: Reader, rows: Rows) -> Finding:
+def unknown_links(reader: Reader, rows: Rows) -> CheckResult:
     """Redirecting clicks whose path belongs to no link of their domain, however it is spelled."""
     by_path = _redirects(rows)
     ((total, unmatched),) = reader.rows(
@@ -124,8 +124,8 @@ def unknown_links(reader: Reader, rows: Rows) -> Finding:
         numbers["not_judged"] = not_judged
         looked_at += f" Not judged: {not_judged} through many more paths."
     if not unknown:
-        return Finding(metadata=numbers, looked_at=looked_at)
-    return Finding(
+        return CheckResult(metadata=numbers, looked_at=looked_at)
+    return CheckResult(
         f"{unknown} of {judged} redirects went through links that are not in the links table: "
         f"{_examples(without_link)}.",
         "Materialize link_assets/links; if they stay, the API does not list these links any more, "
@@ -199,15 +199,15 @@ def in_rows(
     table: Table,
     asset_key: dg.AssetKey,
     checks: Sequence[RowsCheck],
-) -> dict[str, Callable[[Reader], Finding]]:
+) -> dict[str, Callable[[Reader], CheckResult]]:
     """By name of a check, what it finds in the rows that it has to look at in this scope."""
     keys = {check: dg.AssetCheckKey(asset_key, check.name) for check in checks}
     rows = {check: Rows(table, _since(instance, key, scope)) for check, key in keys.items()}
     return {check.name: partial(_find, check, rows[check]) for check in checks}
 
 
-def _find(check: RowsCheck, rows: Rows, reader: Reader) -> Finding:
-    found = found_in_tables(partial(check.find, reader, rows), rows.table.name)
+def _find(check: RowsCheck, rows: Rows, reader: Reader) -> CheckResult:
+    found = checked_in_tables(partial(check.find, reader, rows), rows.table.name)
     return rows.told(found)
 
 

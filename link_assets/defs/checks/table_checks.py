@@ -10,7 +10,7 @@ from functools import partial
 import dagster as dg
 
 from link_assets.contract import CLICKS, LINKS, Table
-from link_assets.defs.checks.check import Check, Finding, no_table
+from link_assets.defs.checks.check import Check, CheckResult, no_table
 from link_assets.defs.checks.last_loads import (
     CLICKS_LOAD_CHECKS,
     CLICKS_VOLUME_CHECKS,
@@ -42,7 +42,7 @@ from link_assets.warehouse.pipeline import (
     reading,
 )
 
-Found = Iterator[tuple[str, Finding]]
+Found = Iterator[tuple[str, CheckResult]]
 """What checks find, by their names."""
 
 
@@ -96,7 +96,9 @@ class Look:
     errors: list[Exception] = field(default_factory=list)
     """Why checks could not be judged."""
 
-    def at(self, keys: Iterable[dg.AssetCheckKey]) -> Iterator[tuple[dg.AssetCheckKey, Finding]]:
+    def at(
+        self, keys: Iterable[dg.AssetCheckKey]
+    ) -> Iterator[tuple[dg.AssetCheckKey, CheckResult]]:
         """What each of these checks finds, or why it cannot be judged."""
         by_name = {key.name: key for key in keys}
         try:
@@ -107,13 +109,13 @@ class Look:
         except Exception as error:  # noqa: BLE001 - told with each check that is left
             self.errors.append(error)
             for key in by_name.values():
-                yield key, Finding.not_judged(_reason(error))
+                yield key, CheckResult.not_judged(_reason(error))
 
     def _found(self, wanted: set[str]) -> Found:
         checks, instance = self.table_checks, self.instance
         on_loads = [check for check in checks.on_loads if check.name in wanted]
         on_volume = [check for check in checks.on_volume if check.name in wanted]
-        finds: dict[str, Callable[[Reader], Finding]] = {}
+        finds: dict[str, Callable[[Reader], CheckResult]] = {}
         if on_loads or on_volume:
             known = self._known([*on_loads, *on_volume])
             last = checks.last_loads(instance, self.scope, known)
@@ -134,9 +136,9 @@ class Look:
             for check in checks
         }
 
-    def _in_warehouse(self, finds: Mapping[str, Callable[[Reader], Finding]]) -> Found:
+    def _in_warehouse(self, finds: Mapping[str, Callable[[Reader], CheckResult]]) -> Found:
         if self.unusable:
-            yield from ((name, Finding.not_judged(self.unusable)) for name in finds)
+            yield from ((name, CheckResult.not_judged(self.unusable)) for name in finds)
         elif (file := duckdb_file()) and not file.exists():  # looking would make it
             yield from ((name, no_table(self.table_checks.table.name)) for name in finds)
         elif finds:
@@ -144,13 +146,13 @@ class Look:
                 found = list(self._each({name: partial(f, reader) for name, f in finds.items()}))
             yield from found
 
-    def _each(self, finds: Mapping[str, Callable[[], Finding]]) -> Found:
+    def _each(self, finds: Mapping[str, Callable[[], CheckResult]]) -> Found:
         for name, find in finds.items():
             try:
                 finding = find()
             except Exception as error:  # noqa: BLE001 - raised when all are told
                 self.errors.append(error)
-                finding = Finding.not_judged(_reason(error))
+                finding = CheckResult.not_judged(_reason(error))
             yield name, finding
 
 
@@ -202,10 +204,10 @@ def checked_after_failure(
 
 def _not_reached(
     failed: dg.AssetKey, keys: Iterable[dg.AssetCheckKey]
-) -> Iterator[tuple[dg.AssetCheckKey, Finding]]:
+) -> Iterator[tuple[dg.AssetCheckKey, CheckResult]]:
     if failed == LINKS_KEY:
         reason = "the run failed before the clicks were loaded."
-        yield from ((key, Finding.not_judged(reason)) for key in keys)
+        yield from ((key, CheckResult.not_judged(reason)) for key in keys)
 
 
 def _why_unusable(errors: Iterable[BaseException]) -> str:

@@ -15,7 +15,7 @@ from link_assets.contract import CLICKS
 from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import transforms
-from link_assets.source.load_stats import Progress
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.destinations.postgres import _warn_of_inserts
@@ -78,7 +78,7 @@ def test_domains_loaded_at_once_in_chunks_lose_nothing(
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
 
     def load(domain: int) -> int:
-        settings, progress = api_settings(), Progress()
+        settings, progress = api_settings(), LoadStats()
         with Chunks(f"clicks_{domain}") as chunks:
             while not progress.finished:
                 chunks.load(lambda p: p.run(clicks_source(settings, domain, progress)))
