@@ -58,7 +58,7 @@ def parse_json(body: bytes) -> Any:
     """Parse JSON text; raise ValueError if it is none, RecursionError if it is nested too deeply.
 
     Numbers that Python would spell otherwise come as `ExactNumber`. The slower standard parser
-    takes what msgspec does not: half a surrogate pair, NaN and Infinity, other encodings than UTF-8.
+    takes what msgspec does not: half a surrogate pair, NaN, Infinity, other encodings than UTF-8.
     """
     return with_deep_stack(_read_json, body)
 
