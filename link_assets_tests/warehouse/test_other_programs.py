@@ -17,6 +17,7 @@ from link_assets.defs.partitions import register_domains
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.deleted_links import LinkListing
+from link_assets.warehouse.destinations.duckdb import open_elsewhere
 from link_assets.warehouse.pipeline import WarehouseBusy, duckdb_file, open_pipeline
 from link_assets_tests.children import child, finish, load_clicks, load_links
 from link_assets_tests.support import Location, failure_text, rows
@@ -172,6 +173,31 @@ def test_a_run_that_waits_too_long_says_which_program_has_the_file(
     with looking() as looker:
         assert f"held by process {looker.pid} on " in failure_text(location.links())
     assert location.links().success
+
+
+LOCKED = 'IO Error: Could not set lock on file "/data/warehouse.duckdb": Conflicting lock is '
+
+
+@pytest.mark.parametrize(
+    ("held", "process", "program"),
+    [
+        ("held in /usr/bin/python3.11 (PID 4711). However, you", "4711", "/usr/bin/python3.11"),
+        ("held in /usr/bin/a b (PID 4711) by user ada. See", "4711", "/usr/bin/a b"),
+        ("held in PID 4711 by user ada. See also", "4711", "of unknown name"),
+        ("held in PID 0. However, you would be able", "unknown", "of unknown name"),
+    ],
+)
+def test_a_lock_is_recognized_however_duckdb_names_its_holder(
+    held: str, process: str, program: str
+) -> None:
+    found = open_elsewhere(duckdb.IOException(LOCKED + held))
+    assert found is not None
+    assert (found.process, found.program) == (process, f"another program ({program})")
+
+
+def test_an_error_of_the_disk_is_no_lock() -> None:
+    for text in ("Cannot open file: Permission denied", "Could not read from file: held in doubt"):
+        assert open_elsewhere(duckdb.IOException(f"IO Error: {text}")) is None
 
 
 @pytest.mark.parametrize("read_only", [True, False])

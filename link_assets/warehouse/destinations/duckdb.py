@@ -29,6 +29,10 @@ STAGING = "link_assets_in_memory"
 """The database of the staging dataset."""
 ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
 """Makes that database, which is there for as long as the process has the file open."""
+_HELD = re.compile(
+    r"(?:held|open) in (?:(?P<program>.+) \(PID (?P<pid>\d+)\)|PID (?:0\b|(?P<nameless>\d+)))"
+)
+_HELD_HERE = re.compile("already held in current process|different configuration|already attached")
 RESERVED = ("main", "system", "temp")
 """Names that DuckDB keeps for itself."""
 
@@ -40,14 +44,17 @@ def database_name(file: str) -> str:
 
 
 def open_elsewhere(error: BaseException) -> OpenElsewhere | None:
-    """Who else has the file open, if that is what `error` was caused by."""
+    """Who else has the file open, if that is what `error` was caused by.
+
+    DuckDB does not know the program's name if that is another user's, and knows neither name nor
+    number (it says PID 0) if the program has closed the file meanwhile.
+    """
     refused = find_cause(error, duckdb_library.Error)
-    told = re.search(r"(?:held|open) in (.+) \(PID (\d+)\)", str(refused))
-    if isinstance(refused, duckdb_library.IOException) and told:
-        return OpenElsewhere(told[2], f"another program ({told[1]})")
-    if re.search(
-        "already held in current process|different configuration|already attached", str(refused)
-    ):
+    held = _HELD.search(str(refused))
+    if isinstance(refused, duckdb_library.IOException) and held:
+        process = held["pid"] or held["nameless"] or "unknown"
+        return OpenElsewhere(process, f"another program ({held['program'] or 'of unknown name'})")
+    if _HELD_HERE.search(str(refused)):
         return OpenElsewhere(str(os.getpid()), "another connection of that process")
     return None
 
