@@ -26,8 +26,8 @@ import link_assets.warehouse.destinations.duckdb  # noqa: F401
 from link_assets.contract import CLICK_FACTS, CLICKS
 from link_assets.rows.column_names import arrow_schema
 from link_assets.settings import ApiSettings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
+from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline, reading
 
@@ -94,10 +94,10 @@ def _guide(
 
 def project(url: str) -> None:
     """This project's clicks, without Dagster."""
-    api, progress = ApiSettings(base_url=url, api_key=API_KEY), LoadStats()
+    api, read = ApiSettings(base_url=url, api_key=API_KEY), ClicksRead()
     with Chunks("clicks_1") as chunks:
-        while not progress.finished:
-            chunks.load(lambda pipeline: pipeline.run(clicks_source(api, 1, progress)))
+        while not read.finished:
+            chunks.load(lambda pipeline: pipeline.run(clicks_source(api, 1, read)))
 
 
 def project_links(url: str) -> None:

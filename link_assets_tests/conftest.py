@@ -23,7 +23,6 @@ import pytest  # noqa: E402
 
 from link_assets.cli import main as cli  # noqa: E402
 from link_assets.sandbox import Sandbox, World, serve  # noqa: E402
-from link_assets.source import transforms  # noqa: E402
 from link_assets_tests.support import Location, dagster_instance  # noqa: E402
 from link_assets_tests.traces import Traces, traces_kept  # noqa: E402
 
@@ -38,12 +37,6 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder: empty, and so is the warehouse in it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No field is known to readers that the test did not send them."""
-    monkeypatch.setattr(transforms, "_KNOWN", {})
 
 
 @pytest.fixture

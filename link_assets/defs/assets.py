@@ -15,7 +15,6 @@ from dagster_dlt import DagsterDltResource, dlt_assets
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
-from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from link_assets.contract import CLICKS, LINKS
@@ -30,12 +29,11 @@ from link_assets.defs.translator import (
     with_shown_metadata,
 )
 from link_assets.settings import ApiSettings, api_settings, location_settings
-from link_assets.source.http import connections
 from link_assets.source.load_stats import LoadStats
-from link_assets.source.pages import ApiError
-from link_assets.source.refusals import TOKEN_REFUSED
 from link_assets.source.rest import UNSET_API, clicks_source, links_source
-from link_assets.source.resume import FROM_FIRST_PAGE, Restart, full_refresh
+from link_assets.source.resume import FROM_FIRST_PAGE, ClicksRead, Restart, full_refresh
+from link_assets.source.run_resources import RunResources, open_resources
+from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.pipeline import (
@@ -69,7 +67,7 @@ class ClicksConfig(dg.Config):
 class Loaded:
     """What loading one table, or one domain of it, came to."""
 
-    progress: LoadStats
+    stats: LoadStats
     seconds: float
     chunks: int | None = None
     growth: Growth | None = None
@@ -80,16 +78,16 @@ class Loaded:
 
         `rows_loaded` are the rows that the API delivered and that could be read.
         """
-        progress = self.progress
+        stats = self.stats
         shown = {
-            "rows_loaded": progress.accepted,
-            "rejected_rows": progress.rejected_before + progress.rejected,
-            "pages": progress.pages,
+            "rows_loaded": stats.accepted,
+            "rejected_rows": stats.rejected_before + stats.rejected,
+            "pages": stats.pages,
             "chunks": self.chunks,
             "seconds": round(self.seconds, 2),
-            "resumed_from_page": progress.resumed_from,
-            "first_click": _shown(progress.first_click),
-            "last_click": _shown(progress.last_click),
+            "resumed_from_page": stats.resumed_from,
+            "first_click": _shown(stats.first_click),
+            "last_click": _shown(stats.last_click),
         }
         known = {name: value for name, value in shown.items() if value is not None}
         return known | (self.growth.metadata if self.growth else {})
@@ -119,16 +117,16 @@ def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterato
 
 def _load_links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> dict[str, Any]:
     """What is shown on the materialization."""
-    started, progress = time.monotonic(), LoadStats()
+    started, read = time.monotonic(), LinksRead()
     with failures_explained("links"), open_pipeline(LINKS.name) as pipeline:
-        source = links_source(api_settings(), progress)
+        source = links_source(api_settings(), read)
         listing = LinkListing(pipeline)
         list(dlt.run(context, source, pipeline, TRANSLATOR))
         new = register_domains(context.instance)
-        if progress.failure:  # of links that it did not list nobody knows whether they are there
-            raise progress.failure
-        gone = listing.mark_deleted(progress.unread_links, SETTINGS.disappeared_share)
-    metadata = Loaded(progress, time.monotonic() - started).metadata
+        if read.paging.failure:  # nobody knows whether the links that were not listed are there
+            raise read.paging.failure
+        gone = listing.mark_deleted(read.unread, SETTINGS.disappeared_share)
+    metadata = Loaded(read.stats, time.monotonic() - started).metadata
     return {**metadata, **gone.metadata, "new_domains": list(new)}
 
 
@@ -175,10 +173,10 @@ def _load_clicks(
         settings = api_settings()
         counts = _counts(context, keys)
     with (
-        connections(settings) as shared,
+        open_resources(settings) as resources,
         ThreadPoolExecutor(SETTINGS.domains_at_once, "domain") as threads,
     ):
-        loader = ClicksLoader(context, dlt, settings, shared, config.full_refresh)
+        loader = ClicksLoader(context, dlt, settings, resources, config.full_refresh)
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
             _add_metadata(context, tasks, named)
@@ -229,7 +227,7 @@ class ClicksLoader:
     context: dg.AssetExecutionContext
     dlt: DagsterDltResource
     settings: ApiSettings
-    connections: HTTPAdapter
+    resources: RunResources
     full_refresh: bool
     stopped: Event = field(default_factory=Event)
 
@@ -238,31 +236,31 @@ class ClicksLoader:
         domain, started = domain_id(partition_key), time.monotonic()
         restart = refresh = self._refresh(domain) if self.full_refresh else None
         while True:
-            progress = LoadStats()
+            read = ClicksRead(restart)
             try:
-                chunks = self._load_chunks(domain, progress, restart)
-                return Loaded(progress, time.monotonic() - started, chunks)
+                chunks = self._load_chunks(domain, read)
+                return Loaded(read.stats, time.monotonic() - started, chunks)
             except ConcurrentWriteError:
                 restart = refresh
                 told = "another run has loaded it meanwhile; going on from where that one is"
             except PipelineStepFailed as error:
                 # once: an API that refuses every token would have the pages read in circles
-                reason = _reason_to_restart(error, progress)
+                reason = _reason_to_restart(error, read)
                 if restart is FROM_FIRST_PAGE or not reason:
                     raise
                 restart = FROM_FIRST_PAGE
                 told = f"{reason}; reading from the first page again"
             self.context.log.warning(f"clicks of domain {domain}: {told}.")
 
-    def _load_chunks(self, domain: int, progress: LoadStats, restart: Restart | None) -> int:
+    def _load_chunks(self, domain: int, read: ClicksRead) -> int:
         """Until the last page; how many it took."""
         count = 0
         with Chunks(f"{CLICKS.name}_{domain}") as chunks:
-            while not progress.finished:
+            while not read.finished:
                 self._stop_if_told(domain)
-                chunks.load(partial(self._load_chunk, domain, progress, restart))
-                restart, count = None, count + 1
-                self.context.log.info(_report(domain, progress))
+                chunks.load(partial(self._load_chunk, domain, read))
+                count += 1
+                self.context.log.info(_report(domain, read.stats))
         return count
 
     def _stop_if_told(self, domain: int) -> None:
@@ -279,13 +277,10 @@ class ClicksLoader:
     def _load_chunk(
         self,
         domain: int,
-        progress: LoadStats,
-        restart: Restart | None,
+        read: ClicksRead,
         pipeline: WarehousePipeline,
     ) -> None:
-        source = clicks_source(
-            self.settings, domain, progress, restart=restart, connections=self.connections
-        )
+        source = clicks_source(self.settings, domain, read, resources=self.resources)
         list(self.dlt.run(self.context, source, pipeline, TRANSLATOR))
 
 
@@ -320,32 +315,16 @@ def _first_attempt(context: dg.AssetExecutionContext) -> str:
     return run.run_id
 
 
-def _report(domain: int, progress: LoadStats) -> str:
-    return (
-        f"clicks of domain {domain}: {progress.accepted} rows in {progress.pages} pages fetched"
-        + (f", {progress.rejected} rejected" if progress.rejected else "")
+def _report(domain: int, stats: LoadStats) -> str:
+    return f"clicks of domain {domain}: {stats.accepted} rows in {stats.pages} pages fetched" + (
+        f", {stats.rejected} rejected" if stats.rejected else ""
     )
 
 
-def _reason_to_restart(error: BaseException, progress: LoadStats) -> str | None:
-    """Why the place to go on from is of no use; None if that is not what failed.
-
-    A token that an earlier run left may be answered with anything once it is out of date. One
-    that this run was given itself is good for as long as the API does not refuse it.
-    """
+def _reason_to_restart(error: BaseException, read: ClicksRead) -> str | None:
+    """Why the place to go on from is of no use; None if that is not what failed."""
     unanswered = find_cause(error, RequestException)
-    if not progress.token_on_trial or unanswered is None:
-        return None
-    if isinstance(unanswered, ApiError) and unanswered.status in TOKEN_REFUSED:
-        return f"the API no longer knows the page token to go on from ({unanswered.status})"
-    if progress.pages:
-        return None
-    return f"no page came for the page token that an earlier run left ({_in_short(unanswered)})"
-
-
-def _in_short(unanswered: RequestException) -> str:
-    is_answer = isinstance(unanswered, ApiError)
-    return str(unanswered).rstrip(".") if is_answer else type(unanswered).__name__
+    return read.reason_to_restart(unanswered) if unanswered else None
 
 
 def _materializations(loaded: Mapping[str, Loaded]) -> Iterator[dg.AssetMaterialization]:

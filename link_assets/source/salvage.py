@@ -37,6 +37,9 @@ _ANY, _WANTED = "\ufdd0", "\ufdd1"
 ReadPage = Callable[[bytes], tuple[list[RawRow], str | None]]
 """Reads a page's rows and its token; raises ValueError if the body is no JSON."""
 
+SplitAnswer = Callable[[Any], tuple[list[Any], Any]]
+"""Splits a parsed answer into its rows and all else."""
+
 
 def body_texts(body: bytes, content_type: str) -> list[str]:
     """The body as text, in each encoding that it may have, the likely ones first.
@@ -64,8 +67,8 @@ def _declared_charset(content_type: str) -> str:
     return message.get_content_charset("")
 
 
-def read_salvaged(text: str, rows_key: str, read: ReadPage) -> tuple[list[Any], str | None]:
-    """A page's rows, of which some may be a DamagedRow, and its token.
+def read_salvaged(text: str, split: SplitAnswer, read: ReadPage) -> tuple[list[Any], str | None]:
+    """Return a page's rows, of which some may be a DamagedRow, and its token.
 
     Raises ValueError if the text is no JSON even without the damage in its strings, or if there is
     damage outside the rows.
@@ -77,9 +80,8 @@ def read_salvaged(text: str, rows_key: str, read: ReadPage) -> tuple[list[Any], 
     if not kinds:
         return rows, token
     marked = [read(_spelled(parts, partial(_marked, kind)))[0] for kind in kinds]
-    page = parse_json(_spelled(parts, _escaped))
-    values = page.pop(rows_key)
-    if page != {k: v for k, v in parse_json(unmarked).items() if k != rows_key}:
+    values, rest = split(parse_json(_spelled(parts, _escaped)))
+    if rest != split(parse_json(unmarked))[1]:
         raise ValueError("the page is damaged outside its rows")
     found = zip(rows, values, zip(*marked, strict=True), strict=True)
     return [_row(kinds, *row) for row in found], token

@@ -19,8 +19,8 @@ from link_assets.defs.assets import ClicksLoader
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
+from link_assets.source.resume import ClicksRead
 from link_assets.warehouse import pipeline as pipeline_module
 from link_assets.warehouse import row_counts
 from link_assets.warehouse.pipeline import Reader, open_pipeline
@@ -373,10 +373,10 @@ def test_a_run_that_another_overtakes_goes_on_from_where_that_one_is(
     register(location, 1)
     load_chunk, others = ClicksLoader._load_chunk, [load_clicks]
 
-    def overtaken_once(loader: ClicksLoader, domain: int, progress: LoadStats, *more: Any) -> None:
-        if progress.pages and others:
+    def overtaken_once(loader: ClicksLoader, domain: int, read: ClicksRead, *more: Any) -> None:
+        if read.stats.pages and others:
             others.pop()(domain)
-        load_chunk(loader, domain, progress, *more)
+        load_chunk(loader, domain, read, *more)
 
     monkeypatch.setattr(ClicksLoader, "_load_chunk", overtaken_once)
     result = location.clicks("1")

@@ -12,9 +12,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
-from link_assets.source import load_stats, resume, transforms
-from link_assets.source.load_stats import LoadStats
+from link_assets.source import rejected_ids, resume, transforms
 from link_assets.source.rest import clicks_source, links_source
+from link_assets.source.resume import ClicksRead
+from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
@@ -82,23 +83,23 @@ def asked(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
 
 
-def load(**changes: Any) -> tuple[LoadStats, int]:
-    """Loads the clicks to the last page; their progress, and how many chunks it took."""
-    settings, progress = replace(api_settings(), **changes), LoadStats()
+def load(**changes: Any) -> tuple[ClicksRead, int]:
+    """Loads the clicks to the last page; their read, and how many chunks it took."""
+    settings, read = replace(api_settings(), **changes), ClicksRead()
     with Chunks("clicks_1") as chunks:
         for loads in itertools.count():
-            if progress.finished:
-                return progress, loads
+            if read.finished:
+                return read, loads
             assert loads < 50
-            chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, progress)))
+            chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, read)))
     raise AssertionError
 
 
-def load_links() -> LoadStats:
-    progress = LoadStats()
+def load_links() -> LinksRead:
+    read = LinksRead()
     with open_pipeline("links") as pipeline:
-        pipeline.run(links_source(api_settings(), progress))
-    return progress
+        pipeline.run(links_source(api_settings(), read))
+    return read
 
 
 def versions(table: str) -> str:
@@ -148,10 +149,10 @@ def test_what_a_load_tells_counts_pages_and_rows_once_where_a_chunk_ended_early(
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", batch_rows)
     serve_spelled(sandbox, "clicks", "a0 b0 | c0 x! | d0 e0 | a1 y! | f0")
-    progress, _ = load()
-    assert (progress.pages, progress.received, progress.accepted) == (5, 9, 7)
-    assert (progress.rejected, progress.rejected_before, progress.finished) == (2, 0, True)
-    assert progress.resumed_from is None
+    read, _ = load()
+    assert (read.stats.pages, read.stats.received, read.stats.accepted) == (5, 9, 7)
+    assert (read.stats.rejected, read.stats.rejected_before, read.finished) == (2, 0, True)
+    assert read.stats.resumed_from is None
     assert versions("clicks") == "a1 b0 c0 d0 e0 f0"
 
 
@@ -211,9 +212,9 @@ def test_a_load_that_fails_after_a_chunk_ended_early_is_completed_by_the_next(
         load()
     assert versions("clicks") == "a0 b0 c0 d0"
     sandbox.reset_log()
-    progress, _ = load()
+    read, _ = load()
     assert asked(sandbox) == [3, 4, 5]
-    assert (progress.resumed_from, progress.pages, progress.rejected_before) == (3, 3, 0)
+    assert (read.stats.resumed_from, read.stats.pages, read.stats.rejected_before) == (3, 3, 0)
     assert versions("clicks") == "a1 b0 c0 d0 e0 f0 g0"
 
 
@@ -301,19 +302,19 @@ def test_an_unreadable_click_on_two_pages_counts_once(
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", batch_rows)
     serve_spelled(sandbox, "clicks", "a0 x! | x! y! b0 | y! c0 | x! x!")
-    progress, _ = load(chunk_rows=chunk_rows)
+    read, _ = load(chunk_rows=chunk_rows)
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")
     # two alike on one page are two rows
-    assert progress.rejected == kept == 3
-    assert progress.accepted == 3
+    assert read.stats.rejected == kept == 3
+    assert read.stats.accepted == 3
 
 
 def test_an_unreadable_link_on_two_pages_counts_once(api: str, sandbox: Sandbox) -> None:
     serve_spelled(sandbox, "links", "a0 x! | x! b0 | y! | x!")
-    progress = load_links()
+    read = load_links()
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")
-    assert progress.rejected == kept == 2
-    assert progress.accepted == 2
+    assert read.stats.rejected == kept == 2
+    assert read.stats.accepted == 2
 
 
 def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
@@ -322,9 +323,9 @@ def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
     serve_spelled(sandbox, "clicks", "a0 x! | x! y! | b0 y!")
     settings = replace(api_settings(), chunk_rows=2)
     with open_pipeline("clicks_1") as pipeline:
-        pipeline.run(clicks_source(settings, 1, LoadStats()))
-    progress, _ = load()
-    assert (progress.rejected_before, progress.rejected) == (1, 1)
+        pipeline.run(clicks_source(settings, 1, ClicksRead()))
+    read, _ = load()
+    assert (read.stats.rejected_before, read.stats.rejected) == (1, 1)
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")
     assert kept == 2
 
@@ -332,17 +333,17 @@ def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
 def test_the_next_traversal_counts_unreadable_clicks_anew(api: str, sandbox: Sandbox) -> None:
     serve_spelled(sandbox, "clicks", "a0 x! | x! y!")
     for _ in range(2):
-        progress, _ = load(chunk_rows=2)
-        assert (progress.rejected_before, progress.rejected) == (0, 2)
+        read, _ = load(chunk_rows=2)
+        assert (read.stats.rejected_before, read.stats.rejected) == (0, 2)
 
 
 def test_rejected_rows_are_remembered_within_bounds(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_stats, "REMEMBERED", 2)
+    monkeypatch.setattr(rejected_ids, "REMEMBERED", 2)
     monkeypatch.setattr(resume, "KEPT_REJECTED", 1)
     serve_spelled(sandbox, "clicks", "x! y! | y! z! | z! x!")
-    progress, _ = load()
+    read, _ = load()
     # x has been forgotten by the time it comes again
-    assert progress.rejected == 4
-    assert progress.last_rejected(9) == progress.last_rejected(2)
+    assert read.stats.rejected == 4
+    assert read.rejected.latest(9) == read.rejected.latest(2)

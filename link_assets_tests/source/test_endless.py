@@ -14,7 +14,7 @@ from msgspec import Raw
 from link_assets.contract import CLICK_FACTS
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
-from link_assets.source.endless import News
+from link_assets.source.endless import NewRows
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.children import load_clicks
@@ -220,7 +220,7 @@ def test_a_script_that_watches_no_progress_gets_the_error(
 
 
 def pages_without(*pages: list[Any], known_by: tuple[str, ...] = CLICK_FACTS) -> list[int]:
-    news, found = News(), []
+    news, found = NewRows(), []
     for page in pages:
         news.look_at([Raw(json.dumps(row).encode()) for row in page], known_by)
         found.append(news.pages_without)

@@ -12,8 +12,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
+from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.chunks import Chunk, Chunks
 from link_assets.warehouse.pipeline import ConcurrentWriteError, open_pipeline, turn
 from link_assets_tests.support import rows
@@ -39,18 +39,18 @@ def pages(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
 
 
-def chunk(progress: LoadStats) -> Chunk:
+def chunk(read: ClicksRead) -> Chunk:
     """The next chunk of the domain's clicks."""
     settings = replace(api_settings(), chunk_rows=15)
-    return lambda pipeline: pipeline.run(clicks_source(settings, 1, progress))
+    return lambda pipeline: pipeline.run(clicks_source(settings, 1, read))
 
 
 def load() -> None:
     """Loads the domain's clicks to the last page."""
-    progress = LoadStats()
+    read = ClicksRead()
     with Chunks("clicks_1") as chunks:
-        while not progress.finished:
-            chunks.load(chunk(progress))
+        while not read.finished:
+            chunks.load(chunk(read))
 
 
 def alter(change: str) -> None:
@@ -159,13 +159,13 @@ def test_after_a_failure_the_next_chunk_begins_with_what_the_warehouse_has(
     alter("ALTER host SET NOT NULL")
     serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
     with Chunks("clicks_1") as chunks:
-        chunks.load(chunk(LoadStats()))
+        chunks.load(chunk(ClicksRead()))
         with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
-            chunks.load(chunk(LoadStats()))
+            chunks.load(chunk(ClicksRead()))
         alter("ALTER host DROP NOT NULL")
-        progress = LoadStats()
-        while not progress.finished:
-            chunks.load(chunk(progress))
+        read = ClicksRead()
+        while not read.finished:
+            chunks.load(chunk(read))
     assert loaded_clicks() == expected_clicks({1: [UNNAMED, *CLICKS[1:]]})
 
 
@@ -175,13 +175,13 @@ def test_a_chunk_is_not_written_if_another_run_has_written_since(
     late = {**CLICKS[0], "host": "late.example"}
 
     def be_overtaken() -> None:
-        progress = LoadStats()
+        read = ClicksRead()
         with Chunks("clicks_1") as chunks:
-            chunks.load(chunk(progress))
-            chunks.load(chunk(progress))
+            chunks.load(chunk(read))
+            chunks.load(chunk(read))
             load()
             serve_clicks(sandbox, *CLICKS, late)
-            chunks.load(chunk(progress))
+            chunks.load(chunk(read))
 
     with pytest.raises(ConcurrentWriteError, match="loaded link_assets_clicks_1 meanwhile"):
         be_overtaken()

@@ -15,8 +15,8 @@ from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import rest
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import links_source
+from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.deleted_links import Disappearance, LinkListing
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
@@ -50,11 +50,11 @@ def listed(location: Location, sandbox: Sandbox, links: list[Any]) -> dg.Execute
 
 def compared(sandbox: Sandbox, links: list[Any], share: float = 0.5) -> Disappearance:
     """What becomes of the others when these links are listed, as the asset does it."""
-    sandbox.links, progress = links, LoadStats()
+    sandbox.links, read = links, LinksRead()
     with open_pipeline("links") as pipeline:
         listing = LinkListing(pipeline)
-        pipeline.run(links_source(api_settings(), progress))
-        return listing.mark_deleted(progress.unread_links, share)
+        pipeline.run(links_source(api_settings(), read))
+        return listing.mark_deleted(read.unread, share)
 
 
 def numbers(result: dg.ExecuteInProcessResult) -> tuple[Any, ...]:

@@ -15,8 +15,8 @@ from link_assets.contract import CLICKS
 from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import transforms
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
+from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.destinations.postgres import _warn_of_inserts
 from link_assets.warehouse.pipeline import _turns
@@ -78,11 +78,11 @@ def test_domains_loaded_at_once_in_chunks_lose_nothing(
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
 
     def load(domain: int) -> int:
-        settings, progress = api_settings(), LoadStats()
+        settings, read = api_settings(), ClicksRead()
         with Chunks(f"clicks_{domain}") as chunks:
-            while not progress.finished:
-                chunks.load(lambda p: p.run(clicks_source(settings, domain, progress)))
-        return progress.accepted
+            while not read.finished:
+                chunks.load(lambda p: p.run(clicks_source(settings, domain, read)))
+        return read.stats.accepted
 
     with ThreadPoolExecutor(3) as threads:
         assert list(threads.map(load, (1, 2, 3))) == [40, 40, 40]
