@@ -118,8 +118,12 @@ def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterato
 def _load_links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> dict[str, Any]:
     """What is shown on the materialization."""
     started, read = time.monotonic(), LinksRead()
-    with failures_explained("links"), open_pipeline(LINKS.name) as pipeline:
-        source = links_source(api_settings(), read)
+    with (
+        failures_explained("links"),
+        open_resources(settings := api_settings()) as resources,
+        open_pipeline(LINKS.name) as pipeline,
+    ):
+        source = links_source(settings, read, resources=resources)
         listing = LinkListing(pipeline)
         list(dlt.run(context, source, pipeline, TRANSLATOR))
         new = register_domains(context.instance)

@@ -57,7 +57,12 @@ UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
 """Stands where a source must be described before its settings may be read."""
 
 
-def links_source(settings: ApiSettings, read: LinksRead | None = None) -> DltSource:
+def links_source(
+    settings: ApiSettings,
+    read: LinksRead | None = None,
+    *,
+    resources: RunResources | None = None,
+) -> DltSource:
     """Make the source of every link that the API lists.
 
     The links are merged on `id`, with the child table `links__tags`. Extraction raises
@@ -71,7 +76,8 @@ def links_source(settings: ApiSettings, read: LinksRead | None = None) -> DltSou
         read.stats,
         settings.max_pages_without_news,
     )
-    source = _source(settings, LINKS, paginator, new_connections(settings))
+    resources = resources or RunResources(new_connections(settings))
+    source = _source(settings, LINKS, paginator, resources.connections)
     source.resources[LINKS.name].add_step(LinkPages(_personal(settings), read))
     source.schema.update_table(new_table(LINKS.name, columns=[LINK_ID]))
     source.schema.update_table(new_table(TAGS_TABLE, LINKS.name, columns=TAGS_COLUMNS))

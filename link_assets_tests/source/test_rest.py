@@ -549,7 +549,6 @@ def test_clicks_that_become_readable_later_are_not_taken_for_old_ones(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(3,)]
 
 
-@pytest.mark.long
 def test_two_runs_of_one_domain_at_once_do_not_take_each_other_for_a_circle(
     api: str, sandbox: Sandbox
 ) -> None:
