@@ -3,6 +3,7 @@
 A byte that is not UTF-8, a raw control character, or an escape that JSON does not know costs the
 row it stands in, not the page. The page is read several times with characters in place of the
 damage, for each kind of damage another one: the rows that come out differently are damaged so.
+Called by `pages` for a body that its fast decoder refuses.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ SplitAnswer = Callable[[Any], tuple[list[Any], Any]]
 
 
 def body_texts(body: bytes, content_type: str) -> list[str]:
-    """The body as text, in each encoding that it may have, the likely ones first.
+    """Return the body as text in each encoding that it may have, the likely ones first.
 
     Bytes that are unknown to the encoding become halves of surrogate pairs. A body that is UTF-8
-    is read so whatever the content type declares, as is one that is UTF-8 for the most part.
+    is read as UTF-8 even if another is declared, as is one that is UTF-8 for the most part.
     """
     encoding = json.detect_encoding(body)
     with suppress(UnicodeDecodeError):
@@ -95,7 +96,7 @@ def _row(
 
 
 def _parts(text: str) -> list[tuple[str, str]]:
-    """The text in parts: damage in its strings with its kind, all else with an empty one."""
+    """Split the text: damage in its strings with its kind, all else with an empty one."""
     parts: list[tuple[str, str]] = []
     end = 0
     for string in _STRING.finditer(text):
@@ -107,7 +108,7 @@ def _parts(text: str) -> list[tuple[str, str]]:
 
 
 def _spelled(parts: list[tuple[str, str]], spell: Callable[[str, str], str]) -> bytes:
-    """The text as UTF-8, with damage spelled according to its kind."""
+    """Join the parts as UTF-8, with damage spelled according to its kind."""
     spelled = (spell(kind, part) if kind else part for kind, part in parts)
     return "".join(spelled).encode(errors="surrogatepass")
 
