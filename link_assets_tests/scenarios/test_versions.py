@@ -129,7 +129,7 @@ def test_the_last_version_of_a_click_is_kept_however_many_are_read_at_once(
 
 @CASES
 @pytest.mark.parametrize("chunk_rows", mostly_long([3, 1], 1))
-def test_the_last_version_of_a_click_is_kept_whatever_the_chunks(
+def test_the_last_version_of_a_click_is_kept_with_chunks_of_any_size(
     api: str,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
@@ -144,7 +144,7 @@ def test_the_last_version_of_a_click_is_kept_whatever_the_chunks(
 
 
 @pytest.mark.parametrize("batch_rows", [1, 2, 4_000])
-def test_what_a_load_tells_counts_pages_and_rows_once_where_a_chunk_ended_early(
+def test_pages_and_rows_are_counted_once_where_a_chunk_ended_early(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, batch_rows: int
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", batch_rows)
@@ -168,7 +168,7 @@ def test_clicks_that_come_again_as_they_were_cost_no_request_and_no_load(
     assert clicks == loaded == 5
 
 
-def test_a_click_that_is_read_on_the_slow_way_is_known_again_on_the_fast_one(
+def test_a_click_has_one_id_on_the_slow_way_and_on_the_fast_way(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", 2)
@@ -192,7 +192,7 @@ def test_no_load_brings_a_click_twice(
         assert rows(doubled) == []
 
 
-def test_identical_clicks_of_a_page_stay_two_where_the_page_comes_again_otherwise(
+def test_identical_clicks_stay_two_where_their_page_comes_again_changed(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", 2)
@@ -201,7 +201,7 @@ def test_identical_clicks_of_a_page_stay_two_where_the_page_comes_again_otherwis
     assert versions("clicks") == "a1 a1 b0"
 
 
-def test_a_load_that_fails_after_a_chunk_ended_early_is_completed_by_the_next(
+def test_a_load_that_fails_after_an_early_end_is_completed_by_the_next(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", 2)
@@ -330,7 +330,7 @@ def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
     assert kept == 2
 
 
-def test_the_next_traversal_counts_unreadable_clicks_anew(api: str, sandbox: Sandbox) -> None:
+def test_the_next_read_counts_unreadable_clicks_again(api: str, sandbox: Sandbox) -> None:
     serve_spelled(sandbox, "clicks", "a0 x! | x! y!")
     for _ in range(2):
         read, _ = load(chunk_rows=2)

@@ -102,7 +102,7 @@ ways = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 
 @ways
 @pytest.mark.parametrize("chunk_rows", mostly_long([100_000, 1], 1))
-def test_clicks_without_end_are_loaded_as_far_as_they_are_new_and_then_the_run_fails(
+def test_of_endless_clicks_the_new_ones_are_loaded_and_the_run_fails(
     way: Callable[[list[Any]], Iterator[list[Any]]],
     chunk_rows: int,
     location: Location,
@@ -125,7 +125,7 @@ def test_clicks_without_end_are_loaded_as_far_as_they_are_new_and_then_the_run_f
 
 
 @ways
-def test_links_without_end_are_loaded_as_far_as_they_are_new_and_none_is_taken_for_deleted(
+def test_of_endless_links_the_new_ones_are_loaded_and_none_is_marked_deleted(
     way: Callable[[list[Any]], Iterator[list[Any]]],
     location: Location,
     sandbox: Sandbox,
@@ -154,7 +154,7 @@ def test_the_default_is_a_hundred_pages(location: Location, sandbox: Sandbox) ->
 
 
 @pytest.mark.parametrize("chunk_rows", mostly_long([1, 100_000], 1))
-def test_the_run_after_begins_anew_and_ends_too(
+def test_the_next_run_begins_again_and_ends_too(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
 ) -> None:
     monkeypatch.setenv(f"{API}CHUNK_ROWS", str(chunk_rows))
@@ -205,7 +205,7 @@ def test_a_script_of_chunks_gets_the_rows_and_then_the_error(
 
 
 @pytest.mark.parametrize("path", [CLICKS, LINKS])
-def test_a_script_that_watches_no_progress_gets_the_error(
+def test_a_script_without_a_read_of_its_own_gets_the_error(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setenv(f"{API}MAX_PAGES_WITHOUT_NEWS", "5")

@@ -173,7 +173,7 @@ OFFSETS = [
 ]
 
 
-def test_times_arrive_in_utc_whatever_their_offset(sandbox: Sandbox) -> None:
+def test_times_of_any_offset_arrive_in_utc(sandbox: Sandbox) -> None:
     sandbox.clicks = {1: [click(dt=dt, path=f"/{i}") for i, (dt, _) in enumerate(OFFSETS)]}
     sandbox.links = [link(id=f"{i}", createdAt=dt) for i, (dt, _) in enumerate(OFFSETS)]
     load_links()
@@ -384,7 +384,7 @@ def test_rejecting_a_row_again_does_not_add_it(sandbox: Sandbox) -> None:
 # Chunks
 
 
-def test_each_chunk_goes_on_from_the_token_of_the_last(sandbox: Sandbox) -> None:
+def test_each_chunk_begins_at_the_token_of_the_last(sandbox: Sandbox) -> None:
     read, seen = ClicksRead(), []
     for _ in range(3):
         load_chunk(read, chunk_rows=15)
@@ -410,7 +410,7 @@ def test_another_machine_takes_up_where_a_run_stopped(sandbox: Sandbox) -> None:
     assert count("clicks") == 40
 
 
-def test_a_finished_traversal_is_followed_by_one_from_the_first_page(sandbox: Sandbox) -> None:
+def test_a_finished_read_is_followed_by_one_from_the_first_page(sandbox: Sandbox) -> None:
     load_clicks()
     sandbox.world = World(clicks_per_domain=40, links_per_domain=5).grown(2)
     read = load_clicks()
@@ -428,7 +428,7 @@ def test_each_domain_keeps_its_own_place(sandbox: Sandbox) -> None:
     assert found == [(1, 40), (2, 40), (3, 40)]
 
 
-def test_a_restart_begins_anew(sandbox: Sandbox) -> None:
+def test_a_restart_begins_at_the_first_page(sandbox: Sandbox) -> None:
     load_chunk(ClicksRead(), chunk_rows=15)
     read = ClicksRead(full_refresh("a run", is_empty=False))
     load_chunk(read)
@@ -437,7 +437,7 @@ def test_a_restart_begins_anew(sandbox: Sandbox) -> None:
     assert count("clicks") == 40
 
 
-def test_a_restart_that_is_tried_again_goes_on_where_the_first_attempt_stopped(
+def test_a_retried_restart_resumes_where_the_first_attempt_stopped(
     sandbox: Sandbox,
 ) -> None:
     load_clicks()
@@ -549,7 +549,7 @@ def test_clicks_that_become_readable_later_are_not_taken_for_old_ones(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(3,)]
 
 
-def test_two_runs_of_one_domain_at_once_do_not_take_each_other_for_a_circle(
+def test_two_runs_of_a_domain_do_not_take_each_others_tokens_for_a_circle(
     api: str, sandbox: Sandbox
 ) -> None:
     first = ClicksRead()

@@ -80,7 +80,7 @@ def test_a_field_that_one_domain_has_brought_is_known_for_the_next(
     assert rows("SELECT DISTINCT brought_by_one FROM {dataset}.clicks") == [("x",)]
 
 
-def test_an_error_in_converting_fails_the_load_and_the_next_load_reads_the_page_again(
+def test_a_failed_conversion_fails_the_load_and_the_next_one_reads_the_page_again(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(reader: ClickReader, pages: Any) -> list[ClickBatch]:

@@ -158,9 +158,7 @@ def test_a_run_that_fails_is_resumed_at_a_time(api: DatedApi, settings: ApiSetti
     assert api.asked == [{"limit": 4, "before": TIMES[2]}]
 
 
-def test_a_time_that_it_refuses_is_a_reason_to_begin_anew(
-    api: DatedApi, settings: ApiSettings
-) -> None:
+def test_a_refused_time_is_a_reason_to_begin_again(api: DatedApi, settings: ApiSettings) -> None:
     api.failing = TIMES[6]
     with pytest.raises(Exception, match="page 2: the API answered 403"):
         load(settings, ClicksRead())
