@@ -1,4 +1,4 @@
-"""An API that differs from the guide's in every respect is one module: this test's dialect.
+"""An API that differs from the guide's in every respect is one module, as docs/extending.md says.
 
 It is asked by POST, answers with bare lists, newest first, without tokens: the time of a page's
 last click is where the next page begins. It refuses a position that is too old with 416.
@@ -8,58 +8,25 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from link_assets.rows.raw_json import parse_rows
 from link_assets.settings import ApiSettings
 from link_assets.source import rest
-from link_assets.source.dialects.base import Dialect, Endpoint, Page, Position
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import FROM_FIRST_PAGE, ClicksRead
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import rows
+from link_assets_tests.test_extending import example
 
-ROWS_OF_A_PAGE = 4
+DIALECT = example("An API")
+DatedDialect, ROWS_OF_A_PAGE = DIALECT["DatedDialect"], DIALECT["ROWS_OF_A_PAGE"]
 TIMES = [f"2026-02-01T12:00:{second:02}+00:00" for second in range(10)]
 SECRET = "key-of-the-other-api"
-
-
-class DatedEndpoint(Endpoint):
-    """A listing in which a time is where to go on."""
-
-    def next_position(self, page: Page) -> Position | None:
-        if len(page.rows) < ROWS_OF_A_PAGE:
-            return None
-        return parse_rows(page.rows[-1:])[0]["dt"]
-
-    def parameters_at(self, position: Position) -> Mapping[str, Any]:
-        return {"before": position}
-
-
-class DatedDialect(Dialect):
-    """The API of this test."""
-
-    def auth(self) -> Mapping[str, Any]:
-        return {"type": "bearer", "token": self.settings.api_key}
-
-    def links(self) -> Endpoint:
-        return DatedEndpoint("links", "/all_links", None, ("id",), method="POST")
-
-    def clicks(self, domain_id: int) -> Endpoint:
-        return DatedEndpoint(
-            what=f"clicks of domain {domain_id}",
-            path=f"/last_clicks/{domain_id}",
-            rows_key=None,
-            identity=("dt", "path"),
-            method="POST",
-            parameters={"limit": ROWS_OF_A_PAGE},
-            statuses_refusing_position=frozenset({416}),
-        )
 
 
 @dataclass
