@@ -38,11 +38,9 @@ from link_assets.source.rest import UNSET_API, clicks_source, links_source
 from link_assets.source.resume import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.deleted_links import LinkListing
+from link_assets.warehouse.errors import ConcurrentWriteError, WarehouseBusy, WarehouseUnusable
 from link_assets.warehouse.pipeline import (
-    ConcurrentWriteError,
-    WarehouseBusy,
     WarehousePipeline,
-    WarehouseUnusable,
     described_pipeline,
     open_pipeline,
     reading,

@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
+from link_assets.warehouse.errors import OpenElsewhere
+
 PATIENCE = 30.0
 """Seconds after which waiting is told."""
 SHARED_SECONDS = 5.0
@@ -26,15 +28,6 @@ Open = TypeVar("Open")
 """What is open while a process has its turns."""
 
 logger = logging.getLogger(__name__)
-
-
-class OpenElsewhere(Exception):
-    """What should be opened is in use by a program that knows nothing of the lock file."""
-
-    def __init__(self, process: str, program: str) -> None:
-        super().__init__(f"open in process {process}, {program}")
-        self.process = process
-        self.program = program
 
 
 class WarehouseLock(Generic[Open]):

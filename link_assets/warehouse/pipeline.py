@@ -23,10 +23,11 @@ from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 from filelock import Timeout
 
 from link_assets.contract import CLICKS, DATASET
-from link_assets.rows.personal import WithoutQuoted
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
 from link_assets.warehouse.destinations.duckdb_file import duckdb_path
+from link_assets.warehouse.errors import ConcurrentWriteError, WarehouseBusy, WarehouseUnusable
 from link_assets.warehouse.lock import WarehouseLock
+from link_assets.warehouse.redaction import WithoutQuoted
 
 if TYPE_CHECKING:
     from link_assets.warehouse.destinations.duckdb import OpenDuckDb
@@ -45,10 +46,6 @@ os.environ[environment_name("normalize.parquet_normalizer.add_dlt_load_id")] = "
 logging.getLogger("dlt").addFilter(WithoutQuoted())
 
 
-class WarehouseBusy(TimeoutError):
-    """Another process kept the warehouse for longer than the lock timeout."""
-
-
 def destination_type() -> str:
     """The configured dlt destination's type; DuckDB if nothing is configured."""
     return (dlt.config.get("destination_type", str) or DUCKDB).rpartition(".")[2]
@@ -60,14 +57,6 @@ def duckdb_file() -> Path | None:
     Raises SettingsError if the setting gives no file that can be a warehouse.
     """
     return duckdb_path() if destination_type() == DUCKDB else None
-
-
-class WarehouseUnusable(OSError):
-    """The warehouse's folder cannot be written."""
-
-
-class ConcurrentWriteError(RuntimeError):
-    """Another run has written since the load that this one goes on from."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from link_assets.settings import api_settings
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
 from link_assets.warehouse.chunks import Chunk, Chunks
-from link_assets.warehouse.pipeline import ConcurrentWriteError, open_pipeline, turn
+from link_assets.warehouse.errors import ConcurrentWriteError
+from link_assets.warehouse.pipeline import open_pipeline, turn
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
 

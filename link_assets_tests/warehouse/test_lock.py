@@ -15,7 +15,8 @@ import pytest
 from filelock import FileLock, Timeout
 
 from link_assets.warehouse import lock as lock_module
-from link_assets.warehouse.lock import OpenElsewhere, WarehouseLock
+from link_assets.warehouse.errors import OpenElsewhere
+from link_assets.warehouse.lock import WarehouseLock
 
 
 class Door:

@@ -17,7 +17,8 @@ from link_assets.defs.partitions import register_domains
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.deleted_links import LinkListing
-from link_assets.warehouse.pipeline import WarehouseBusy, duckdb_file, open_pipeline
+from link_assets.warehouse.errors import WarehouseBusy
+from link_assets.warehouse.pipeline import duckdb_file, open_pipeline
 from link_assets_tests.children import child, finish, load_clicks, load_links
 from link_assets_tests.support import Location, failure_text, rows
 from link_assets_tests.truth import expected_world, loaded_clicks

@@ -27,11 +27,9 @@ from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.destinations.duckdb import CatalogDuckDbClient, database_name
+from link_assets.warehouse.errors import ConcurrentWriteError, WarehouseBusy, WarehouseUnusable
 from link_assets.warehouse.pipeline import (
-    ConcurrentWriteError,
     SavedPosition,
-    WarehouseBusy,
-    WarehouseUnusable,
     _turns,
     duckdb_file,
     open_pipeline,

@@ -34,13 +34,8 @@ from link_assets.defs.checks.row_checks import (
 from link_assets.defs.checks.scope import Scope, planned_checks, scope_of_failed_load, scope_of_run
 from link_assets.defs.failures import explanation, find_cause, kind_and_place
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.warehouse.pipeline import (
-    Reader,
-    WarehouseBusy,
-    WarehouseUnusable,
-    duckdb_file,
-    reading,
-)
+from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from link_assets.warehouse.pipeline import Reader, duckdb_file, reading
 
 Found = Iterator[tuple[str, CheckResult]]
 """What checks find, by their names."""

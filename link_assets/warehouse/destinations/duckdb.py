@@ -21,9 +21,8 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.sql_client import SqlClientBase
 
-from link_assets.warehouse.causes import find_cause
-from link_assets.warehouse.destinations.duckdb_memory import DuckDbMemory, OutOfMemory
-from link_assets.warehouse.lock import OpenElsewhere
+from link_assets.warehouse.destinations.duckdb_memory import DuckDbMemory
+from link_assets.warehouse.errors import OpenElsewhere, OutOfMemory, find_cause
 
 STAGING = "link_assets_in_memory"
 """The database of the staging dataset."""

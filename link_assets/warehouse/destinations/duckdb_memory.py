@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.destinations.sql_client import SqlClientBase
 
-from link_assets.warehouse.causes import find_cause
+from link_assets.warehouse.errors import OutOfMemory, find_cause
 
 AT_FIRST = 128_000_000
 """Bytes that are enough for ordinary rows; whatever does not fit goes to temporary files."""
@@ -19,10 +18,6 @@ _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
-
-
-class OutOfMemory(DatabaseTerminalException):
-    """A statement needs more memory than DuckDB may take, and would fail again."""
 
 
 class DuckDbMemory:
