@@ -297,7 +297,7 @@ def turn(purpose: str) -> Iterator[OpenDuckDb | None]:
     turns, seconds = _turns(duckdb_file()), location_settings().lock_timeout_seconds
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(turns.take(purpose, seconds))
+            opened = stack.enter_context(turns.acquire(purpose, seconds))
         except Timeout:
             raise WarehouseBusy(_busy(seconds, purpose, turns.holder())) from None
         except OSError as error:

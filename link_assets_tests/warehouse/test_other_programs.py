@@ -203,7 +203,7 @@ def test_waiting_long_for_a_program_is_logged_with_its_name(
     api: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     load_links()
-    monkeypatch.setattr(lock_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(lock_module, "LOG_AFTER_SECONDS", 0.1)
     with looking() as looker:
         closing = threading.Thread(
             target=lambda: (wait_until(lambda: bool(caplog.records)), looker.close())

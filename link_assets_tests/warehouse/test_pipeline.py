@@ -200,7 +200,7 @@ def test_waiting_too_long_names_the_holder_its_purpose_and_since_when(
 def test_whoever_waits_long_is_told_for_whom_and_how_long_it_was(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(lock_module, "PATIENCE", 0.2)
+    monkeypatch.setattr(lock_module, "LOG_AFTER_SECONDS", 0.2)
     with holder("loading clicks_7") as held:
         threading.Timer(1.0, held.kill).start()
         with turn("loading clicks_8"):
