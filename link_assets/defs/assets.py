@@ -39,12 +39,8 @@ from link_assets.source.resume import FROM_FIRST_PAGE, Restart, full_refresh
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.errors import ConcurrentWriteError, WarehouseBusy, WarehouseUnusable
-from link_assets.warehouse.pipeline import (
-    WarehousePipeline,
-    described_pipeline,
-    open_pipeline,
-    reading,
-)
+from link_assets.warehouse.pipeline import WarehousePipeline, described_pipeline, open_pipeline
+from link_assets.warehouse.reader import reading
 from link_assets.warehouse.row_counts import ClickCounts, Growth
 
 SETTINGS = location_settings()

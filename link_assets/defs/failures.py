@@ -14,6 +14,7 @@ from requests.exceptions import ContentDecodingError, RequestException, SSLError
 
 from link_assets.settings import SettingsError
 from link_assets.source.pages import ApiError
+from link_assets.warehouse.access import warehouse_name
 from link_assets.warehouse.errors import (
     NOT_IN_ENCODING,
     ROW_TOO_BIG,
@@ -25,7 +26,6 @@ from link_assets.warehouse.errors import (
     reason,
     sqlstate,
 )
-from link_assets.warehouse.pipeline import warehouse_name
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SEE_README = "See the README's 'When something is wrong', then run this again."

@@ -12,7 +12,9 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
 from link_assets.contract import LINKS
-from link_assets.warehouse.pipeline import WarehousePipeline, columns_of, turn, with_memory
+from link_assets.warehouse.access import exclusive_access
+from link_assets.warehouse.pipeline import WarehousePipeline
+from link_assets.warehouse.reader import columns_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class LinkListing:
         gone = f"deleted_at IS NULL AND {_one_of('_dlt_load_id', self._loads)}"
         gone += f" AND NOT {_one_of('id', spared)}"
         purpose = "marking deleted links"
-        with turn(purpose) as opened, self._pipeline.sql_client() as client:
+        with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             count = f"SELECT count(*) FROM {table} WHERE {gone}"
             ((missing,),) = client.execute_sql(count, *self._loads, *spared) or [(0,)]
@@ -101,8 +103,7 @@ class LinkListing:
             if marked:
                 update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
                 marked_at = datetime.now(UTC)
-                with_memory(
-                    opened,
+                opened.run(
                     purpose,
                     lambda: client.execute_sql(update, marked_at, *self._loads, *spared),
                 )
@@ -118,10 +119,10 @@ class LinkListing:
     def _before(self) -> dict[str, tuple[int, int]]:
         """How many links each load brought: those that are there, and all."""
         purpose = "counting links"
-        with turn(purpose) as opened, self._pipeline.sql_client() as client:
+        with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             try:
-                columns = with_memory(opened, purpose, partial(columns_of, client, table))
+                columns = opened.run(purpose, partial(columns_of, client, table))
             except DatabaseUndefinedRelation:
                 return {}
             # a table of a version that marked nothing has no such column yet

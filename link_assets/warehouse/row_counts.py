@@ -12,7 +12,7 @@ from typing import Any
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.contract import CLICKS
-from link_assets.warehouse.pipeline import Reader, reading
+from link_assets.warehouse.reader import Reader, reading
 
 
 @dataclass(frozen=True)

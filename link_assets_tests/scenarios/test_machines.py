@@ -23,7 +23,7 @@ from link_assets_tests.warehouse.destinations.postgres_server import (
     postgres_server,
     run_sql,
 )
-from link_assets_tests.warehouse.test_lock import wait_until
+from link_assets_tests.warehouse.helpers import wait_until
 
 pytestmark = needs_postgres
 

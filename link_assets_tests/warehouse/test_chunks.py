@@ -14,9 +14,10 @@ from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
+from link_assets.warehouse.access import exclusive_access
 from link_assets.warehouse.chunks import Chunk, Chunks
 from link_assets.warehouse.errors import ConcurrentWriteError
-from link_assets.warehouse.pipeline import open_pipeline, turn
+from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
 
@@ -67,7 +68,7 @@ def test_the_next_chunk_is_fetched_while_one_waits_to_be_written(
     asked_in_time: list[bool] = []
 
     def hold() -> None:
-        with turn("holding"):
+        with exclusive_access("holding"):
             held.set()
             asked_in_time.append(second_asked.wait(WAIT))
 

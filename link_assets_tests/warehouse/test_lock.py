@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.errors import OpenElsewhere
 from link_assets.warehouse.lock import WarehouseLock
+from link_assets_tests.warehouse.helpers import wait_until
 
 
 class Door:
@@ -48,13 +48,6 @@ class Door:
     def wait_for_waiting(self, threads: int) -> None:
         """Returns when so many threads wait for each other."""
         wait_until(lambda: self.lock.waiting >= threads)
-
-
-def wait_until(come: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not come():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture

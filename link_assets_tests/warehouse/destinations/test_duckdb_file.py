@@ -12,8 +12,8 @@ from link_assets.cli.main import main
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Sandbox
 from link_assets.settings import SettingsError
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.destinations.duckdb_file import DEFAULT_FILE, FORMER_FILE
-from link_assets.warehouse.pipeline import duckdb_file
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.support import Location, failure_text, rows
 
@@ -96,7 +96,7 @@ def test_an_address_that_cannot_work_is_refused_with_what_to_give(
 ) -> None:
     monkeypatch.setenv(SETTING, given)
     with pytest.raises(SettingsError) as refused:
-        duckdb_file()
+        configured_warehouse()
     assert str(refused.value).startswith(f"{SETTING} must be ")
     assert says in str(refused.value)
     assert "nobody-may-see" not in str(refused.value)
@@ -141,10 +141,10 @@ def test_other_names_that_dlt_gives_the_setting_are_honoured_and_named(
     name: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "x.duckdb")
-    assert duckdb_file() == workdir / "x.duckdb"
+    assert configured_warehouse().address == str(workdir / "x.duckdb")
     monkeypatch.setenv(name, ":memory:")
     with pytest.raises(SettingsError, match=f"^{name} must be "):
-        duckdb_file()
+        configured_warehouse()
 
 
 def test_what_the_ui_offers_for_copying_works_as_pasted_in_the_default_file(
@@ -173,7 +173,7 @@ def test_a_file_of_the_former_name_stays_the_warehouse(
     load_clicks(1)
     assert not (workdir / DEFAULT_FILE).exists()
     (workdir / DEFAULT_FILE).write_bytes((workdir / FORMER_FILE).read_bytes())
-    assert duckdb_file() == workdir / FORMER_FILE
+    assert configured_warehouse().address == str(workdir / FORMER_FILE)
     joined = "SELECT count(DISTINCT l.id) FROM {dataset}.links l, {dataset}.clicks c"
     assert rows(joined) == [(15,)]
 

@@ -17,9 +17,10 @@ from link_assets.settings import api_settings
 from link_assets.source import transforms
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
+from link_assets.warehouse.access import warehouse_lock
 from link_assets.warehouse.chunks import Chunks
-from link_assets.warehouse.destinations.postgres import _warn_of_inserts
-from link_assets.warehouse.pipeline import _turns
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.destinations.postgres_client import _warn_of_inserts
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.scenarios.test_versions import load, serve, serve_spelled, spelled, versions
 from link_assets_tests.scenarios.test_versions import load_links as list_links
@@ -244,12 +245,12 @@ def test_more_columns_or_fields_than_fit_are_told_with_the_table(
 def test_warehouses_of_one_machine_do_not_wait_for_each_other(
     server: str, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = _turns(None).path
+    here = warehouse_lock(configured_warehouse()).path
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server.replace("unused", SECRET))
-    assert _turns(None).path == here
+    assert warehouse_lock(configured_warehouse()).path == here
     for other in (server + "_too", server.replace("127.0.0.1", "localhost")):
         monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", other)
-        assert _turns(None).path != here
+        assert warehouse_lock(configured_warehouse()).path != here
 
 
 def test_the_last_version_of_a_row_is_kept(
