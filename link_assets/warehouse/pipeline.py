@@ -8,8 +8,6 @@ warehouse differs from others, `destinations/`.
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -24,18 +22,12 @@ from dlt.extract import DltSource
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
 from link_assets.contract import DATASET
-from link_assets.settings import environment_name, location_settings
+from link_assets.settings import location_settings
 from link_assets.warehouse.access import busy, exclusive_access
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import ConcurrentWriteError
-from link_assets.warehouse.redaction import WithoutQuoted
-
-# Rows that come as Arrow tables are to carry `_dlt_load_id`. Not by dlt.config, which for dlt would
-# be one more place to look for every setting of every load.
-os.environ[environment_name("normalize.parquet_normalizer.add_dlt_load_id")] = "true"
-# dlt logs a failed load with all that the database said; what users need of it they are told
-logging.getLogger("dlt").addFilter(WithoutQuoted())
+from link_assets.warehouse.process import prepare_process
 
 
 @dataclass(frozen=True)
@@ -165,6 +157,7 @@ def open_pipeline(name: str) -> Iterator[WarehousePipeline]:
     Args:
         name: Such as `links` or `clicks_7`; runs of the same name continue each other.
     """
+    prepare_process()
     with tempfile.TemporaryDirectory(prefix="link_assets_", ignore_cleanup_errors=True) as folder:
         yield dlt.pipeline(
             f"{DATASET}_{name}",

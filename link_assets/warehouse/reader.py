@@ -15,6 +15,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from link_assets.warehouse.access import exclusive_access
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.process import prepare_process
 
 FETCHED_AT_ONCE = 10_000
 """How many rows `Reader.each` holds in memory."""
@@ -73,6 +74,7 @@ def reading() -> Iterator[Reader]:
     Raises:
         WarehouseBusy, WarehouseUnusable, SettingsError: See `exclusive_access`.
     """
+    prepare_process()
     warehouse = configured_warehouse()
     dataset, locked = warehouse.dataset(), warehouse.readers_need_lock
     with (
