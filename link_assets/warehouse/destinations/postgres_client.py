@@ -1,7 +1,9 @@
-"""PostgreSQL as dlt's destination: exact values, safe beside other machines, no copy left behind.
+"""dlt's PostgreSQL destination with exact values, safe beside other machines, no copy left behind.
 
-dlt would hand Arrow tables over as CSV, in which empty text and null are the same. Here they go as
-Parquet through ADBC, or as INSERT statements where ADBC is not installed.
+dlt would load Arrow tables as CSV, in which empty text and null are the same. Here they are loaded
+as Parquet through ADBC, or with INSERT statements where ADBC is not installed.
+
+`postgres.py` imports this module when a warehouse is used, since it imports psycopg2.
 """
 
 from __future__ import annotations
@@ -33,31 +35,35 @@ from link_assets.contract import DATASET
 from link_assets.warehouse.errors import TooManyColumns
 
 LONGEST_TIMEOUT = 2**31 - 1
-"""Milliseconds that PostgreSQL waits for a lock at most."""
-NOTICE_THE_DEAD = (
+"""The longest `lock_timeout` that PostgreSQL accepts, in milliseconds."""
+NOTICE_DEAD_CLIENTS = (
     "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6"
 )
-"""Has the server free what a machine held that went down without a word; else after two hours."""
+"""Has the server release what a machine held that broke down, after two minutes.
+
+With the usual settings of an operating system it would be after two hours.
+"""
 
 logger = logging.getLogger(__name__)
 
 
 @configspec(init=False)
 class LibpqCredentials(PostgresCredentials):
-    """dlt's, in the notation that libpq reads for psycopg2 and for ADBC.
+    """dlt's credentials, in the notation of libpq, which both psycopg2 and ADBC connect with.
 
-    A URL made of them again would have `+` for the spaces of a query, which libpq leaves as is.
+    dlt would make them into a URL again, with `+` for the spaces in its query, which libpq takes
+    for plus signs.
     """
 
     session_timezone: str | None = "UTC"
-    """Python cannot hold the first and the last year in every time zone."""
+    """The time zone of what is read. In others, Python cannot hold the first or the last year."""
 
     def get_query(self) -> dict[str, Any]:
-        """dlt's, with text as UTF-8 whatever the server assumes: ADBC writes nothing else."""
+        """Return dlt's parameters, with text as UTF-8: ADBC writes nothing else."""
         return {**super().get_query(), "client_encoding": "UTF8"}
 
     def to_native_representation(self) -> str:
-        """The connection string, password included."""
+        """Return the connection string, which contains the password."""
         query = {key: str(value) for key, value in self.get_query().items()}
         address = {
             "host": self.host,
@@ -71,28 +77,34 @@ class LibpqCredentials(PostgresCredentials):
 
 @configspec
 class PostgresConfiguration(PostgresClientConfiguration):
-    """dlt's, with these credentials."""
+    """dlt's configuration, with LibpqCredentials."""
 
     credentials: LibpqCredentials = None  # type: ignore[assignment]
 
 
 class PostgresSqlClient(Psycopg2SqlClient):
-    """dlt's, whose refused connections are dlt's errors as those of other destinations are."""
+    """dlt's SQL client, which raises dlt's error for a refused connection, as others do."""
 
     @raise_open_connection_error
     def open_connection(self) -> Any:
-        """Opens the connection; raises DestinationConnectionError."""
+        """Open the connection.
+
+        Raises:
+            DestinationConnectionError: The server refused it, or was not reached.
+        """
         return super().open_connection()
 
 
 class StreamedParquetJob(PostgresParquetCopyJob):
-    """dlt's, which would read a file of any size whole and fail on one without rows."""
+    """dlt's job for a Parquet file; this one streams the file, and takes one without rows."""
 
     def run(self) -> None:
-        """Appends the file to its table, all of it or nothing."""
+        """Append the file to its table, all of it or nothing."""
         import pyarrow as pa
         from pyarrow.parquet import ParquetFile
 
+        # private to dlt: `_set_catalog_and_schema`, `_file_path` and `_connect`, which its own
+        # `run` uses. That one reads a file whole, of any size, and fails if it has no rows
         _, schema = self._set_catalog_and_schema()
         with (
             ParquetFile(self._file_path) as file,
@@ -105,35 +117,40 @@ class StreamedParquetJob(PostgresParquetCopyJob):
 
 
 class PostgresLoadClient(PostgresClient):
-    """dlt's, alone in the database while it makes tables."""
+    """dlt's client, which keeps other machines out while it creates tables or loads a pipeline."""
 
     def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
         super().__init__(schema, config, capabilities)
         plain = self.sql_client
+        # dlt has no hook for the class of the SQL client
         self.sql_client = PostgresSqlClient(
             plain.dataset_name, plain.staging_dataset_name, config.credentials, capabilities
         )
 
     def create_load_job(self, table: Any, file_path: str, *options: Any, **named: Any) -> LoadJob:
-        """dlt's job for the file, or that for Parquet."""
+        """Return dlt's job for the file, or a StreamedParquetJob in place of its Parquet job."""
         job = super().create_load_job(table, file_path, *options, **named)
         return StreamedParquetJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
 
     @contextmanager
     def maybe_ddl_transaction(self) -> Iterator[None]:
-        """A transaction during which no other machine makes tables of this dataset."""
+        """Hold a transaction in which no other machine creates tables of this dataset."""
         with super().maybe_ddl_transaction():
             key = lock_key(f"tables of {self.config.dataset_name}")
             self.sql_client.execute_sql("SELECT pg_advisory_xact_lock(%s)", key)
             yield
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
-        """Makes the dataset in such a transaction."""
+        """Create the dataset, in such a transaction."""
         with self.maybe_ddl_transaction():
             super().initialize_storage(truncate_tables)  # type: ignore[arg-type]
 
     def update_stored_schema(self, *arguments: Any, **options: Any) -> TSchemaTables | None:
-        """Makes what tables and columns are missing; raises TooManyColumns beyond the limit."""
+        """Create missing tables and columns; the arguments are dlt's.
+
+        Raises:
+            TooManyColumns: A table would have more than 1,600 columns, PostgreSQL's limit.
+        """
         try:
             return super().update_stored_schema(*arguments, **options)
         except DatabaseTransientException as error:
@@ -146,13 +163,19 @@ class PostgresLoadClient(PostgresClient):
         return len(self.schema.get_table_columns(table))
 
     def load_alone(self, name: str, seconds: float) -> None:
-        """Waits until no other machine loads `name`, which then none does before this disconnects.
+        """Wait until no other machine loads the pipeline, and keep them out until disconnecting.
 
-        Two merges of the same rows at once would each add them. Raises TimeoutError after
-        `seconds`.
+        Two merges of the same rows at once would each add them.
+
+        Args:
+            name: The pipeline's name.
+            seconds: How long to wait at most.
+
+        Raises:
+            TimeoutError: Another machine was still loading the pipeline then.
         """
         milliseconds = min(max(1, round(seconds * 1000)), LONGEST_TIMEOUT)
-        self.sql_client.execute_sql(f"SET lock_timeout = {milliseconds}; {NOTICE_THE_DEAD}")
+        self.sql_client.execute_sql(f"SET lock_timeout = {milliseconds}; {NOTICE_DEAD_CLIENTS}")
         try:
             self.sql_client.execute_sql("SELECT pg_advisory_lock(%s)", lock_key(f"load of {name}"))
         except DatabaseTransientException as error:
@@ -161,12 +184,12 @@ class PostgresLoadClient(PostgresClient):
             raise
 
     def complete_load(self, load_id: str) -> None:
-        """Marks the load as complete and deletes the copy of it that was staged."""
+        """Mark the load as complete and delete the copy of it that was staged."""
         super().complete_load(load_id)
         self.empty_staging()
 
     def empty_staging(self) -> None:
-        """Deletes what this load staged, and loads that failed or were of an earlier version."""
+        """Delete what this load staged, and what failed loads and earlier versions left staged."""
         query = (
             "SELECT table_name FROM information_schema.tables"
             " WHERE table_schema = %s AND table_name NOT LIKE '\\_dlt%%'"
@@ -177,12 +200,13 @@ class PostgresLoadClient(PostgresClient):
 
 
 class exact_postgres(postgres):
-    """The destination `postgres`, under that name in the configuration."""
+    """dlt's destination `postgres`, configured under that name, using PostgresLoadClient."""
 
     spec = PostgresConfiguration
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
-        """dlt's own without CSV, which has one spelling for empty text and for null."""
+        """Return dlt's capabilities without CSV, which spells empty text and null the same."""
+        # private to dlt: `capabilities` starts from these
         capabilities = super()._raw_capabilities()
         formats = capabilities.supported_loader_file_formats or ()
         capabilities.supported_loader_file_formats = [name for name in formats if name != "csv"]
@@ -193,12 +217,15 @@ class exact_postgres(postgres):
 
     @property
     def client_class(self) -> type[PostgresLoadClient]:
-        """The client that loads and reads."""
+        """The class of the clients that load and read."""
         return PostgresLoadClient
 
 
 def _parquet_if_possible(dlt_selector: Any) -> Callable[..., tuple[Any, Sequence[Any]]]:
-    """dlt's choice of file formats, which leaves Parquet out without ADBC; Parquet if it is in."""
+    """Return a selector of file formats that takes Parquet where dlt's offers it.
+
+    dlt's leaves it out where ADBC is not installed.
+    """
 
     def select(preferred: Any, supported: Any, **table: Any) -> tuple[Any, Sequence[Any]]:
         preferred, supported = dlt_selector(preferred, supported, **table)
@@ -212,7 +239,7 @@ def _parquet_if_possible(dlt_selector: Any) -> Callable[..., tuple[Any, Sequence
 
 @cache
 def _warn_of_inserts() -> None:
-    """Says once in a process why loading is slow."""
+    """Log once in a process why loading is slow."""
     logger.warning(
         "PostgreSQL is loaded with INSERT statements, which takes several times as long as with "
         "ADBC. Install adbc-driver-manager and adbc-driver-postgresql; the extra "
@@ -231,6 +258,9 @@ def _too_wide(table: str) -> str:
 
 
 def lock_key(purpose: str) -> int:
-    """The key of an advisory lock, a 64-bit number; keys count within one database."""
+    """Return the key of an advisory lock: a signed 64-bit number, the same on every machine.
+
+    PostgreSQL keeps the keys of different databases apart.
+    """
     digest = blake2b(f"link_assets: {purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
