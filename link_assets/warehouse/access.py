@@ -1,8 +1,8 @@
 """Exclusive access to the warehouse: for one process at a time, and within it one thread.
 
-Whatever writes the warehouse, or reads a DuckDB file, does it within `exclusive_access`. Waiting
-too long, or a lock file that cannot be made, ends in an error whose message is for users. How the
-lock works is in `lock.py`; what is opened with it, the warehouse says (`destinations/`).
+All writing, and all reading of a DuckDB file, happens within `exclusive_access`. Waiting too long,
+or a lock file that cannot be made, ends in an error whose message is for users. How the lock works
+is in `lock.py`; what is opened with it, the warehouse says (`destinations/`).
 """
 
 from __future__ import annotations

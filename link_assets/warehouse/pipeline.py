@@ -46,10 +46,9 @@ class WarehousePipeline(dlt.Pipeline):
     """A dlt pipeline that holds the warehouse only to read its state and to load rows."""
 
     continues_from: SavedPosition | None = None
-    """Where the load before ended, while it is not in the warehouse yet; None to ask the warehouse.
-    """
+    """Where the load before ended, if that is not in the warehouse yet; else None."""
     on_fetched: Callable[[SavedPosition], None] | None = None
-    """Called when nothing is left to do but to write; if it raises, nothing is written."""
+    """Called before the warehouse is held to write; if it raises, nothing is written."""
 
     def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
         """Extract, normalize and load, like dlt's `run`.
@@ -61,7 +60,7 @@ class WarehousePipeline(dlt.Pipeline):
         Raises:
             WarehouseBusy: The warehouse was not free in time.
             ConcurrentWriteError: Another run has written since `continues_from`.
-            PipelineStepFailed: dlt's error around whatever else went wrong.
+            PipelineStepFailed: dlt's error around any other.
         """
         warehouse = configured_warehouse()
         self._restore()
@@ -106,6 +105,8 @@ class WarehousePipeline(dlt.Pipeline):
 
     def _position(self) -> SavedPosition:
         """Return where the load has come to, for the next one to continue from."""
+        # private to dlt: `STATE_FILE`, the folder of schemas, `_version_hash`. dlt gives a state to
+        # another pipeline only through the warehouse, which does not have this one yet
         folder = Path(self.working_dir)
         schemas = Path(self.schemas.storage.storage_path)
         files = [folder / self.STATE_FILE, *schemas.iterdir()]
@@ -124,6 +125,7 @@ class WarehousePipeline(dlt.Pipeline):
             return
         with self.destination_client() as client:
             self._require_saved_position(client)
+            # as dlt's load does, but `force` also looks for tables that were dropped by hand
             client.initialize_storage()
             client.update_stored_schema(force=True)
         opened.remember_tables_of(self.default_schema.version_hash)
@@ -132,6 +134,8 @@ class WarehousePipeline(dlt.Pipeline):
         """Raise ConcurrentWriteError unless the warehouse is where this load continues from."""
         if self.continues_from is None:
             return
+        # private to dlt: the state as the warehouse has it, and its `_version_hash`, which changes
+        # with the state. dlt's own sync_destination would overwrite the state of this load
         stored = load_pipeline_state_from_destination(self.pipeline_name, client)
         if not stored or stored.get("_version_hash") != self.continues_from.state_hash:
             raise ConcurrentWriteError(
@@ -164,6 +168,7 @@ def open_pipeline(name: str) -> Iterator[WarehousePipeline]:
             pipelines_dir=folder,
             destination=configured_warehouse().destination(name),
             dataset_name=DATASET,
+            # private to dlt: its way to make a pipeline of another class with all its configuration
             _impl_cls=WarehousePipeline,
         )
 

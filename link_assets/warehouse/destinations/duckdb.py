@@ -89,7 +89,7 @@ class DuckDbWarehouse(Warehouse):
         return catalog_duckdb(credentials=str(self.file), destination_name=self.type)
 
     def lock_file(self) -> Path:
-        """Return the lock file beside the database, so that machines that share a disk share it."""
+        """Return the lock file beside the database, where every process that uses it looks."""
         with suppress(FileExistsError):
             self.file.parent.mkdir(parents=True, exist_ok=True)
         return self.file.with_name(self.file.name + ".lock")
