@@ -57,7 +57,7 @@ while True:
 
 
 class Looker:
-    """Another program that has the file open until it is told to close it."""
+    """Another program that has the file open until `close` is called."""
 
     def __init__(self, stack: ExitStack, read_only: bool = True) -> None:
         file = str(duckdb_path())
@@ -102,7 +102,7 @@ def test_a_load_waits_until_another_program_has_closed_the_file(
     assert [page for _, page in pages(sandbox)] == [1, 2, 3]
 
 
-def test_a_program_that_looks_between_chunks_is_waited_for_and_nothing_is_fetched_again(
+def test_a_program_that_opens_the_file_between_chunks_costs_no_page_again(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
@@ -122,7 +122,7 @@ def test_a_program_that_looks_between_chunks_is_waited_for_and_nothing_is_fetche
     assert loaded_clicks() == expected_world(WORLD, 1)
 
 
-def test_several_processes_load_while_a_program_looks_again_and_again(
+def test_several_processes_load_while_a_program_keeps_opening_the_file(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
@@ -151,7 +151,7 @@ USES: dict[str, Callable[[Location], object]] = {
 
 
 @pytest.mark.parametrize("use", USES)
-def test_whoever_waits_too_long_is_told_which_program_has_the_file(
+def test_every_use_that_times_out_names_the_program_that_has_the_file(
     use: str, location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_links()
@@ -165,7 +165,7 @@ def test_whoever_waits_too_long_is_told_which_program_has_the_file(
     USES[use](location)
 
 
-def test_a_run_that_waits_too_long_says_which_program_has_the_file(
+def test_a_run_that_times_out_names_the_program_that_has_the_file(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_links()
@@ -216,7 +216,7 @@ def test_waiting_long_for_a_program_is_logged_with_its_name(
     assert waited.startswith("reading had waited ")
 
 
-def test_another_run_learns_for_whom_the_one_before_it_waits(
+def test_a_run_behind_a_waiting_run_names_the_program_too(
     api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_links()
