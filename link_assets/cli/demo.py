@@ -15,7 +15,8 @@ from link_assets.contract import CLICKS
 from link_assets.definitions import defs
 from link_assets.defs.partitions import known_domains
 from link_assets.defs.schedules import clicks_requests
-from link_assets.warehouse.pipeline import duckdb_file, reading
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.reader import reading
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -114,6 +115,6 @@ def _checks_table(evaluations: Sequence[dg.AssetCheckEvaluation]) -> Table:
 
 
 def _print_next_steps(console: Console) -> None:
-    file = duckdb_file()
-    console.print(f"\nThe warehouse is {file}." if file else "", soft_wrap=True)
+    address = configured_warehouse().address
+    console.print(f"\nThe warehouse is {address}." if address else "", soft_wrap=True)
     console.print("See it in Dagster's UI, with these runs: uv run link-assets dev", soft_wrap=True)

@@ -170,10 +170,10 @@ def _one_sentence() -> Iterator[None]:
 
 def _check_settings() -> None:
     """Raises SettingsError, before anything is started, if a setting is unusable."""
-    from link_assets.warehouse.pipeline import duckdb_file
+    from link_assets.warehouse.destinations.configured import configured_warehouse
 
     location_settings()
-    duckdb_file()
+    configured_warehouse()
 
 
 def _require_nothing_half_set() -> None:

@@ -36,15 +36,9 @@ from link_assets.source.run_resources import RunResources, open_resources
 from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.deleted_links import LinkListing
-from link_assets.warehouse.pipeline import (
-    ConcurrentWriteError,
-    WarehouseBusy,
-    WarehousePipeline,
-    WarehouseUnusable,
-    described_pipeline,
-    open_pipeline,
-    reading,
-)
+from link_assets.warehouse.errors import ConcurrentWriteError, WarehouseBusy, WarehouseUnusable
+from link_assets.warehouse.pipeline import WarehousePipeline, described_pipeline, open_pipeline
+from link_assets.warehouse.reader import reading
 from link_assets.warehouse.row_counts import ClickCounts, Growth
 
 SETTINGS = location_settings()

@@ -12,7 +12,7 @@ from dagster_dlt.translator import DltResourceTranslatorData
 
 from link_assets.contract import CLICKS, DATASET, LINKS, Table
 from link_assets.settings import LocationSettings
-from link_assets.warehouse.pipeline import destination_type
+from link_assets.warehouse.destinations.configured import destination_type
 
 TABLES = {table.name: table for table in (LINKS, CLICKS)}
 LINKS_KEY = dg.AssetKey([DATASET, LINKS.name])

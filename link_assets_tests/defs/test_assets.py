@@ -21,9 +21,10 @@ from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source
 from link_assets.source.resume import ClicksRead
-from link_assets.warehouse import pipeline as pipeline_module
+from link_assets.warehouse import reader as reader_module
 from link_assets.warehouse import row_counts
-from link_assets.warehouse.pipeline import Reader, open_pipeline
+from link_assets.warehouse.pipeline import open_pipeline
+from link_assets.warehouse.reader import Reader
 from link_assets_tests.children import load_clicks
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
 from link_assets_tests.truth import (
@@ -507,7 +508,7 @@ def test_how_often_clicks_are_counted_does_not_grow_with_the_domains(
 
     @contextmanager
     def counting() -> Iterator[Reader]:
-        with pipeline_module.reading() as reader:
+        with reader_module.reading() as reader:
             yield Counting(reader._client)
 
     monkeypatch.setattr(row_counts, "reading", counting)

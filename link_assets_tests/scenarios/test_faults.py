@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from link_assets.contract import CLICKS, LINKS, DataType, Table
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World, serve
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.support import Location, failure_text, rows
 from link_assets_tests.truth import (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from link_assets.sandbox import Sandbox
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.support import rows
 from link_assets_tests.warehouse.destinations.postgres_server import (

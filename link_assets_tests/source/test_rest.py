@@ -20,7 +20,8 @@ from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import ClicksRead, full_refresh
 from link_assets.source.transforms import BATCH_ROWS, LinksRead
-from link_assets.warehouse.pipeline import open_pipeline, reading
+from link_assets.warehouse.pipeline import open_pipeline
+from link_assets.warehouse.reader import reading
 from link_assets_tests.support import rows
 from link_assets_tests.truth import (
     expected_clicks,

@@ -16,7 +16,7 @@ from link_assets.defs.checks.scope import Scope, evaluations
 from link_assets.defs.partitions import is_domain_id, known_domains
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.settings import location_settings
-from link_assets.warehouse.pipeline import Reader
+from link_assets.warehouse.reader import Reader
 
 SETTINGS = location_settings()
 USUAL_DAYS = 14

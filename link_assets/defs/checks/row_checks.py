@@ -16,7 +16,7 @@ from link_assets.contract import LINKS, Table
 from link_assets.defs.checks.check import Check, CheckResult, checked_in_tables, counted, listed
 from link_assets.defs.checks.link_paths import DomainPath, plain_sql, shown_path, unknown_paths
 from link_assets.defs.checks.scope import Scope, began, evaluations
-from link_assets.warehouse.pipeline import Reader
+from link_assets.warehouse.reader import Reader
 
 ROWS_SINCE = "rows_loaded_since"
 REMEMBERED = 100

@@ -34,13 +34,9 @@ from link_assets.defs.checks.row_checks import (
 from link_assets.defs.checks.scope import Scope, planned_checks, scope_of_failed_load, scope_of_run
 from link_assets.defs.failures import explanation, find_cause, kind_and_place
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.warehouse.pipeline import (
-    Reader,
-    WarehouseBusy,
-    WarehouseUnusable,
-    duckdb_file,
-    reading,
-)
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from link_assets.warehouse.reader import Reader, reading
 
 Found = Iterator[tuple[str, CheckResult]]
 """What checks find, by their names."""
@@ -139,7 +135,7 @@ class Look:
     def _in_warehouse(self, finds: Mapping[str, Callable[[Reader], CheckResult]]) -> Found:
         if self.unusable:
             yield from ((name, CheckResult.not_judged(self.unusable)) for name in finds)
-        elif (file := duckdb_file()) and not file.exists():  # looking would make it
+        elif not configured_warehouse().exists():  # looking would make it
             yield from ((name, no_table(self.table_checks.table.name)) for name in finds)
         elif finds:
             with reading() as reader:

@@ -28,7 +28,7 @@ from link_assets.defs.checks.table_checks import CHECKS as CHECKS_OF_TABLES
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Sandbox, World, serve
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.support import Location, dagster_instance, rows
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

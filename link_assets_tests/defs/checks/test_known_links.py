@@ -11,7 +11,7 @@ from link_assets.contract import CLICKS
 from link_assets.defs.checks import row_checks
 from link_assets.defs.checks.row_checks import Rows, unknown_links
 from link_assets.sandbox import Sandbox
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.defs.checks.test_link_paths import SAME
 from link_assets_tests.support import Location, rows
 from link_assets_tests.warehouse.destinations.postgres_server import needs_postgres
