@@ -17,10 +17,10 @@ from link_assets.contract import (
     REJECTED_ROWS,
     PersonalGroup,
     Table,
+    Treatment,
 )
 from link_assets.rows.convert import json_text
 from link_assets.rows.raw_json import DamagedRow, is_doubtful
-from link_assets.settings import Treatment
 
 _TABLES = [CLICKS, LINKS, REJECTED_ROWS]
 _NAMES = "|".join(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.json import encode
 
-from link_assets.contract import CLICKS, PersonalGroup
+from link_assets.contract import CLICKS, PersonalGroup, Treatment
 from link_assets.rows import clicks_arrow
 from link_assets.rows.clicks import ClickBatch, click_batches
 from link_assets.rows.clicks_arrow import ClickReader, Known
@@ -21,7 +21,6 @@ from link_assets.rows.convert import ExactNumber
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import parse_rows, raw_row
 from link_assets.sandbox import World
-from link_assets.settings import Treatment
 from link_assets_tests.rows.test_clicks import CLICK, CLICKS_WITH_DT, DT, PAGES
 from link_assets_tests.rows.test_fast_path import OF_TYPE, clicks_of
 from link_assets_tests.scenarios.test_faults import READ, REFUSED
