@@ -14,6 +14,8 @@ DATASET = "link_assets"
 
 DataType = Literal["text", "bigint", "bool", "timestamp"]
 PersonalGroup = Literal["ip", "password", "people"]
+Treatment = Literal["keep", "hash", "drop"]
+"""What becomes of a group's values before anything is written."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,24 @@
-"""Settings, read from dlt's configuration (environment, `.dlt/*.toml`) when they are needed."""
+"""Every setting, its default and its range: of the API (`ApiSettings`) and of the code location.
+
+dlt's configuration gives them: environment variables, `.dlt/config.toml`, `.dlt/secrets.toml`.
+They are read when they are asked for, never when this module is imported. A value that cannot
+work raises SettingsError, which names the environment variable and quotes no secret.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from link_assets.contract import PersonalGroup
+import msgspec
+from msgspec import Meta
+
+from link_assets.contract import PersonalGroup, Treatment
 
 API_SECTION = "sources.link_assets"
 LOCATION_SECTION = "link_assets"
@@ -25,9 +33,35 @@ ADDRESS = (
 DOMAIN_IDS = "domain ids separated by commas, such as 1,2: whole numbers without leading zeros"
 QUOTES = "\"'"
 
-ClicksOrder = Literal["unordered", "newest_first"]
-Treatment = Literal["keep", "hash", "drop"]
-"""What becomes of personal data."""
+# Ranges; the description is what an error says that the setting must be.
+Count = Annotated[int, Meta(gt=0, description="more than zero")]
+Retries = Annotated[int, Meta(ge=0, description="zero or more")]
+Positive = Annotated[float, Meta(gt=0, description="more than zero")]
+ZeroOrMore = Annotated[float, Meta(ge=0, description="zero or more")]
+Share = Annotated[float, Meta(ge=0, le=1, description="a share from 0 to 1")]
+Timeout = Annotated[float, Meta(gt=0, le=WEEK, description=f"more than zero and at most {WEEK}")]
+Days = Annotated[
+    float, Meta(ge=0, le=CENTURY_DAYS, description=f"zero or more and at most {CENTURY_DAYS}")
+]
+Hours = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=CENTURY_DAYS * 24,
+        description=f"more than zero hours and at most {CENTURY_DAYS * 24}",
+    ),
+]
+QueryParameter = Annotated[
+    str, Meta(pattern=r"\A[^\s\"'&=?#]+\Z", description="the name of a query parameter")
+]
+MemorySize = Annotated[
+    str,
+    Meta(pattern=r"\A[1-9][0-9]* *[KMGT]i?B\Z", description="a size such as 512MB or 2GB"),
+]
+ClicksOrder = Annotated[
+    Literal["unordered", "newest_first"], Meta(description="unordered or newest_first")
+]
+PersonalTreatment = Annotated[Treatment, Meta(description="keep or hash or drop")]
 
 
 class SettingsError(ValueError):
@@ -35,20 +69,23 @@ class SettingsError(ValueError):
 
 
 def environment_name(key: str) -> str:
-    """The environment variable that gives the setting `key`, as dlt spells it."""
+    """Return the environment variable of the setting `key`, as dlt spells it."""
     return key.replace(".", "__").upper()
 
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """How to reach the API and how to read it; section `sources.link_assets`.
+    """The API's address and key, and how to read from it; section `sources.link_assets`.
 
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
     the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a
     run together. `max_pages_without_news` pages in a row without a new row end a listing with an
-    error. `chunk_rows`, `chunk_megabytes` (of JSON text) and `chunk_seconds` bound what one load
-    holds, and so what a killed run fetches again: the load that was being written, and the one
-    that was being fetched.
+    error.
+
+    `chunk_rows`, `chunk_megabytes` (of JSON text) and `chunk_seconds` bound what one load holds,
+    and so what a killed run fetches again: the load that was being written, and the one that was
+    being fetched.
+
     `personal_ip`, `personal_password` and `personal_people` say what becomes of that personal data
     before anything is written; hashes are keyed with `hash_salt`.
     """
@@ -56,102 +93,80 @@ class ApiSettings:
     base_url: str
     api_key: str = field(repr=False)
     hash_salt: str = field(default="", repr=False)
-    max_retries: int = 3
-    backoff_factor: float = 2
-    page_size: int | None = None
-    page_size_param: str = "limit"
-    timeout_seconds: float = 60
-    max_connections: int = 10
-    requests_per_second: float | None = None
+    max_retries: Retries = 3
+    backoff_factor: ZeroOrMore = 2
+    page_size: Count | None = None
+    page_size_param: QueryParameter = "limit"
+    timeout_seconds: Timeout = 60
+    max_connections: Count = 10
+    requests_per_second: Positive | None = None
     clicks_order: ClicksOrder = "unordered"
-    clicks_since_param: str | None = None
-    clicks_lookback_days: float = 3
-    max_pages_without_news: int = 100
-    chunk_rows: int = 100_000
-    chunk_megabytes: float = 100
-    chunk_seconds: float = 120
-    personal_ip: Treatment = "keep"
-    personal_password: Treatment = "keep"
-    personal_people: Treatment = "keep"
+    clicks_since_param: QueryParameter | None = None
+    clicks_lookback_days: Days = 3
+    max_pages_without_news: Count = 100
+    chunk_rows: Count = 100_000
+    chunk_megabytes: Positive = 100
+    chunk_seconds: Positive = 120
+    personal_ip: PersonalTreatment = "keep"
+    personal_password: PersonalTreatment = "keep"
+    personal_people: PersonalTreatment = "keep"
 
     def __post_init__(self) -> None:
+        _require_ranges(self)
         _require(self, "base_url", _is_address(self.base_url), ADDRESS)
         # errors of the HTTP client quote a header that cannot be sent
         sendable = self.api_key.isascii() and self.api_key.isprintable()
         _require(self, "api_key", sendable, "printable ASCII")
         _require(self, "api_key", not _is_quoted(self.api_key), "given without quotes around it")
-        _require_one_of(self, "clicks_order", get_args(ClicksOrder))
-        for group in get_args(PersonalGroup):
-            _require_one_of(self, f"personal_{group}", get_args(Treatment))
         salted = bool(self.hash_salt) or "hash" not in self.personal.values()
         _require(self, "hash_salt", salted, "a secret of your own for personal data to be hashed")
-        for name in ("page_size_param", "clicks_since_param"):
-            plain = re.fullmatch(r"[^\s\"'&=?#]+", getattr(self, name) or "unset")
-            _require(self, name, bool(plain), "the name of a query parameter")
-        for name in ("max_retries", "backoff_factor"):
-            _require_zero_or_more(self, name)
-        _require_zero_or_more(self, "clicks_lookback_days", CENTURY_DAYS)
-        counts = ("page_size", "max_connections", "requests_per_second", "chunk_rows")
-        for name in (*counts, "max_pages_without_news", "chunk_megabytes", "chunk_seconds"):
-            _require_more_than_zero(self, name)
-        _require_more_than_zero(self, "timeout_seconds", WEEK)
 
     @property
     def personal(self) -> dict[PersonalGroup, Treatment]:
-        """What becomes of each group of personal data."""
+        """Return what becomes of each group of personal data."""
         return {group: getattr(self, f"personal_{group}") for group in get_args(PersonalGroup)}
 
 
 @dataclass(frozen=True)
 class LocationSettings:
-    """How the code location schedules, groups and judges; section `link_assets`.
+    """Schedules, run sizes and the limits of checks; section `link_assets`.
 
     `domains` is the allow-list (domain ids, comma-separated); empty allows every domain.
     `domains_per_run` is how many domains of a backfill share a run, `domains_at_once` how many
-    of those are fetched side by side. Freshness windows are in hours. If more than
-    `disappeared_share` of the links are gone at once, none is marked as deleted. A day is unusual
-    if a domain has less than `volume_share` of its usual clicks. DuckDB takes up to
+    of those are fetched side by side. The schedules are cron expressions in `timezone`; Dagster
+    checks them when it loads its definitions. A table that is older than its `fresh_hours` is
+    late. If more than `disappeared_share` of the links are gone at once, none is marked as
+    deleted. A day is unusual if a domain has less than `volume_share` of its usual clicks.
+    `lock_timeout_seconds` bounds the wait for other writers of a DuckDB file. DuckDB takes up to
     `duckdb_memory` before it writes to disk; if that is not set, as much as a load needs.
     """
 
     domains: str = ""
-    domains_per_run: int = 10
-    domains_at_once: int = 10
+    domains_per_run: Count = 10
+    domains_at_once: Count = 10
     links_cron: str = "0 * * * *"
     clicks_cron: str = "15 * * * *"
     checks_cron: str = "45 * * * *"
     timezone: str = "UTC"
-    links_fresh_hours: float = 25
-    clicks_fresh_hours: float = 25
-    disappeared_share: float = 0.5
-    volume_share: float = 0.3
-    run_retries: int = 2
-    lock_timeout_seconds: float = 600
-    duckdb_memory: str | None = None
+    links_fresh_hours: Hours = 25
+    clicks_fresh_hours: Hours = 25
+    disappeared_share: Share = 0.5
+    volume_share: Share = 0.3
+    run_retries: Retries = 2
+    lock_timeout_seconds: Timeout = 600
+    duckdb_memory: MemorySize | None = None
     owner: str = "team:growth-data"
 
     def __post_init__(self) -> None:
-        listed = all(map(_is_domain_id, self.allowed_domains))
-        _require(self, "domains", listed, DOMAIN_IDS)
-        known = _is_timezone(self.timezone)
-        _require(
-            self, "timezone", known, f"a time zone such as Europe/Berlin, not {self.timezone!r}"
-        )
+        _require_ranges(self)
+        _require(self, "domains", all(map(_is_domain_id, self.allowed_domains)), DOMAIN_IDS)
+        zone = f"a time zone such as Europe/Berlin, not {self.timezone!r}"
+        _require(self, "timezone", _is_timezone(self.timezone), zone)
         _require(self, "owner", _is_owner(self.owner), "an email address or team:name")
-        for name in ("domains_per_run", "domains_at_once"):
-            _require_more_than_zero(self, name)
-        _require_more_than_zero(self, "lock_timeout_seconds", WEEK)
-        for name in ("links_fresh_hours", "clicks_fresh_hours"):
-            _require_more_than_zero(self, name, CENTURY_DAYS * 24, " hours")
-        for name in ("disappeared_share", "volume_share"):
-            _require(self, name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
-        sized = re.fullmatch(r"[1-9][0-9]* *[KMGT]i?B", self.duckdb_memory or "128MB")
-        _require(self, "duckdb_memory", bool(sized), "a size such as 512MB or 2GB")
-        _require_zero_or_more(self, "run_retries")
 
     @property
     def allowed_domains(self) -> frozenset[str]:
-        """The allow-list's ids; empty if every domain is allowed."""
+        """Return the allow-list's ids; empty if every domain is allowed."""
         # a list in TOML has become text
         items = (
             item.strip().strip(QUOTES).strip() for item in self.domains.strip("[] ").split(",")
@@ -160,13 +175,15 @@ class LocationSettings:
 
 
 def api_settings() -> ApiSettings:
-    """The API settings as configured now.
+    """Return the API settings as configured now.
 
-    Raises SettingsError if `base_url` or the API key is missing, or a value is unusable.
     The guide's top-level `api_key` is honoured where the section has none.
+
+    Raises:
+        SettingsError: `base_url` or the API key is missing, or a value cannot work.
     """
-    given = dict(_given(ApiSettings, API_SECTION, skip=("api_key", "hash_salt")))
-    if "base_url" not in given:
+    configured = _configured(ApiSettings, API_SECTION, secrets=("api_key", "hash_salt"))
+    if "base_url" not in configured:
         raise SettingsError(
             f"No API to read from: set {environment_name(API_SECTION)}__BASE_URL to its address, "
             "such as https://api.example.com (`link-assets sandbox` starts one to try)."
@@ -178,59 +195,105 @@ def api_settings() -> ApiSettings:
             f"No API key: set {environment_name(API_SECTION)}__API_KEY or API_KEY to the key "
             "that the API expects in its Authorization header."
         )
-    return ApiSettings(api_key=api_key, hash_salt=_secret(f"{API_SECTION}.hash_salt"), **given)
+    return ApiSettings(api_key=api_key, hash_salt=_secret(f"{API_SECTION}.hash_salt"), **configured)
+
+
+def location_settings() -> LocationSettings:
+    """Return the code location's settings as configured now.
+
+    Raises:
+        SettingsError: A value cannot work.
+    """
+    return LocationSettings(**_configured(LocationSettings, LOCATION_SECTION))
+
+
+def base_url_is_set() -> bool:
+    """Return whether an API has been configured, with or without a key."""
+    return bool(_text(f"{API_SECTION}.base_url"))
+
+
+def _configured(
+    spec: type[ApiSettings | LocationSettings], section: str, secrets: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return the settings that are given, but for secrets, each as what its field holds.
+
+    Not by dlt's `configspec`: it would also take a `base_url` that is meant for something else,
+    from a section above, and its errors name no environment variable.
+    """
+    types = get_type_hints(spec)
+    texts = {f.name: _text(f"{section}.{f.name}") for f in fields(spec) if f.name not in secrets}
+    return {
+        name: _read(f"{section}.{name}", text, types[name]) for name, text in texts.items() if text
+    }
+
+
+def _text(key: str) -> str:
+    """Return a setting as text without the blanks around it, empty if it is not given."""
+    import dlt
+
+    return (dlt.config.get(key, str) or "").strip()
 
 
 def _secret(key: str) -> str:
-    """The secret as text, empty if there is none."""
+    """Return a secret as text, empty if it is not given."""
     import dlt
 
     # asked for as text it would be no secret to dlt, which writes it into the pipeline's trace
     return str(dlt.secrets.get(key) or "")  # type: ignore[arg-type]
 
 
-def base_url_is_set() -> bool:
-    """Whether an API has been configured, whatever its key."""
-    import dlt
+def _read(key: str, text: str, hint: Any) -> str | int | float:
+    """Return what the text spells for a field of this type.
 
-    return bool((dlt.config.get(f"{API_SECTION}.base_url", str) or "").strip())
-
-
-def location_settings() -> LocationSettings:
-    """The code location's settings as configured now; raises SettingsError on an unusable one."""
-    return LocationSettings(**dict(_given(LocationSettings, LOCATION_SECTION)))
-
-
-_Settings = ApiSettings | LocationSettings
-_Spec = TypeVar("_Spec", ApiSettings, LocationSettings)
-_READ_AS = {int: int, float: float}
-
-
-def _given(
-    spec: type[_Spec], section: str, skip: tuple[str, ...] = ()
-) -> Iterator[tuple[str, Any]]:
-    import dlt
-
-    types = get_type_hints(spec)
-    for name in (f.name for f in fields(spec) if f.name not in skip):
-        value = (dlt.config.get(f"{section}.{name}", str) or "").strip()
-        if value:
-            yield name, _read(f"{section}.{name}", value, types[name])
+    Numbers are read by Python: msgspec reads those of JSON, which do not include .5 and 007.
+    """
+    if hint in (int, int | None):
+        kind, what = int, "a whole number"
+    elif hint in (float, float | None):
+        kind, what = float, "a number"
+    else:
+        return text
+    with suppress(ValueError):
+        number = kind(text)
+        if abs(number) != math.inf:
+            return number
+    raise _unusable(key, f"{what}, not {text!r}")
 
 
-def _read(key: str, value: Any, hint: Any) -> Any:
-    kind = next((k for k in _READ_AS if hint in (k, k | None)), str)
+def _require_ranges(settings: ApiSettings | LocationSettings) -> None:
+    """Raise SettingsError if a value is not what the type of its field says."""
+    for name, hint in get_type_hints(type(settings), include_extras=True).items():
+        _require(settings, name, _fits(getattr(settings, name), hint), _description(hint))
+
+
+def _fits(value: Any, hint: Any) -> bool:
     try:
-        number = kind(value)
-        if number in (math.inf, -math.inf):
-            raise ValueError("no setting is boundless")
-        return number
-    except ValueError:
-        what = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{environment_name(key)} must be {what}, not {value!r}.") from None
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _description(hint: Any) -> str:
+    """Return what a type says of its values: an Annotated with a Meta, or one of these or None."""
+    metas = [meta for part in (hint, *get_args(hint)) for meta in getattr(part, "__metadata__", ())]
+    return next((meta.description for meta in metas), "text")
+
+
+def _require(
+    settings: ApiSettings | LocationSettings, name: str, holds: bool, expectation: str
+) -> None:
+    section = API_SECTION if isinstance(settings, ApiSettings) else LOCATION_SECTION
+    if not holds:
+        raise _unusable(f"{section}.{name}", expectation)
+
+
+def _unusable(key: str, expectation: str) -> SettingsError:
+    return SettingsError(f"{environment_name(key)} must be {expectation}.")
 
 
 def _is_address(url: str) -> bool:
+    """Return whether the HTTP client can send a request there."""
     from requests import PreparedRequest
 
     if not url.isprintable() or any(mark in url for mark in " ?#\\"):
@@ -242,12 +305,12 @@ def _is_address(url: str) -> bool:
         usable_port = parts.port != 0
     except ValueError:
         return False
-    nobody = "@" not in parts.netloc
-    return parts.scheme in ("http", "https") and bool(host) and usable_port and nobody
+    without_user = "@" not in parts.netloc
+    return parts.scheme in ("http", "https") and bool(host) and usable_port and without_user
 
 
-def _is_quoted(value: str) -> bool:
-    return len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in QUOTES
 
 
 def _is_domain_id(text: str) -> bool:
@@ -255,7 +318,7 @@ def _is_domain_id(text: str) -> bool:
 
 
 def _is_owner(text: str) -> bool:
-    """Whether Dagster shows it as an owner."""
+    """Return whether Dagster accepts the text as an owner; settings do not import Dagster."""
     email = r"[\w.%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}"
     return bool(re.fullmatch(rf"team:\s*\S.*|{email}", text, re.ASCII)) and text.isprintable()
 
@@ -266,30 +329,3 @@ def _is_timezone(name: str) -> bool:
     except (KeyError, ValueError, OSError):
         return False
     return True
-
-
-def _require_zero_or_more(settings: _Settings, name: str, most: float = math.inf) -> None:
-    fits = 0 <= getattr(settings, name) <= most
-    _require(settings, name, fits, f"zero or more{_at_most(most)}")
-
-
-def _require_more_than_zero(
-    settings: _Settings, name: str, most: float = math.inf, unit: str = ""
-) -> None:
-    value = getattr(settings, name)
-    fits = value is None or 0 < value <= most
-    _require(settings, name, fits, f"more than zero{unit}{_at_most(most)}")
-
-
-def _at_most(most: float) -> str:
-    return "" if most == math.inf else f" and at most {most:g}"
-
-
-def _require_one_of(settings: ApiSettings, name: str, options: tuple[str, ...]) -> None:
-    _require(settings, name, getattr(settings, name) in options, " or ".join(options))
-
-
-def _require(settings: _Settings, name: str, holds: bool, what: str) -> None:
-    section = API_SECTION if isinstance(settings, ApiSettings) else LOCATION_SECTION
-    if not holds:
-        raise SettingsError(f"{environment_name(f'{section}.{name}')} must be {what}.")

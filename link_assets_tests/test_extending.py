@@ -58,7 +58,7 @@ def test_a_check_is_one_module_and_one_line(
     sandbox.faults = [
         Fault(
             path="/v1/domain/1",
-            change=lambda answer: {**answer, "data": [*answer["data"], *later]},
+            replace=lambda answer: {**answer, "data": [*answer["data"], *later]},
             times=1,
         )
     ]

@@ -11,32 +11,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from hashlib import blake2b
 from typing import Any, TypeVar
 
-import orjson
 import pyarrow as pa
 from pyarrow.compute import (
-    JoinOptions,
     MatchSubstringOptions,
     SetLookupOptions,
     SliceOptions,
     call_function,
 )
 
-from link_assets.contract import CLICK_FACTS, CLICKS, DataType
+from link_assets.contract import CLICKS, DataType
+from link_assets.rows.click_ids import click_ids
 from link_assets.rows.column_names import ARROW_TYPES, arrow_schema, column_names
 from link_assets.rows.convert import UnreadableValue, as_text, convert_value
 from link_assets.rows.rejected import Rejection, reject, unusable
 
 _SCHEMA = arrow_schema(CLICKS)
 DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
-_FACT_COLUMNS = [f.column for name in CLICK_FACTS for f in CLICKS.fields if f.name == name]
 # Arrow does not mind offsets that move a moment out of the calendar.
 _EDGE_YEARS = pa.array(("0000", "0001", "9999"))
 _NUL = MatchSubstringOptions("\0")
 Texts = TypeVar("Texts", pa.Array, pa.ChunkedArray)
-_JOINED = JoinOptions(null_handling="replace", null_replacement="null")
 
 
 @dataclass(frozen=True)
@@ -193,11 +189,10 @@ def finished(
 ) -> pa.Table:
     """The accepted rows with the loader's columns, without undocumented ones that say nothing.
 
-    Texts are `plain` if JSON spells none of their characters otherwise than as itself.
+    Texts are `plain` if JSON escapes none of their characters.
     """
     domain = pa.repeat(pa.scalar(domain_id, pa.int64()), table.num_rows)
-    identities = (_plain_identities if plain else _identities)(table, domain_id)
-    ids = pa.array(_click_ids(identities, page_of_row), pa.string())
+    ids = click_ids(table, domain_id, page_of_row, plain=plain)
     added = zip((f.column for f in CLICKS.added), (domain, ids), strict=True)
     kept = {
         name: values
@@ -207,47 +202,3 @@ def finished(
     columns = dict(added) | kept
     unknown = (pa.field(name, pa.string()) for name in columns if name not in _SCHEMA.names)
     return pa.table(columns, schema=pa.schema([*_SCHEMA, *unknown]))
-
-
-def _click_ids(identities: Sequence[bytes], page_of_row: list[int]) -> list[str]:
-    """A hash of each click's facts and of its number among its page's clicks with the same."""
-    if len(set(identities)) < len(identities):
-        numbers = _numbers(zip(page_of_row, identities, strict=True))
-        identities = [_numbered(i, n) for i, n in zip(identities, numbers, strict=True)]
-    return [blake2b(identity, digest_size=16).hexdigest() for identity in identities]
-
-
-def _numbers(keys: Iterable[Any]) -> Iterator[int]:
-    """How often each key has come before."""
-    seen: defaultdict[Any, int] = defaultdict(int)
-    for key in keys:
-        yield seen[key]
-        seen[key] += 1
-
-
-def _numbered(identity: bytes, number: int) -> bytes:
-    return b"%b%d]" % (identity.removesuffix(b"0]"), number)
-
-
-def _identities(table: pa.Table, domain_id: int) -> list[bytes]:
-    """Each click's domain and facts as a JSON list, which ends with its number, 0."""
-    facts = zip(*(_fact(table, name).to_pylist() for name in _FACT_COLUMNS), strict=True)
-    return [orjson.dumps((domain_id, *values, 0)) for values in facts]
-
-
-def _plain_identities(table: pa.Table, domain_id: int) -> list[bytes]:
-    """The same by Arrow, which lets other threads go on meanwhile."""
-    facts = (_json_texts(_fact(table, name)) for name in _FACT_COLUMNS)
-    lists = call_function("binary_join_element_wise", [f"[{domain_id}", *facts, "0]", ","], _JOINED)
-    return lists.cast(pa.binary()).to_pylist()
-
-
-def _json_texts(fact: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_string(fact.type):
-        return call_function("binary_join_element_wise", ['"', fact, '"', ""])
-    return fact.cast(pa.string())
-
-
-def _fact(table: pa.Table, name: str) -> pa.ChunkedArray:
-    fact = table.column(name)
-    return fact.cast(pa.int64()) if pa.types.is_timestamp(fact.type) else fact

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
-from link_assets.contract import PersonalGroup, Table
+from link_assets.contract import PersonalGroup, Table, Treatment
 from link_assets.rows.convert import json_text
 from link_assets.rows.raw_json import DamagedRow, is_doubtful
-from link_assets.settings import Treatment
 
 
 @dataclass(frozen=True)

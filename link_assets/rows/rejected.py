@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-import orjson
+import msgspec
 import pyarrow as pa
 
 from link_assets.contract import REJECTED_ROWS
@@ -70,6 +70,6 @@ def row_ids(rejected: pa.Table) -> list[str]:
 
 
 def _row_id(resource: str, domain_id: int | None, payload: str, seen: Counter[str]) -> str:
-    identity = orjson.dumps((resource, domain_id, payload, seen[payload]))
+    identity = msgspec.json.encode((resource, domain_id, payload, seen[payload]))
     seen[payload] += 1
     return blake2b(identity, digest_size=16).hexdigest()

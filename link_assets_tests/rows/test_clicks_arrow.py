@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.json import encode
 
-from link_assets.contract import CLICKS, PersonalGroup
+from link_assets.contract import CLICKS, PersonalGroup, Treatment
 from link_assets.rows import clicks_arrow
 from link_assets.rows.clicks import ClickBatch, click_batches
 from link_assets.rows.clicks_arrow import ClickReader, Known
@@ -21,7 +21,6 @@ from link_assets.rows.convert import ExactNumber
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import parse_rows, raw_row
 from link_assets.sandbox import World
-from link_assets.settings import Treatment
 from link_assets_tests.rows.test_clicks import CLICK, CLICKS_WITH_DT, DT, PAGES
 from link_assets_tests.rows.test_fast_path import OF_TYPE, clicks_of
 from link_assets_tests.scenarios.test_faults import READ, REFUSED
@@ -230,7 +229,7 @@ def test_the_click_id_does_not_depend_on_how_text_is_spelled(
     text: str, escaped: bool, as_objects: list[int]
 ) -> None:
     row = CLICK | {"ua": text, "ref": None}
-    spelled = json.dumps(row).encode() if escaped else orjson.dumps(row)
+    spelled = json.dumps(row).encode() if escaped else encode(row)
     (batch,) = reader().read([[Raw(spelled)]])
     assert as_objects == []
     assert [batch] == expected([row])

@@ -8,7 +8,7 @@ import pytest
 from link_assets.contract import REJECTED_ROWS
 from link_assets.rows.column_names import arrow_schema
 from link_assets.rows.convert import ExactNumber
-from link_assets.rows.rejected import Rejection, reject, rejected_batch
+from link_assets.rows.rejected import Rejection, reject, rejected_batch, row_ids
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,14 @@ def test_a_row_is_known_by_resource_domain_and_payload_whatever_the_reason() -> 
         row_id("clicks", 1, "", "[]"),
     }
     assert len(others - {known}) == 4
+
+
+def test_a_rejected_row_keeps_the_id_that_warehouses_hold() -> None:
+    rejection = reject({"a": '\ud800\x00 \u00fc "x"', "n": 10**22}, ["why"])
+    assert row_ids(rejected_batch("clicks", 7, [rejection, rejection])) == [
+        "a5180c52e0cc6af31e02a79f997cbe5c",
+        "572dfa8dd17fa3e53f9ec9a11c5f1111",
+    ]
+    assert row_ids(rejected_batch("links", None, [rejection])) == [
+        "5269a413295cec5c9819ef8e384ac38f"
+    ]
