@@ -1,4 +1,8 @@
-"""The code location."""
+"""The code location: every asset, check, job, schedule and sensor that Dagster is to know.
+
+Dagster loads `defs` in each of its processes; workspace.yaml and dg.toml name this module. A new
+asset is its own module in `defs` and its name in `assets` here.
+"""
 
 import atexit
 import gc
@@ -6,11 +10,13 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
-from link_assets.defs import assets, schedules
+from link_assets.defs import schedules
 from link_assets.defs.checks import table_checks
+from link_assets.defs.clicks import clicks
+from link_assets.defs.links import links
 
 defs = dg.Definitions(
-    assets=[assets.links, assets.clicks],
+    assets=[links, clicks],
     asset_checks=table_checks.CHECKS,
     jobs=[schedules.links_job, schedules.clicks_job, schedules.checks_job],
     schedules=[schedules.links_schedule, schedules.clicks_schedule, schedules.checks_schedule],
@@ -19,7 +25,15 @@ defs = dg.Definitions(
     executor=dg.in_process_executor,
 )
 
-# Python would look through all that is imported for garbage, again and again, with threads waiting;
-# at the end it must, or DuckDB complains of what is left of it
-gc.freeze()
-atexit.register(gc.unfreeze)
+
+def _spare_the_garbage_collector() -> None:
+    """Keep the garbage collector from searching everything that was imported, again and again.
+
+    It holds up every thread meanwhile, and what is imported stays until the process ends. At the
+    end it is searched after all, or DuckDB complains about what is left of it.
+    """
+    gc.freeze()
+    atexit.register(gc.unfreeze)
+
+
+_spare_the_garbage_collector()

@@ -6,34 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from link_assets.defs import configuration
 from link_assets.defs.partitions import PARTITIONS_NAME, known_domains
 from link_assets.defs.run_requests import requested_domains, run_request
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.settings import (
-    LOCATION_SECTION,
-    LocationSettings,
-    SettingsError,
-    environment_name,
-    location_settings,
-)
 
-
-def with_usable_crons(settings: LocationSettings) -> LocationSettings:
-    """Gives the settings back; raises SettingsError on a schedule that Dagster does not know."""
-    for name in ("links_cron", "clicks_cron", "checks_cron"):
-        cron = getattr(settings, name)
-        try:
-            dg.ScheduleDefinition(name=name, job_name=name, cron_schedule=cron)
-        except dg.DagsterInvalidDefinitionError:
-            variable = environment_name(f"{LOCATION_SECTION}.{name}")
-            raise SettingsError(
-                f"{variable} must be a cron expression of five fields such as 15 * * * *, "
-                f"not {cron!r}."
-            ) from None
-    return settings
-
-
-SETTINGS = with_usable_crons(location_settings())
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -44,7 +21,7 @@ UNFINISHED = [
 LOST = timedelta(hours=6)
 """A run that has not ended after so long may have been killed with its machine."""
 RETRIED = {
-    "dagster/max_retries": str(SETTINGS.run_retries),
+    "dagster/max_retries": str(configuration.SETTINGS.run_retries),
     "dagster/retry_strategy": "ALL_STEPS",
 }
 
@@ -71,8 +48,8 @@ links_schedule = dg.ScheduleDefinition(
     name="links_schedule",
     job=links_job,
     description="Lists the links and registers new domains, by default every hour.",
-    cron_schedule=SETTINGS.links_cron,
-    execution_timezone=SETTINGS.timezone,
+    cron_schedule=configuration.SETTINGS.links_cron,
+    execution_timezone=configuration.SETTINGS.timezone,
 )
 checks_schedule = dg.ScheduleDefinition(
     name="checks_schedule",
@@ -81,16 +58,16 @@ checks_schedule = dg.ScheduleDefinition(
         "Judges all links and domains, by default every hour, since lateness must be seen when "
         "nothing runs. The runs of other jobs judge only what they load."
     ),
-    cron_schedule=SETTINGS.checks_cron,
-    execution_timezone=SETTINGS.timezone,
+    cron_schedule=configuration.SETTINGS.checks_cron,
+    execution_timezone=configuration.SETTINGS.timezone,
 )
 
 
 @dg.schedule(
     job=clicks_job,
     description="Loads the clicks of every known domain, by default every hour.",
-    cron_schedule=SETTINGS.clicks_cron,
-    execution_timezone=SETTINGS.timezone,
+    cron_schedule=configuration.SETTINGS.clicks_cron,
+    execution_timezone=configuration.SETTINGS.timezone,
 )
 def clicks_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
     """Requests the clicks of every known domain, `domains_per_run` domains a run."""
@@ -131,5 +108,6 @@ def clicks_requests(instance: dg.DagsterInstance, domains: set[str]) -> Iterator
     """Yields run requests that together load these domains once, `domains_per_run` each."""
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     wanted = [domain for domain in everything if domain in domains]
-    for start in range(0, len(wanted), SETTINGS.domains_per_run):
-        yield run_request(wanted[start : start + SETTINGS.domains_per_run], everything)
+    size = configuration.SETTINGS.domains_per_run
+    for start in range(0, len(wanted), size):
+        yield run_request(wanted[start : start + size], everything)

@@ -11,14 +11,13 @@ from typing import Any
 import dagster as dg
 
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
+from link_assets.defs import configuration
 from link_assets.defs.checks.check import Check, CheckResult, checked_in_tables, counted, listed
 from link_assets.defs.checks.scope import Scope, evaluations
 from link_assets.defs.partitions import is_domain_id, known_domains
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.settings import location_settings
 from link_assets.warehouse.pipeline import Reader
 
-SETTINGS = location_settings()
 USUAL_DAYS = 14
 """How many days before the last whole one say what is usual."""
 USUAL_CLICKS = 20
@@ -91,7 +90,7 @@ def links_last_load(
     """By name of a check, the last load of the links."""
     name, records = LINKS.name, instance.fetch_materializations(LINKS_KEY, limit=1).records
     loads = {name: _last_load(records[0])} if records else {}
-    return lambda _: LastLoads(name, [name], loads, SETTINGS.links_fresh_hours)
+    return lambda _: LastLoads(name, [name], loads, configuration.SETTINGS.links_fresh_hours)
 
 
 def clicks_last_loads(
@@ -112,7 +111,7 @@ def clicks_last_loads(
             CLICKS.name,
             [*every, *again],
             {domain: loads[domain] for domain in (*every, *again) if domain in loads},
-            SETTINGS.clicks_fresh_hours,
+            configuration.SETTINGS.clicks_fresh_hours,
             scope.is_whole,
             Known(again, elsewhere.unnamed),
         )
@@ -276,6 +275,7 @@ def disappearance(last: LastLoads) -> CheckResult:
         f"{missing} of {before} links were missing from the last listing, and none was marked as "
         "deleted"
     )
+    share = configuration.SETTINGS.disappeared_share
     if numbers["links_without_id"]:
         return CheckResult(
             f"{problem}: {numbers['links_without_id']} rejected links have no id to tell them by.",
@@ -283,7 +283,7 @@ def disappearance(last: LastLoads) -> CheckResult:
             numbers,
         )
     return CheckResult(
-        f"{problem}: they are more than the share {SETTINGS.disappeared_share:g} of them.",
+        f"{problem}: they are more than the share {share:g} of them.",
         "See whether the API key still reads every domain. If they are gone for good, raise "
         "LINK_ASSETS__DISAPPEARED_SHARE and materialize link_assets/links.",
         numbers,
@@ -364,7 +364,9 @@ def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> CheckResult:
     """
     usual = {domain: median(before) for domain, (_, *before) in daily.items()}
     judged = {domain: daily[domain][0] / m for domain, m in usual.items() if m >= USUAL_CLICKS}
-    low = [domain for domain, share in judged.items() if share < SETTINGS.volume_share]
+    low = [
+        domain for domain, share in judged.items() if share < configuration.SETTINGS.volume_share
+    ]
     told = {domain: f"{daily[domain][0]} instead of about {usual[domain]:g}" for domain in low}
     few = len(daily) - len(judged)
     numbers: dict[str, Any] = {"judged": len(judged), "not_judged": few + others, "low": len(low)}

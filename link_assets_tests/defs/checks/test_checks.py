@@ -13,7 +13,7 @@ from dagster._core.test_utils import freeze_time
 from dagster_dlt import DagsterDltResource
 
 from link_assets.contract import CLICKS, LINK_TAGS, LINKS, Table
-from link_assets.defs.assets import clicks, links
+from link_assets.defs import configuration
 from link_assets.defs.checks import last_loads
 from link_assets.defs.checks.last_loads import (
     LastLoad,
@@ -25,6 +25,8 @@ from link_assets.defs.checks.last_loads import (
 )
 from link_assets.defs.checks.row_checks import Rows, repeated_keys
 from link_assets.defs.checks.table_checks import CHECKS as CHECKS_OF_TABLES
+from link_assets.defs.clicks import clicks
+from link_assets.defs.links import links
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Sandbox, World, serve
@@ -304,8 +306,8 @@ def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
     late = "Not fresh: 5 is late by 10.1 hours; 4 was never loaded. "
     assert troubles(checked(loaded)) == {"clicks.fresh": late}
     monkeypatch.setenv("LINK_ASSETS__DOMAINS", "1,2,3,5")
-    patient = replace(last_loads.SETTINGS, clicks_fresh_hours=36)
-    monkeypatch.setattr(last_loads, "SETTINGS", patient)
+    patient = replace(configuration.SETTINGS, clicks_fresh_hours=36)
+    monkeypatch.setattr(configuration, "SETTINGS", patient)
     assert troubles(checked(loaded)) == {}
 
 
@@ -315,8 +317,8 @@ def test_links_loaded_too_long_ago_are_late(
     long_ago = datetime.now(UTC) - timedelta(hours=35, minutes=3)
     materialized_at(loaded.instance, long_ago, asset_key=LINKS_KEY, metadata={"rejected_rows": 0})
     assert troubles(checked(loaded)) == {"links.fresh": "Not fresh: links is late by 10.1 hours. "}
-    patient = replace(last_loads.SETTINGS, links_fresh_hours=36)
-    monkeypatch.setattr(last_loads, "SETTINGS", patient)
+    patient = replace(configuration.SETTINGS, links_fresh_hours=36)
+    monkeypatch.setattr(configuration, "SETTINGS", patient)
     assert troubles(checked(loaded)) == {}
 
 
@@ -524,7 +526,9 @@ def test_a_day_is_unusual_below_the_share_of_the_median_of_a_busy_domain(
 def test_the_share_below_which_a_day_is_unusual_is_a_setting(
     monkeypatch: pytest.MonkeyPatch, share: float, yesterday: int, low: bool
 ) -> None:
-    monkeypatch.setattr(last_loads, "SETTINGS", replace(last_loads.SETTINGS, volume_share=share))
+    monkeypatch.setattr(
+        configuration, "SETTINGS", replace(configuration.SETTINGS, volume_share=share)
+    )
     found = volume({"1": [yesterday] + [100] * 14})
     numbers = {"judged": 1, "not_judged": 0, "low": int(low), "lowest_share": yesterday / 100}
     told = {"low_domains": {"1": f"{yesterday} instead of about 100"}} if low else {}
@@ -590,7 +594,7 @@ def test_domains_with_far_fewer_clicks_yesterday_are_told_with_both_numbers(
     listed = "; ".join(f"domain {domain} had {told}" for domain, told in expected.items())
     told = str(found["clicks.usual_volume"].description)
     assert told.startswith(f"{UNUSUAL.format(listed)} {REMEDIES['usual_volume']}")
-    monkeypatch.setattr(last_loads, "SETTINGS", replace(last_loads.SETTINGS, volume_share=0))
+    monkeypatch.setattr(configuration, "SETTINGS", replace(configuration.SETTINGS, volume_share=0))
     assert checked(location)["clicks.usual_volume"].passed
 
 

@@ -14,8 +14,9 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster_dlt import DagsterDltResource
 from filelock import FileLock
 
-from link_assets.defs.assets import clicks, links
 from link_assets.defs.checks import table_checks
+from link_assets.defs.clicks import clicks
+from link_assets.defs.links import links
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Fault, Sandbox
 from link_assets_tests.support import Location, failure_text
