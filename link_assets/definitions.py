@@ -10,17 +10,19 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
-from link_assets.defs import schedules
 from link_assets.defs.checks import table_checks
 from link_assets.defs.clicks import clicks
+from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.links import links
+from link_assets.defs.schedules import checks_schedule, clicks_schedule, links_schedule
+from link_assets.defs.sensors import new_domains_sensor
 
 defs = dg.Definitions(
     assets=[links, clicks],
     asset_checks=table_checks.CHECKS,
-    jobs=[schedules.links_job, schedules.clicks_job, schedules.checks_job],
-    schedules=[schedules.links_schedule, schedules.clicks_schedule, schedules.checks_schedule],
-    sensors=[schedules.new_domains_sensor],
+    jobs=[links_job, clicks_job, checks_job],
+    schedules=[links_schedule, clicks_schedule, checks_schedule],
+    sensors=[new_domains_sensor],
     resources={"dlt": DagsterDltResource()},
     executor=dg.in_process_executor,
 )

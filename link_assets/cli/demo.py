@@ -14,7 +14,7 @@ from rich.table import Table
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
 from link_assets.defs.partitions import known_domains
-from link_assets.defs.schedules import clicks_requests
+from link_assets.defs.run_requests import clicks_requests
 from link_assets.warehouse.pipeline import duckdb_file, reading
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

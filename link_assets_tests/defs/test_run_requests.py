@@ -18,8 +18,14 @@ from hypothesis import strategies as st
 
 from link_assets.defs import configuration
 from link_assets.defs.partitions import domain_partitions
-from link_assets.defs.run_requests import DOMAINS, PARTITION, RANGE, requested_domains, run_request
-from link_assets.defs.schedules import clicks_requests
+from link_assets.defs.run_requests import (
+    DOMAINS,
+    PARTITION,
+    RANGE,
+    clicks_requests,
+    requested_domains,
+    run_request,
+)
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox, World
 from link_assets_tests.support import Location, failure_text, rows
