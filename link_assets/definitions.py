@@ -10,7 +10,7 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
-from link_assets.defs.checks import table_checks
+from link_assets.defs.checks.tables import CHECKS
 from link_assets.defs.clicks import clicks
 from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.links import links
@@ -19,7 +19,7 @@ from link_assets.defs.sensors import new_domains_sensor
 
 defs = dg.Definitions(
     assets=[links, clicks],
-    asset_checks=table_checks.CHECKS,
+    asset_checks=CHECKS,
     jobs=[links_job, clicks_job, checks_job],
     schedules=[links_schedule, clicks_schedule, checks_schedule],
     sensors=[new_domains_sensor],

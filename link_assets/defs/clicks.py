@@ -14,7 +14,7 @@ from pydantic import Field
 
 from link_assets.contract import CLICKS
 from link_assets.defs import configuration
-from link_assets.defs.checks.table_checks import checked_after_failure
+from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.clicks_loader import load_domains
 from link_assets.defs.failures import explanation, kind_and_place
 from link_assets.defs.load_result import LoadResult

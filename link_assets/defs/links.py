@@ -14,7 +14,7 @@ from dagster_dlt import DagsterDltResource, dlt_assets
 
 from link_assets.contract import LINKS
 from link_assets.defs import configuration
-from link_assets.defs.checks.table_checks import checked_after_failure
+from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.failures import failures_explained
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import register_domains
