@@ -21,7 +21,7 @@ os.environ |= {
 
 import pytest  # noqa: E402
 
-from link_assets.cli import main as cli  # noqa: E402
+from link_assets.cli import dev  # noqa: E402
 from link_assets.sandbox import Sandbox, World, serve  # noqa: E402
 from link_assets_tests.support import Location, dagster_instance  # noqa: E402
 from link_assets_tests.traces import Traces, traces_kept  # noqa: E402
@@ -46,7 +46,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(command: list[str]) -> int:
         raise AssertionError(f"started {command}")
 
-    monkeypatch.setattr(cli, "_run_until_stopped", start)
+    monkeypatch.setattr(dev, "_run_until_stopped", start)
 
 
 @pytest.fixture

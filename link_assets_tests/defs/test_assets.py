@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from link_assets.defs import assets
-from link_assets.defs.assets import ClicksLoader
+from link_assets.defs import configuration
+from link_assets.defs.clicks_loader import ClicksLoader
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
@@ -402,8 +402,8 @@ def test_what_fails_in_noting_what_a_domain_came_to_does_not_stop_the_others(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(location, 1, 2, 3)
-    one_by_one = replace(assets.SETTINGS, domains_at_once=1)
-    monkeypatch.setattr(assets, "SETTINGS", one_by_one)
+    one_by_one = replace(configuration.SETTINGS, domains_at_once=1)
+    monkeypatch.setattr(configuration, "SETTINGS", one_by_one)
 
     def forget(_: RequestRecord) -> None:
         location.instance.delete_dynamic_partition("domain", "3")

@@ -11,7 +11,7 @@ from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from link_assets.definitions import defs
-from link_assets.defs import schedules
+from link_assets.defs import configuration, schedules
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.run_requests import DOMAINS, PARTITION, RANGE
 from link_assets.defs.translator import CLICKS_KEY
@@ -32,7 +32,9 @@ def instance(workdir: Path) -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def two_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two domains a run."""
-    monkeypatch.setattr(schedules, "SETTINGS", replace(schedules.SETTINGS, domains_per_run=2))
+    monkeypatch.setattr(
+        configuration, "SETTINGS", replace(configuration.SETTINGS, domains_per_run=2)
+    )
 
 
 def know(instance: dg.DagsterInstance, *domains: str) -> None:

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from link_assets.contract import LINKS
-from link_assets.defs import assets
+from link_assets.defs import configuration
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
@@ -84,7 +84,9 @@ def tags_of(link: str) -> list[str]:
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
-    monkeypatch.setattr(assets, "SETTINGS", replace(assets.SETTINGS, disappeared_share=share))
+    monkeypatch.setattr(
+        configuration, "SETTINGS", replace(configuration.SETTINGS, disappeared_share=share)
+    )
 
 
 def test_a_link_that_is_gone_is_marked_once_and_keeps_its_tags(
