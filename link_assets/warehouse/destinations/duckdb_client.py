@@ -90,7 +90,7 @@ class CatalogDuckDbClient(DuckDbClient):
     def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
         super().__init__(schema, config, capabilities)
         plain = self.sql_client
-        # dlt has no hook for the class of it
+        # dlt has no hook for the class of the SQL client
         self.sql_client = CatalogSqlClient(
             plain.dataset_name, plain.staging_dataset_name, config.credentials, capabilities
         )
