@@ -6,7 +6,14 @@ the package.
 
 from __future__ import annotations
 
-LINK_FIELDS = [
+from typing import Literal
+
+Fields = list[
+    tuple[str, str, Literal["text", "bigint", "bool", "timestamp"], Literal["nullable", "required"]]
+]
+"""The API's name, the column, its type, and whether the guide lets it be null."""
+
+LINK_FIELDS: Fields = [
     ("lcpath", "lcpath", "text", "nullable"),
     ("passwordContact", "password_contact", "bool", "nullable"),
     ("hasPassword", "has_password", "bool", "nullable"),
@@ -57,7 +64,7 @@ LINK_FIELDS = [
 """All but `tags`, a nullable array of strings, which becomes the table `links__tags`. The guide
 gives no types for the parts of `Owner` and `User`; ids are whole numbers, as `OwnerId` is."""
 
-CLICK_FIELDS = [
+CLICK_FIELDS: Fields = [
     ("host", "host", "text", "nullable"),
     ("path", "path", "text", "nullable"),
     ("method", "method", "text", "nullable"),

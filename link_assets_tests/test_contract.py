@@ -7,7 +7,7 @@ import pytest
 from link_assets.contract import CLICK_FACTS, CLICKS, LINK_TAGS, LINKS, Table
 from link_assets.sandbox import Sandbox
 from link_assets_tests.children import load_clicks, load_links
-from link_assets_tests.guide import CLICK_FIELDS, LINK_FIELDS
+from link_assets_tests.guide import CLICK_FIELDS, LINK_FIELDS, Fields
 from link_assets_tests.support import rows
 
 DUCKDB_TYPES = {
@@ -31,9 +31,7 @@ PERSONAL = {
 @pytest.mark.parametrize(
     ("table", "listed"), [(LINKS, LINK_FIELDS), (CLICKS, CLICK_FIELDS)], ids=["links", "clicks"]
 )
-def test_the_contract_has_the_guides_fields_columns_and_types(
-    table: Table, listed: list[tuple[str, str, str, str]]
-) -> None:
+def test_the_contract_has_the_guides_fields_columns_and_types(table: Table, listed: Fields) -> None:
     fields = [
         (f.name, f.column, f.data_type, "nullable" if f.nullable else "required")
         for f in table.fields
@@ -66,7 +64,7 @@ def test_fields_about_people_are_known_to_be_personal() -> None:
 )
 def test_the_first_load_makes_every_column_of_the_guide_whatever_rows_hold(
     table: str,
-    listed: list[tuple[str, str, str, str]],
+    listed: Fields,
     added: dict[str, str],
     api: str,
     sandbox: Sandbox,

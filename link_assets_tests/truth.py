@@ -1,4 +1,7 @@
-"""What the warehouse must hold, worked out from what the API serves without the loader's help."""
+"""What the warehouse must hold, worked out from what the API serves and the guide's fields.
+
+Nothing of the package is asked: neither how it reads a value nor which columns it makes.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from link_assets.contract import CLICKS, LINKS, Field
 from link_assets.sandbox import World
+from link_assets_tests.guide import CLICK_FIELDS, LINK_FIELDS
 from link_assets_tests.support import rows
 
-RawRow = tuple[Any, ...]
+Row = tuple[Any, ...]
+CLICK_COLUMNS = [column for _, column, _, _ in CLICK_FIELDS]
 
 
 def world_clicks(world: World, domain: int) -> list[dict[str, Any]]:
@@ -19,11 +23,11 @@ def world_clicks(world: World, domain: int) -> list[dict[str, Any]]:
     return [world.click(domain, number) for number in range(world.click_count(domain))]
 
 
-def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[RawRow]:
+def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[Row]:
     """Readable clicks by domain as the rows that must be there, in the order of `loaded_clicks`."""
     return sorted(
         (
-            (domain, *(_stored(click.get(f.name), f.data_type) for f in CLICKS.fields))
+            (domain, *(_stored(click.get(name), kind) for name, _, kind, _ in CLICK_FIELDS))
             for domain, listed in clicks.items()
             for click in listed
         ),
@@ -31,37 +35,40 @@ def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[RawR
     )
 
 
-def expected_world(world: World, *domains: int) -> list[RawRow]:
+def expected_world(world: World, *domains: int) -> list[Row]:
     """The rows of some of a world's domains, or of all."""
     return expected_clicks({d: world_clicks(world, d) for d in domains or world.domain_ids()})
 
 
-def loaded_clicks() -> list[RawRow]:
+def loaded_clicks() -> list[Row]:
     """The domain and every documented field of every click in the warehouse."""
-    return _select("domain_id", *(f.column for f in CLICKS.fields))
+    return _select("domain_id", *CLICK_COLUMNS)
 
 
-def loaded_clicks_with_keys() -> list[RawRow]:
+def loaded_clicks_with_keys() -> list[Row]:
     """The same with the click's id."""
-    return _select(*(f.column for f in CLICKS.columns))
+    return _select("domain_id", "click_id", *CLICK_COLUMNS)
 
 
-def expected_links(links: Iterable[dict[str, Any]]) -> list[RawRow]:
+def expected_links(links: Iterable[dict[str, Any]]) -> list[Row]:
     """Links as the rows that must be there, in the order of `loaded_links`."""
-    return sorted((tuple(_at(link, f) for f in LINKS.fields) for link in links), key=repr)
+    return sorted(
+        (tuple(_at(link, name, kind) for name, _, kind, _ in LINK_FIELDS) for link in links),
+        key=repr,
+    )
 
 
-def loaded_links() -> list[RawRow]:
+def loaded_links() -> list[Row]:
     """Every documented field of every link in the warehouse."""
-    return _select(*(f.column for f in LINKS.fields), table="links")
+    return _select(*(column for _, column, _, _ in LINK_FIELDS), table="links")
 
 
-def expected_tags(links: Iterable[dict[str, Any]]) -> list[RawRow]:
+def expected_tags(links: Iterable[dict[str, Any]]) -> list[Row]:
     """Link id, place and text of every tag of the links."""
     return sorted((link["id"], i, tag) for link in links for i, tag in enumerate(link["tags"]))
 
 
-def loaded_tags() -> list[RawRow]:
+def loaded_tags() -> list[Row]:
     """The same of the warehouse's tags; the id of a tag whose link is not there is None."""
     found = rows(
         "SELECT l.id, t._dlt_list_idx, t.value FROM {dataset}.links__tags AS t"
@@ -70,27 +77,27 @@ def loaded_tags() -> list[RawRow]:
     return sorted(found, key=repr)
 
 
-def expected_rejections(domain: int | None, payloads: Iterable[Any]) -> list[RawRow]:
+def expected_rejections(domain: int | None, payloads: Iterable[Any]) -> list[Row]:
     """Domain and payload of rejected rows."""
     return sorted(((domain, json.dumps(row, sort_keys=True)) for row in payloads), key=repr)
 
 
-def loaded_rejections() -> list[RawRow]:
+def loaded_rejections() -> list[Row]:
     """The same of the warehouse's."""
     found = rows("SELECT domain_id, payload FROM {dataset}.rejected_rows")
     payloads = ((domain, json.dumps(json.loads(row), sort_keys=True)) for domain, row in found)
     return sorted(payloads, key=repr)
 
 
-def _select(*columns: str, table: str = "clicks") -> list[RawRow]:
+def _select(*columns: str, table: str = "clicks") -> list[Row]:
     found = rows(f"SELECT {', '.join(columns)} FROM {{dataset}}.{table}")
     return sorted((tuple(map(_utc, row)) for row in found), key=repr)
 
 
-def _at(row: dict[str, Any], field: Field) -> Any:
-    outer, _, inner = field.name.partition(".")
+def _at(row: dict[str, Any], name: str, data_type: str) -> Any:
+    outer, _, inner = name.partition(".")
     value = (row.get(outer) or {}).get(inner) if inner else row.get(outer)
-    return _stored(value, field.data_type)
+    return _stored(value, data_type)
 
 
 def _stored(value: Any, data_type: str) -> Any:

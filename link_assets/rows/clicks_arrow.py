@@ -6,6 +6,7 @@ it does not take is read by way of Python's objects (click_batches), with the sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -24,7 +25,7 @@ from link_assets.rows.clicks import (
 )
 from link_assets.rows.column_names import ARROW_TYPES, column_names
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import NEGATIVE_ZERO, DamagedRow, RawRow, parse_rows
+from link_assets.rows.raw_json import DamagedRow, RawRow, parse_rows
 
 OBJECT_ROWS = 750
 """Rows that are made objects at once, to the page: other threads wait meanwhile."""
@@ -39,6 +40,8 @@ _SAME_TEXT = {str: pa.string(), bool: pa.bool_(), int: pa.int64()}
 _REFUSALS = (pa.ArrowInvalid, OverflowError)
 """Of a value, of too much text for one block."""
 _NULL = b"null"
+_NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
+"""Finds -0 in JSON text; may find it within a text as well."""
 _BACKSLASH, _ESCAPED_NUL = b"\\", rb"\u0000"
 _Pages = Sequence[Sequence[RawRow | DamagedRow]]
 Known = dict[str, pa.DataType]
@@ -96,7 +99,7 @@ class ClickReader:
         undocumented = self._known | self._learned
         if not plain and _ESCAPED_NUL in text:
             return None  # Arrow would take it, some warehouses do not
-        if pa.int64() in undocumented.values() and NEGATIVE_ZERO.search(text):
+        if pa.int64() in undocumented.values() and _NEGATIVE_ZERO.search(text):
             return None  # Arrow would read 0, but a text column has it as it is spelled
         try:
             given = _read(text, pa.schema([*_AS_GIVEN, *undocumented.items()]))

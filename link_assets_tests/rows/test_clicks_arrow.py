@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.json import encode
 
-from link_assets.contract import CLICKS, PersonalGroup, Treatment
+from link_assets.contract import PersonalGroup, Treatment
 from link_assets.rows import clicks_arrow
 from link_assets.rows.clicks import ClickBatch, click_batches
 from link_assets.rows.clicks_arrow import ClickReader, Known
 from link_assets.rows.convert import ExactNumber
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import parse_rows, raw_row
+from link_assets.rows.raw_json import raw_row
 from link_assets.sandbox import World
+from link_assets_tests.guide import CLICK_FIELDS
+from link_assets_tests.rows.oracle import batches_of
 from link_assets_tests.rows.test_clicks import CLICK, CLICKS_WITH_DT, DT, PAGES
 from link_assets_tests.rows.test_fast_path import OF_TYPE, clicks_of
 from link_assets_tests.scenarios.test_faults import READ, REFUSED
@@ -31,7 +33,7 @@ GOOD_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_s
 # fields of the right type alone, so that Arrow takes them
 GOOD = st.fixed_dictionaries(
     {"dt": st.sampled_from([DT, "1969-12-31T23:59:59.999999+01:00", "2500-01-01T00:00:00Z"])},
-    optional={f.name: st.none() | GOOD_TEXT for f in CLICKS.fields if f.data_type == "text"}
+    optional={name: st.none() | GOOD_TEXT for name, _, kind, _ in CLICK_FIELDS if kind == "text"}
     | {"st": st.none() | st.integers(-(2**63), 2**63 - 1), "human": st.none() | st.booleans()},
 )
 
@@ -75,8 +77,8 @@ def read(
 
 
 def expected(*pages: list[Any]) -> list[ClickBatch]:
-    """By way of objects, each page as it comes out of its text."""
-    return click_batches([parse_rows(page) for page in encoded([*pages])], 7)
+    """What becomes of the pages of domain 7, whichever way they are read."""
+    return batches_of([[bytes(row) for row in page] for page in encoded([*pages])], 7)
 
 
 def joined(batches: list[ClickBatch]) -> pa.Table:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from link_assets.contract import CLICKS, LINKS, Table
 from link_assets.rows.column_names import arrow_schema, column_names
+from link_assets_tests.guide import CLICK_FIELDS, LINK_FIELDS
 
 SUFFIX = re.compile(r"__x[0-9a-f]{8}$")
 ANY_NAME = st.text(st.characters(codec=None, categories=None), max_size=80)  # type: ignore[arg-type]
@@ -20,8 +21,8 @@ def one(raw: str, table: Table = CLICKS, **options: str) -> str:
 
 
 def test_documented_fields_get_their_columns() -> None:
-    top = [f for f in LINKS.fields if "." not in f.name]
-    assert column_names((f.name for f in top), LINKS) == {f.name: f.column for f in top}
+    top = {name: column for name, column, *_ in LINK_FIELDS if "." not in name}
+    assert column_names(top, LINKS) == top
     assert one("photoURL", LINKS, parent="Owner") == "owner__photo_url"
 
 
@@ -82,7 +83,7 @@ def test_long_names_fit_any_destination(raw: str) -> None:
 
 
 @settings(max_examples=200, derandomize=True)
-@given(st.lists(ANY_NAME | st.sampled_from([f.name for f in CLICKS.fields]), unique=True))
+@given(st.lists(ANY_NAME | st.sampled_from([name for name, *_ in CLICK_FIELDS]), unique=True))
 def test_names_are_distinct_and_stay_as_they_are_in_dlt(raws: list[str]) -> None:
     names = column_names(raws, CLICKS)
     assert names.keys() == set(raws)
@@ -94,7 +95,7 @@ def test_names_are_distinct_and_stay_as_they_are_in_dlt(raws: list[str]) -> None
 
 def test_the_arrow_schema_has_the_contracts_columns_in_order() -> None:
     schema = arrow_schema(CLICKS)
-    assert schema.names == [f.column for f in CLICKS.columns]
+    assert schema.names == ["domain_id", "click_id", *(column for _, column, *_ in CLICK_FIELDS)]
     assert schema.field("dt").type == pa.timestamp("us", tz="UTC")
     assert schema.field("st").type == pa.int64()
-    assert {f.name for f in schema if not f.nullable} == set(CLICKS.primary_key)
+    assert {f.name for f in schema if not f.nullable} == {"domain_id", "dt", "click_id"}

@@ -8,14 +8,13 @@ from typing import Any
 import dlt
 import duckdb
 import pytest
-from dlt.common.schema.typing import TColumnSchema
 
-from link_assets.contract import CLICKS, DataType
-from link_assets.rows.convert import convert_value
+from link_assets.contract import DataType
 from link_assets.sandbox import Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source
 from link_assets.warehouse.pipeline import open_pipeline
+from link_assets_tests.guide import CLICK_FIELDS
 from link_assets_tests.scenarios.test_faults import MISSING, READ
 
 NORMAL = "normal.duckdb"
@@ -53,12 +52,6 @@ def clicks_of(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: v for name, v in row.items() if v is not MISSING} for row in rows]
 
 
-def as_read(click: dict[str, Any]) -> dict[str, Any]:
-    """The click with every value of the type that its column has."""
-    types: dict[str, DataType] = {field.name: field.data_type for field in CLICKS.fields}
-    return {name: convert_value(value, types[name]) for name, value in click.items()}
-
-
 def load_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", FAST)
     with open_pipeline("clicks_1") as pipeline:
@@ -66,10 +59,8 @@ def load_fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load_normally(rows: list[dict[str, Any]]) -> None:
-    """Loads the rows as dicts, by dlt's defaults, with the contract's columns as hints."""
-    columns: list[TColumnSchema] = [
-        {"name": field.column, "data_type": field.data_type} for field in CLICKS.fields
-    ]
+    """Loads the rows as dicts, by dlt's defaults, with the guide's columns as hints."""
+    columns: list[Any] = [{"name": name, "data_type": kind} for name, _, kind, _ in CLICK_FIELDS]
     clicks = dlt.resource(rows, name="clicks", columns=columns)
     destination = dlt.destinations.duckdb(NORMAL)
     dlt.pipeline(
@@ -123,10 +114,11 @@ def test_hard_values_of_the_right_type_are_the_same_either_way(
 def test_values_that_had_to_be_converted_are_the_same_as_if_they_had_come_so(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # dlt's INSERT statements lose the character NUL, which Parquet files keep
-    given = [(OF_TYPE[k], v.replace("\0", "") if isinstance(v, str) else v) for k, v, _ in READ]
-    clicks = clicks_of([{name: value} for name, value in given])
-    sandbox.clicks = {1: clicks}
+    sandbox.clicks = {1: clicks_of([{OF_TYPE[kind]: value} for kind, value, _ in READ])}
     load_fast(monkeypatch)
-    load_normally([as_read(click) for click in clicks])
+    stored = [
+        {OF_TYPE[kind]: f"{value}+00:00" if kind == "timestamp" else value}
+        for kind, _, value in READ
+    ]
+    load_normally(clicks_of(stored))
     assert_same_table(len(READ))

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from link_assets.contract import LINKS
 from link_assets.rows.convert import ExactNumber
 from link_assets.rows.links import link_row
 from link_assets.rows.rejected import Rejection
+from link_assets_tests.guide import LINK_FIELDS
 
 LINK = {
     "id": "lnk_1",
@@ -28,7 +28,7 @@ LINK = {
 }
 PEOPLE, NOTHING = ("Owner", "User"), ("", " ", [], {})
 NUL = "is text with a NUL character, which not every warehouse can hold"
-COLUMNS = {f.column for f in LINKS.fields} | {"tags"}
+COLUMNS = {column for _, column, *_ in LINK_FIELDS} | {"tags"}
 
 TEXT = st.text(st.characters(codec=None, categories=None), max_size=8)  # type: ignore[arg-type]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
@@ -37,7 +37,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 )
-TOP = sorted({f.name.partition(".")[0] for f in LINKS.fields} | {"tags"})
+TOP = sorted({name.partition(".")[0] for name, *_ in LINK_FIELDS} | {"tags"})
 ROWS = st.dictionaries(st.sampled_from(TOP) | TEXT, JSON, max_size=8)
 LINKS_WITH_ID = ROWS.map(lambda row: {**row, "id": "lnk"})
 
@@ -206,7 +206,7 @@ def test_dlt_loads_a_link_under_the_same_names(tmp_path: Path) -> None:
         destination=dlt.destinations.duckdb(str(tmp_path / "links.duckdb")),
         dataset_name="loaded",
     )
-    hints: Any = {f.column: {"data_type": f.data_type} for f in LINKS.fields}
+    hints: Any = {column: {"data_type": kind} for _, column, kind, _ in LINK_FIELDS}
     pipeline.run([link], table_name="links", columns=hints, loader_file_format="parquet")
     with duckdb.connect(str(tmp_path / "links.duckdb")) as database:
         links = database.execute("select * from loaded.links")

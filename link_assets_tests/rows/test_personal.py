@@ -30,7 +30,7 @@ from link_assets_tests.source.test_rest import (
 )
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
 from link_assets_tests.traces import Traces, events
-from link_assets_tests.truth import loaded_clicks_with_keys
+from link_assets_tests.truth import CLICK_COLUMNS, loaded_clicks_with_keys
 
 API = "SOURCES__LINK_ASSETS__"
 SALT = "a-salt-of-our-own"
@@ -38,7 +38,7 @@ IP, PASSWORD = "203.0.113.77", "pa55-4e1d"
 OWNER = {"name": "Ada-4e1d", "email": "ada-4e1d@x.example", "photoURL": "https://x.example/4e1d"}
 USER = {**OWNER, "email": "user-4e1d@x.example"}
 TREATMENTS = mostly_long(["hash", "drop", "keep"], 1)
-CLICKS_IP = [field.column for field in CLICKS.columns].index("ip")
+CLICKS_IP = ["domain_id", "click_id", *CLICK_COLUMNS].index("ip")
 CHANGED = "PERSONAL_IP or its HASH_SALT has changed"
 
 pytestmark = pytest.mark.usefixtures("api")
