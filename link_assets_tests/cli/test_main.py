@@ -234,7 +234,7 @@ def test_an_env_file_in_another_encoding_is_named(workdir: Path) -> None:
             {"PYTHONIOENCODING": "ascii:strict", "LANG": "C"},
             {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         ],
-        1,
+        0,
     ),
 )
 def test_the_demo_is_shown_in_any_encoding(environment: dict[str, str], workdir: Path) -> None:

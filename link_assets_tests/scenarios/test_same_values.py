@@ -29,7 +29,7 @@ OTHERS = [
     pytest.param(
         {**POSTGRES, "DISABLE_ADBC_DETECTION": "true"},
         id="PostgreSQL without ADBC",
-        marks=needs_postgres,
+        marks=[needs_postgres, pytest.mark.long],
     ),
 ]
 """The settings of each warehouse that is compared with DuckDB."""

@@ -24,7 +24,7 @@ from link_assets.warehouse.destinations.postgres_client import _warn_of_inserts
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.scenarios.test_versions import load, serve, serve_spelled, spelled, versions
 from link_assets_tests.scenarios.test_versions import load_links as list_links
-from link_assets_tests.support import Location, failure_text, rows
+from link_assets_tests.support import Location, failure_text, mostly_long, rows
 from link_assets_tests.truth import expected_tags, loaded_tags
 from link_assets_tests.warehouse.destinations.postgres_server import (
     needs_postgres,
@@ -222,7 +222,7 @@ def test_a_value_that_the_database_quotes_is_not_shown(
     assert SECRET not in message + caplog.text
 
 
-@pytest.mark.parametrize("adbc", [True, False], ids=["ADBC", "INSERT"])
+@pytest.mark.parametrize("adbc", mostly_long([True, False], 1), ids=["ADBC", "INSERT"])
 def test_too_many_columns_or_fields_fail_with_the_name_of_the_table(
     adbc: bool, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
