@@ -125,12 +125,10 @@ def failure_text(result: dg.ExecuteInProcessResult) -> str:
 
 def mostly_long(cases: Iterable[Any], few: int) -> list[Any]:
     """The first few cases for every run of the suite, the rest for the long one."""
-    return [case if place < few else _long(case) for place, case in enumerate(cases)]
-
-
-def _long(case: Any) -> Any:
-    values = case if isinstance(case, tuple) else (case,)
-    return pytest.param(*values, marks=pytest.mark.long)
+    return [
+        case if place < few else pytest.param(case, marks=pytest.mark.long)
+        for place, case in enumerate(cases)
+    ]
 
 
 def rows(query: str) -> list[tuple[Any, ...]]:
