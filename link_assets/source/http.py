@@ -27,7 +27,7 @@ CONNECT_SECONDS = 5
 
 
 class Connections(HTTPAdapter):
-    """Connections that are free again as soon as an answer is there, whatever is in it."""
+    """Connections that are free again as soon as an answer is there, even a broken one."""
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
         """Return the answer with its body; raise as requests does if there is none."""

@@ -22,7 +22,7 @@ from link_assets.source.refusals import no_json, own_words, refusal
 from link_assets.source.salvage import body_texts, read_salvaged
 
 ROWS = "rows"
-"""The key under which a checked response has its rows, whatever the API's own key is."""
+"""The key under which a checked response has its rows; the API's own key may be another."""
 
 
 class ApiError(HTTPError):

@@ -40,9 +40,10 @@ KEPT_REJECTED = 100
 
 @dataclass(frozen=True)
 class Restart:
-    """To begin at the first page whatever the state says, which loses all but what it `keeps`.
+    """A wish to begin at the first page, with a state that loses all but what it `keeps`.
 
-    One with an `id` is made once for that id: a retry resumes where the attempt before it stopped.
+    One with an `id` is fulfilled once for that id: a retry resumes where the attempt before it
+    stopped.
     """
 
     keeps: frozenset[str] = frozenset()

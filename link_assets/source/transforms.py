@@ -134,9 +134,9 @@ class ClickPages(PageTransform):
         self._converting_to = chunk.mark
         self._converted_bytes = 0
         self._versions: dict[int, int] = {}
-        """By hash of the click's id, the last version of what is to be handed on."""
+        """By hash of the click's id, the last version of each click that waits to be handed on."""
         self._handed_on: dict[int, int] = {}
-        """The same of what was handed on."""
+        """The same for the clicks that were handed on."""
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
         """Return what is ready to be loaded: nothing, or a table of clicks and rejected rows."""

@@ -17,7 +17,7 @@ from link_assets.rows.raw_json import DamagedRow, RawRow
 from link_assets.settings import ApiSettings
 
 Position = str
-"""Where a listing goes on, as text that can be kept: a token, a date, whatever the API takes."""
+"""Where a listing goes on, as text that can be kept: a token, a date, or what else an API takes."""
 
 
 @dataclass(frozen=True)
