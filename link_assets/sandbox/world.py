@@ -139,7 +139,7 @@ class World:
         return max(1, round(self.click_seconds * 1000)) if self.click_seconds > 0 else self._slot_ms
 
     def _lag(self, domain_id: int) -> int:
-        """Return the slots from the domain's newest click to `end`: all of 3's are older than 1's."""
+        """Return the slots from a domain's newest click to `end`: all of 3's are older than 1's."""
         return (domain_id - 1) % 3 * (self.clicks_per_domain // 2 + 1)
 
     def _host(self, domain_id: int) -> str:
