@@ -26,7 +26,7 @@ SPARED = [
     ({"id": "0", "archived": "perhaps"}, 1),
     ({"id": None, "idString": "0", "DomainId": "odd"}, 1),
     ({"id": 0, "tags": "no list"}, 1),
-    ({"id": [], "idString": "0"}, 1),
+    ({"id": ["x"], "idString": "0"}, 1),
     ({"id": "another", "idString": "0", "archived": "perhaps"}, 2),
 ]
 WITHOUT_ID = [{"title": "no id"}, {"id": {}, "idString": ""}, "not an object", None]
