@@ -1,7 +1,10 @@
-"""The API guide's two tables as data. Nothing else spells a field out.
+"""The tables: columns, types, merge keys, personal fields. The one place to add a field.
 
-Nullability is the guide's promise about the API, reported on by the checks; it is not a
-constraint of the warehouse, because real payloads leave out fields the guide calls required.
+A field is one line, a `Field` in `LINKS.fields` or `CLICKS.fields`: reading it, its column and
+the treatment of personal data follow. The fields are those of the API guide.
+
+`nullable` is what the guide promises about the API. Checks report on it; the warehouse does not
+enforce it, because real payloads leave out fields that the guide calls required.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 DATASET = "link_assets"
+"""The dataset of all tables, and the first part of their asset keys."""
 
 DataType = Literal["text", "bigint", "bool", "timestamp"]
 PersonalGroup = Literal["ip", "password", "people"]
@@ -20,11 +24,16 @@ Treatment = Literal["keep", "hash", "drop"]
 
 @dataclass(frozen=True)
 class Field:
-    """One documented field.
+    """A field of the API and its column.
 
-    `name` is the API's; a dot reaches into an object (`Owner.id`). `column` is the warehouse's,
-    as dlt's snake_case naming spells it. Timestamps are UTC. `personal` names the
-    group of personal data it belongs to.
+    Attributes:
+        name: The API's name; a dot leads into an object (`Owner.id`). Empty for a column that the
+            loader adds.
+        column: The column's name, spelled as dlt's snake_case naming spells it.
+        data_type: The column's type, one of dlt's. Timestamps are in UTC.
+        nullable: Whether the guide lets it be null.
+        description: What the warehouse and Dagster show beside the column.
+        personal: The group of personal data that it belongs to.
     """
 
     name: str
@@ -37,10 +46,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its documented fields, the columns the loader adds, and its merge key.
-
-    The columns stand in the table in the order of `added`, `fields` and `added_last`.
-    """
+    """A table: its fields, the columns that the loader adds around them, and its merge key."""
 
     name: str
     description: str
@@ -51,16 +57,18 @@ class Table:
 
     @cached_property
     def columns(self) -> tuple[Field, ...]:
-        """Every column the table has after its first load, bookkeeping columns aside."""
+        """Return the columns in their order; dlt adds its own."""
         return (*self.added, *self.fields, *self.added_last)
 
     @cached_property
     def required(self) -> tuple[str, ...]:
-        """Columns that hold a value in every row if the API keeps the guide's promise."""
+        """Return the columns without nulls if the API keeps what the guide promises."""
         return tuple(f.column for f in self.columns if not f.nullable)
 
 
 def _person(name: str, column: str, who: str) -> tuple[Field, ...]:
+    """Return the fields of an object that describes a person."""
+
     def detail(field: str, suffix: str, what: str) -> Field:
         description = f"{what} of {who}."
         return Field(
@@ -158,7 +166,7 @@ LINKS = Table(
 )
 
 LINK_TAGS = "tags"
-"""The one list in a link: strings, loaded into the child table `links__tags`."""
+"""The one list in a link, of strings, which become the child table `links__tags`."""
 
 CLICKS = Table(
     name="clicks",
@@ -202,7 +210,11 @@ CLICKS = Table(
 )
 
 CLICK_FACTS = ("host", "path", "method", "url", "dt", "st", "ip", "proto", "ref", "ua")
-"""What the request itself says. The rest the service works out, and may revise, later."""
+"""The fields of the request itself, which a `click_id` is made of.
+
+The service works the others out, and may revise them later. Order and names never change: the
+ids in warehouses depend on them.
+"""
 
 REJECTED_ROWS = Table(
     name="rejected_rows",

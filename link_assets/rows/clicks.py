@@ -1,7 +1,8 @@
-"""Pages of clicks as Arrow tables.
+"""Pages of clicks, parsed to Python objects, as Arrow tables.
 
-Pages are converted column by column, many at once. Arrow does it in one go where every value
-already has the column's type; otherwise the column is read value by value, with the same result.
+`clicks_arrow` calls it for the pages that Arrow cannot read from their text. Many pages are
+converted at once, column by column: by Arrow, if every value of the column has its type already,
+and otherwise value by value, with the same result.
 """
 
 from __future__ import annotations
@@ -27,20 +28,26 @@ from link_assets.rows.column_names import ARROW_TYPES, arrow_schema, column_name
 from link_assets.rows.convert import UnreadableValue, as_text, convert_value
 from link_assets.rows.rejected import Rejection, reject, unusable
 
-_SCHEMA = arrow_schema(CLICKS)
 DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
-# Arrow does not mind offsets that move a moment out of the calendar.
+"""The fields that the guide lists."""
+_SCHEMA = arrow_schema(CLICKS)
 _EDGE_YEARS = pa.array(("0000", "0001", "9999"))
+"""Years in which an offset may lead out of Python's calendar, which Arrow does not notice."""
 _NUL = MatchSubstringOptions("\0")
-Texts = TypeVar("Texts", pa.Array, pa.ChunkedArray)
+_Texts = TypeVar("_Texts", pa.Array, pa.ChunkedArray)
 
 
 @dataclass(frozen=True)
 class ClickBatch:
-    """Pages of clicks: every row of them is either in `table` or in `rejections`.
+    """Clicks of one or more pages: each row is either in `table` or in `rejections`.
 
-    `accepted` are the numbers, among all rows of the pages, of those in `table`. `versions`, where
-    somebody has worked them out, tell by the rows' text whether two of one click are the same.
+    Attributes:
+        table: The accepted rows: the contract's columns, then one text column for each
+            undocumented field.
+        rejections: The other rows, in their order.
+        accepted: For each row of `table`, its number among all rows of the pages.
+        versions: For each row of `table`, a hash of its JSON text: whether a click has changed
+            since it came before. Empty unless `ClickReader` made the batch.
     """
 
     table: pa.Table
@@ -51,7 +58,7 @@ class ClickBatch:
 
 @dataclass(frozen=True)
 class _Column:
-    """A field's values, and by row number why some of them are missing."""
+    """A field's values, null where there is a problem, and the problems by row number."""
 
     name: str
     column: str
@@ -60,9 +67,9 @@ class _Column:
 
 
 def click_batches(pages: Sequence[Sequence[Any]], domain_id: int) -> list[ClickBatch]:
-    """One batch of all the pages, or one of each if some row has to be rejected.
+    """Return one batch of all the pages, or one of each page if some row is rejected.
 
-    So the rejections of a batch are those of one page, which number identical rows.
+    So a batch with rejections is one page: identical rejected rows are numbered within it.
     """
     batch = _batch(pages, domain_id)
     whole = len(pages) == 1 or not batch.rejections
@@ -70,17 +77,17 @@ def click_batches(pages: Sequence[Sequence[Any]], domain_id: int) -> list[ClickB
 
 
 def click_batch(rows: Sequence[Any], domain_id: int) -> ClickBatch:
-    """The page as a table of the contract's columns and one text column per undocumented field.
+    """Return a page of parsed rows as a batch.
 
-    Undocumented fields are text whatever they hold (other values as their JSON text), because a
-    column's type must not depend on which page or domain came first. One that is null in every
-    accepted row makes no column.
+    Undocumented fields are text (other values as their JSON text), because a column's type must
+    not depend on which page or domain came first. A field that is null in every accepted row
+    makes no column.
     """
     return _batch([rows], domain_id)
 
 
 def click_span(table: pa.Table) -> tuple[datetime | None, datetime | None]:
-    """The first and the last time of a table of clicks; None if it has no row."""
+    """Return the first and the last time in a table of clicks; None for an empty table."""
     ends = call_function("min_max", [table.column("dt")]).as_py()
     return ends["min"], ends["max"]
 
@@ -96,8 +103,8 @@ def _batch(pages: Sequence[Sequence[Any]], domain_id: int) -> ClickBatch:
     if reasons:
         table = table.take(pa.array(accepted, pa.int64()))
         page_of_row = [page_of_row[i] for i in accepted]
-    rejections = [reject(rows[i], why) for i, why in sorted(reasons.items())]
-    return ClickBatch(finished(table, domain_id, page_of_row), rejections, accepted)
+    rejections = [reject(rows[i], problems) for i, problems in sorted(reasons.items())]
+    return ClickBatch(completed(table, domain_id, page_of_row), rejections, accepted)
 
 
 def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
@@ -107,26 +114,14 @@ def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
         yield _required(column) if f.column in CLICKS.primary_key else column
 
 
-def timestamps(texts: Texts) -> Texts:
-    """Return the times that texts spell.
-
-    Raises pa.ArrowInvalid if `convert_value` might read another time, or none.
-    """
-    years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
-    at_edge = call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS))
-    if call_function("any", [at_edge]).as_py():
-        raise pa.ArrowInvalid("a year at the calendar's edge")
-    return texts.cast(ARROW_TYPES["timestamp"])
-
-
 def _undocumented(objects: list[dict[str, Any]]) -> list[_Column]:
-    told = [
+    filled = [
         name
         for name in set().union(*objects) - DOCUMENTED
         if any(row.get(name) is not None for row in objects)
     ]
-    names = sorted(column_names(told, CLICKS).items(), key=lambda item: item[1])
-    return [_column(raw, column, objects, "text", as_text) for raw, column in names]
+    columns = sorted(column_names(filled, CLICKS).items(), key=lambda item: item[1])
+    return [_column(name, column, objects, "text", as_text) for name, column in columns]
 
 
 def _column(
@@ -137,7 +132,7 @@ def _column(
     read: Callable[[Any], Any],
 ) -> _Column:
     values = [row.get(name) for row in objects]
-    converted = _convert(values, data_type)
+    converted = _converted_by_arrow(values, data_type)
     if converted is not None:
         return _Column(name, column, converted)
     problems: dict[int, str] = {}
@@ -149,8 +144,8 @@ def _column(
     return _Column(name, column, pa.array(values, ARROW_TYPES[data_type]), problems)
 
 
-def _convert(values: list[Any], data_type: DataType) -> pa.Array | None:
-    """The values as Arrow takes them, if it takes them all and as `convert_value` would."""
+def _converted_by_arrow(values: list[Any], data_type: DataType) -> pa.Array | None:
+    """Return the column, or None if Arrow refuses a value or may read it otherwise than we do."""
     if data_type == "bigint" and float in map(type, values):
         return None  # Arrow would cut off fractions
     try:
@@ -162,12 +157,25 @@ def _convert(values: list[Any], data_type: DataType) -> pa.Array | None:
     return None if data_type == "text" and _has_nul(converted) else converted
 
 
+def timestamps(texts: _Texts) -> _Texts:
+    """Return the times that a column of texts spells.
+
+    Raises:
+        pa.ArrowInvalid: One is no time to Arrow, or `convert_value` may read it otherwise.
+    """
+    years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
+    at_edge = call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS))
+    if call_function("any", [at_edge]).as_py():
+        raise pa.ArrowInvalid("a year at the calendar's edge")
+    return texts.cast(ARROW_TYPES["timestamp"])
+
+
 def _has_nul(texts: pa.Array) -> bool:
     return bool(call_function("any", [call_function("match_substring", [texts], _NUL)]).as_py())
 
 
 def _required(column: _Column) -> _Column:
-    """The column with a problem wherever it has no value."""
+    """Return the column with a problem wherever it has no value."""
     if not column.values.null_count:
         return column
     missing = [i for i, null in enumerate(column.values.is_null().to_pylist()) if null]
@@ -176,7 +184,7 @@ def _required(column: _Column) -> _Column:
 
 
 def _reasons(rows: Sequence[Any], columns: Iterable[_Column]) -> dict[int, list[str]]:
-    """By row number, everything that keeps the row out of the table."""
+    """Return by row number everything that keeps the row out of the table."""
     reasons: defaultdict[int, list[str]] = defaultdict(list)
     for column in columns:
         for i, problem in column.problems.items():
@@ -184,16 +192,20 @@ def _reasons(rows: Sequence[Any], columns: Iterable[_Column]) -> dict[int, list[
     return reasons | {i: [unusable(row)] for i, row in enumerate(rows) if not isinstance(row, dict)}
 
 
-def finished(
+def completed(
     table: pa.Table, domain_id: int, page_of_row: list[int], *, plain: bool = False
 ) -> pa.Table:
-    """The accepted rows with the loader's columns, without undocumented ones that say nothing.
+    """Return accepted rows with the domain and ids, without undocumented columns of nulls.
 
-    Texts are `plain` if JSON escapes none of their characters.
+    Args:
+        table: The documented columns and those of undocumented fields.
+        domain_id: The domain that was clicked on.
+        page_of_row: The number of the page that each row came on.
+        plain: Whether it is known that JSON escapes no character of the texts.
     """
-    domain = pa.repeat(pa.scalar(domain_id, pa.int64()), table.num_rows)
+    domains = pa.repeat(pa.scalar(domain_id, pa.int64()), table.num_rows)
     ids = click_ids(table, domain_id, page_of_row, plain=plain)
-    added = zip((f.column for f in CLICKS.added), (domain, ids), strict=True)
+    added = zip((f.column for f in CLICKS.added), (domains, ids), strict=True)
     kept = {
         name: values
         for name, values in zip(table.column_names, table.columns, strict=True)

@@ -1,4 +1,8 @@
-"""Columns: what undocumented fields are called, and a table's Arrow schema."""
+"""The column of each field, and a table's Arrow schema.
+
+Documented fields have the contract's columns. Undocumented ones are named as dlt would name them,
+but so that no two fields share a column. `links`, `clicks` and `clicks_arrow` call it.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,12 @@ ARROW_TYPES: dict[DataType, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 
-# Leaves room for the suffix within 63 characters, the shortest limit of dlt's destinations.
 _NAMING = NamingConvention(max_length=52)
+"""Leaves room for a suffix within 63 characters: of dlt's destinations, PostgreSQL takes fewest."""
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The table's columns in order. All but the key may be null: the contract is no constraint."""
+    """Return the table's columns in order. All but those of its key may be null."""
     return pa.schema(
         pa.field(f.column, ARROW_TYPES[f.data_type], nullable=f.column not in table.primary_key)
         for f in table.columns
@@ -34,12 +38,17 @@ def arrow_schema(table: Table) -> pa.Schema:
 def column_names(
     raw_names: Iterable[str], table: Table, reserved: Iterable[str] = (), parent: str = ""
 ) -> dict[str, str]:
-    """One column for each field of an object, no two alike, whatever the order of the names.
+    """Return the column of each field of an object: no two alike, in any order of names.
 
-    Documented fields get their documented column. Any other gets the name dlt would give it, or
-    that name and a hash of its own where it would be taken for something else: another column of
-    the table, a `reserved` name, one of dlt's own columns, or another field of the same object.
-    `parent` names the field that holds the object.
+    A documented field gets the contract's column. Any other gets the name that dlt would give it.
+    A hash of the field's own name is added where that name is taken: by another column of the
+    table, by one of dlt's own, by a reserved one or by another field of the same object.
+
+    Args:
+        raw_names: The fields' names in JSON.
+        table: The table of the contract that the object belongs to.
+        reserved: Columns that the table has besides those of the contract.
+        parent: The field that holds the object, for an object within a row.
     """
     prefix = f"{parent}." if parent else ""
     documented = {field.name: field.column for field in table.fields}
@@ -55,23 +64,23 @@ def column_names(
     for name, raws in unknown.items():
         free = name not in taken and not name.startswith("_dlt")
         for raw in raws:
-            # The field spelled exactly so keeps the name whichever others a page brings along.
+            # a field that is spelled exactly so keeps the name, whichever others come with it
             own = raw == name or (len(raws) == 1 and not _is_mute(raw))
-            names[raw] = name if free and own else _told_apart(name, raw)
+            names[raw] = name if free and own else _with_hash(name, raw)
     return names
 
 
 def _normalized(raw: str, parent: str) -> str:
-    # dlt hashes long names as UTF-8, which half a surrogate pair would break.
+    # dlt hashes long names as UTF-8, in which half a surrogate pair has no spelling
     encodable = raw.encode(errors="backslashreplace").decode()
     path = [parent] * bool(parent) + [encodable if encodable.strip() else "_"]
     return _NAMING.shorten_fragments(*map(_NAMING.normalize_identifier, path))
 
 
 def _is_mute(raw: str) -> bool:
-    """Whether dlt keeps no character of the name, so that all such names would look alike."""
+    """Return whether dlt keeps no character of the name, so that all such names look alike."""
     return not re.search("[A-Za-z0-9]", raw)
 
 
-def _told_apart(name: str, raw: str) -> str:
+def _with_hash(name: str, raw: str) -> str:
     return f"{name}__x{blake2b(raw.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"

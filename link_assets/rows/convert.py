@@ -1,7 +1,9 @@
-"""Reading one JSON value as the type of its column.
+"""One JSON value as the type of its column.
 
-What reads safely is converted, what does not is refused with a reason. Reasons speak of kinds,
-never of the value: rows hold personal data, and reasons end up in logs and reports.
+`links` and `clicks` call `convert_value` for documented fields and `as_text` for all others. A
+value that reads safely as the type is converted, any other is refused with a reason. A reason
+names the kind of the value, never the value: rows hold personal data, and reasons end up in logs
+and reports.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _KINDS = {
 INT64 = range(-(2**63), 2**63)
 _EXACT_FLOAT = 2.0**53
 _TOO_LONG = 25
-"""Characters of a whole number after which it is beyond 64 bits however it goes on."""
+"""Characters of a whole number that suffice to see that it is beyond 64 bits."""
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 _INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _TIMESTAMP = re.compile(
@@ -47,17 +49,18 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class ExactNumber:
-    """A number as JSON text spells it, where Python would spell it otherwise: 140.10, 1e400, -0."""
+    """A number as JSON spells it, where Python would spell it otherwise: 140.10, 1e400, -0."""
 
     text: str
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is spelled without fraction and exponent."""
+        """Return whether it is spelled without fraction and exponent."""
         return self.text.removeprefix("-").isdecimal()
 
 
-# the encoder writes text only, so numbers pass as text with a mark that no text of an API has
+# Python's encoder cannot write a number as it is spelled. It writes a text with a random mark,
+# which no API can know, and `json_text` takes mark and quotes away.
 _MARK = token_hex(16)
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 _JSON = json.JSONEncoder(
@@ -69,22 +72,23 @@ _JSON = json.JSONEncoder(
 
 
 class UnreadableValue(ValueError):
-    """A value does not read as its column's type; the message says why without quoting it."""
+    """A value cannot be read as its column's type; the message says why without quoting it."""
 
     @classmethod
     def expected(cls, expectation: str, value: Any) -> UnreadableValue:
+        """Return the error of a value that is not of the expected kind, such as "a list"."""
         return cls(f"is {kind_of(value)}, not {expectation}")
 
 
 def kind_of(value: Any) -> str:
-    """What a user calls a JSON value of this kind."""
+    """Return what a user calls a JSON value of this kind, such as "a whole number"."""
     if isinstance(value, ExactNumber):
         return _KINDS[int if value.is_whole else float]
     return _KINDS.get(type(value), "no JSON value")
 
 
 def is_empty(value: Any) -> bool:
-    """Whether an API says nothing by it: null, blank text, an empty list or an empty object.
+    """Return whether a value stands for a missing one: null, blank text, an empty list or object.
 
     APIs send "" for a missing number or object, and those written in PHP send [] for {}.
     """
@@ -94,11 +98,13 @@ def is_empty(value: Any) -> bool:
 
 
 def convert_value(value: Any, data_type: DataType) -> Value | None:
-    """Read `value` as `data_type`, or raise `UnreadableValue`.
+    """Return a parsed JSON value as a value of this type; None for one that `is_empty`.
 
-    What says nothing (`is_empty`) is null, but text stays text where text is expected.
-    Timestamps come out in UTC, cut to microseconds; without an offset they are taken for UTC
-    already, and a date alone for its midnight.
+    Text stays as it is where text is expected, even if it is blank. Times come out in UTC, cut to
+    microseconds; one without an offset is taken for UTC, and a date alone for its midnight.
+
+    Raises:
+        UnreadableValue: The value cannot be read safely as this type.
     """
     if is_empty(value) and not (data_type == "text" and isinstance(value, str)):
         return None
@@ -106,22 +112,29 @@ def convert_value(value: Any, data_type: DataType) -> Value | None:
 
 
 def as_text(value: Any) -> str | None:
-    """Read any value as text: null as null, text verbatim, all else as its JSON text."""
+    """Return any value as text: null as None, text as it is, all else as its JSON text.
+
+    Raises:
+        UnreadableValue: It is text that not every warehouse can hold.
+    """
     if isinstance(value, str):
         return _storable(value)
     return None if value is None else json_text(value)
 
 
 def json_text(value: Any) -> str:
-    """Write compact JSON, the same for equal values, in ASCII so that no text is too odd for it."""
+    """Return compact JSON in ASCII, which any text can be written as; equal for equal values."""
     text = with_deep_stack(_JSON.encode, value)
     return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 
 def with_deep_stack(call: Callable[[_Given], _Result], given: _Given) -> _Result:
-    """Call a function that goes as deep as what it is given; raise RecursionError beyond a stack.
+    """Return what a function makes of a nested value, on an empty stack if this one is too full.
 
-    A thread has a stack of its own, where there is more room than at the end of a long call.
+    A thread has a stack of its own, with more room than there is at the end of many calls.
+
+    Raises:
+        RecursionError: The value is nested too deeply for an empty stack, too.
     """
     try:
         return call(given)
@@ -158,7 +171,7 @@ def _bigint(value: Any) -> int:
 
 
 def _whole_number(value: Any) -> int | None:
-    """The number that `value` spells exactly, if any."""
+    """Return the whole number that a value spells exactly; None if it spells none."""
     if isinstance(value, str):
         digits = _INTEGER.fullmatch(value.strip())
         return int(digits[1] + digits[2]) if digits else None
@@ -191,7 +204,7 @@ def _bool(value: Any) -> bool:
 
 def _timestamp(value: Any) -> datetime:
     text = value.strip().upper() if isinstance(value, str) else ""
-    # datetime.fromisoformat alone takes some numbers (epoch milliseconds) for basic ISO dates.
+    # datetime.fromisoformat takes some numbers, such as epoch milliseconds, for ISO dates
     if not _TIMESTAMP.fullmatch(text):
         raise UnreadableValue.expected("an ISO 8601 date and time", value)
     try:

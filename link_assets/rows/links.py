@@ -1,4 +1,7 @@
-"""JSON objects of links as rows for dlt's normalizer."""
+"""Links, parsed to Python objects, as rows by column name, which dlt loads.
+
+`source` calls it row by row. dlt makes the child table of the tags; all else is flat.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from link_assets.rows.raw_json import DamagedRow, is_doubtful
 from link_assets.rows.rejected import Rejection, reject, unusable
 
 _Cell = tuple[str, str, Callable[[Any], Any], Any]
-"""A field's name, its column, how to read it, and what to read."""
+"""A field's name, its column, the function that reads its value, and the value."""
 
 _KEY, _SPARE_KEY = "id", "id_string"
 _OBJECTS = {
@@ -26,10 +29,11 @@ _READERS = {f.column: partial(convert_value, data_type=f.data_type) for f in LIN
 
 
 def link_row(row: Any) -> dict[str, Any] | Rejection:
-    """The link by column name, with every documented column and its tags as a list of text.
+    """Return the link by column name, or its rejection if a value cannot be read.
 
-    Undocumented fields are text whatever they hold (other values as their JSON text), as they are
-    in clicks: a column's type must not depend on which link came first.
+    Every documented column is there, and the tags as a list of text. Undocumented fields are text
+    (other values as their JSON text), because a column's type must not depend on which link came
+    first. A link without id gets its `idString` as id.
     """
     if not isinstance(row, dict):
         return reject(row, [unusable(row)])
@@ -47,9 +51,9 @@ def link_row(row: Any) -> dict[str, Any] | Rejection:
 
 
 def link_id(row: Any) -> str | None:
-    """The id that the link has, or would have if the rest of it could be read; None without one.
+    """Return the id that the link has, or would have if its other fields could be read.
 
-    None, too, if the id may be part of a row's damage.
+    None if it has none, or if the id of a damaged row may be part of the damage.
     """
     if isinstance(row, DamagedRow):
         return link_id(row.value) if _has_sound_id(row.value) else None
@@ -62,7 +66,7 @@ def link_id(row: Any) -> str | None:
 
 
 def _has_sound_id(row: Any) -> bool:
-    """Whether no key of a damaged row may be that of its id, and no value of one is doubtful."""
+    """Return whether the damage of a row is neither in its ids nor in any name of a field."""
     keys = row if isinstance(row, dict) else {}
     ids = [keys.get(f.name) for f in LINKS.fields if f.column in (_KEY, _SPARE_KEY)]
     return not any(is_doubtful(text) for text in (*keys, *ids) if isinstance(text, str))
@@ -93,7 +97,7 @@ def _columns(names: frozenset[str], parent: str) -> dict[str, str]:
 
 
 def _tags(value: Any) -> list[str]:
-    """Read the tags as text. What says nothing among them is left out."""
+    """Return the tags as text, without those that are empty."""
     if is_empty(value):
         return []
     if not isinstance(value, list):
@@ -107,7 +111,10 @@ def _not_an_object(value: Any) -> NoReturn:
 
 
 def _loadable(value: Any) -> Any:
-    """The value, unless it is text that dlt's own JSON format would read as something else."""
+    """Return the value; raise UnreadableValue for text that dlt would load as another type.
+
+    dlt marks typed values in its own JSON with characters of Unicode's private use area.
+    """
     if custom_pua_decode(value) is not value:
         raise UnreadableValue("is text that dlt reserves for typed values")
     return value

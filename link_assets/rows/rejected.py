@@ -1,4 +1,8 @@
-"""Rows that could not be loaded: kept whole, with the reason."""
+"""Rows that cannot be loaded: kept whole as JSON text, with the reason.
+
+`links` and `clicks` reject rows; `source` loads the rejections into the table `rejected_rows`.
+A reason says which field is at fault and how, and quotes no value.
+"""
 
 from __future__ import annotations
 
@@ -23,32 +27,37 @@ _SCHEMA = arrow_schema(REJECTED_ROWS)
 
 @dataclass(frozen=True)
 class Rejection:
-    """One row as JSON text, and why it was not loaded. The reason quotes none of its values."""
+    """A row that is not loaded, as JSON text, and the reason, which quotes no value of it."""
 
     reason: str
     payload: str
 
 
 def reject(row: Any, reasons: Iterable[str]) -> Rejection:
-    """Make the rejection of `row`, with texts that every warehouse can hold, whatever the row's."""
-    # names of fields may hold half a surrogate pair, and NUL
+    """Return the rejection of a row, in texts that every warehouse can hold."""
+    # a field's name may hold half a surrogate pair, and NUL
     reason = "; ".join(reasons).encode(errors="backslashreplace").decode()
     content = row.value if isinstance(row, DamagedRow) else row
     return Rejection(reason.replace("\0", "\\u0000"), json_text(content))
 
 
 def unusable(row: Any) -> str:
-    """Why a row that is no JSON object is rejected."""
+    """Return why a row that is not a JSON object is rejected."""
     return row.reason if isinstance(row, DamagedRow) else NOT_AN_OBJECT
 
 
 def rejected_batch(
     resource: str, domain_id: int | None, rejections: Sequence[Rejection]
 ) -> pa.Table:
-    """One `rejected_rows` row for each rejection.
+    """Return the rows of the table `rejected_rows` for the rejections of one page.
 
-    A row gets the same `row_id` when its page comes again; identical rows of a page are told apart
-    by their number.
+    A row gets the same `row_id` when its page comes again. Identical rows of the page are
+    numbered, so that they stay apart.
+
+    Args:
+        resource: The table that the rows were meant for.
+        domain_id: The domain they were fetched for; None for links.
+        rejections: The rejected rows in their order.
     """
     seen: Counter[str] = Counter()
     rows = [
@@ -65,7 +74,7 @@ def rejected_batch(
 
 
 def row_ids(rejected: pa.Table) -> list[str]:
-    """Return the ids of a batch's rows."""
+    """Return the ids of the rows of a `rejected_batch`."""
     return rejected.column("row_id").to_pylist()
 
 

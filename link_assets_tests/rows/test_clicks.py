@@ -43,7 +43,7 @@ NUL = "is text with a NUL character, which not every warehouse can hold"
 def value_by_value(rows: list[Any], domain_id: int) -> ClickBatch:
     """The page converted with Arrow refusing every column."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clicks_module, "_convert", lambda *_: None)
+        patch.setattr(clicks_module, "_converted_by_arrow", lambda *_: None)
         return click_batch(rows, domain_id)
 
 
