@@ -22,14 +22,15 @@ import sqlalchemy  # noqa: F401 - imports are not measured, and these come late
 from dlt.sources.rest_api import rest_api_source
 
 import link_assets.rows.clicks_arrow
-import link_assets.warehouse.destinations.duckdb  # noqa: F401
+import link_assets.warehouse.destinations.duckdb_client  # noqa: F401
 from link_assets.contract import CLICK_FACTS, CLICKS
 from link_assets.rows.column_names import arrow_schema
 from link_assets.settings import ApiSettings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
+from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.chunks import Chunks
-from link_assets.warehouse.pipeline import open_pipeline, reading
+from link_assets.warehouse.pipeline import open_pipeline
+from link_assets.warehouse.reader import reading
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -94,10 +95,10 @@ def _guide(
 
 def project(url: str) -> None:
     """This project's clicks, without Dagster."""
-    api, progress = ApiSettings(base_url=url, api_key=API_KEY), LoadStats()
+    api, read = ApiSettings(base_url=url, api_key=API_KEY), ClicksRead()
     with Chunks("clicks_1") as chunks:
-        while not progress.finished:
-            chunks.load(lambda pipeline: pipeline.run(clicks_source(api, 1, progress)))
+        while not read.finished:
+            chunks.load(lambda pipeline: pipeline.run(clicks_source(api, 1, read)))
 
 
 def project_links(url: str) -> None:

@@ -1,4 +1,8 @@
-"""The code location."""
+"""The code location: every asset, check, job, schedule and sensor that Dagster is to know.
+
+Dagster loads `defs` in each of its processes; workspace.yaml and dg.toml name this module. A new
+asset is its own module in `defs` and its name in `assets` here.
+"""
 
 import atexit
 import gc
@@ -6,20 +10,32 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
-from link_assets.defs import assets, schedules
-from link_assets.defs.checks import table_checks
+from link_assets.defs.checks.tables import CHECKS
+from link_assets.defs.clicks import clicks
+from link_assets.defs.jobs import checks_job, clicks_job, links_job
+from link_assets.defs.links import links
+from link_assets.defs.schedules import checks_schedule, clicks_schedule, links_schedule
+from link_assets.defs.sensors import new_domains_sensor
 
 defs = dg.Definitions(
-    assets=[assets.links, assets.clicks],
-    asset_checks=table_checks.CHECKS,
-    jobs=[schedules.links_job, schedules.clicks_job, schedules.checks_job],
-    schedules=[schedules.links_schedule, schedules.clicks_schedule, schedules.checks_schedule],
-    sensors=[schedules.new_domains_sensor],
+    assets=[links, clicks],
+    asset_checks=CHECKS,
+    jobs=[links_job, clicks_job, checks_job],
+    schedules=[links_schedule, clicks_schedule, checks_schedule],
+    sensors=[new_domains_sensor],
     resources={"dlt": DagsterDltResource()},
     executor=dg.in_process_executor,
 )
 
-# Python would look through all that is imported for garbage, again and again, with threads waiting;
-# at the end it must, or DuckDB complains of what is left of it
-gc.freeze()
-atexit.register(gc.unfreeze)
+
+def _spare_the_garbage_collector() -> None:
+    """Keep the garbage collector from searching everything that was imported, again and again.
+
+    It holds up every thread meanwhile, and what is imported stays until the process ends. At the
+    end it is searched after all, or DuckDB complains about what is left of it.
+    """
+    gc.freeze()
+    atexit.register(gc.unfreeze)
+
+
+_spare_the_garbage_collector()

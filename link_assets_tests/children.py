@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
+from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, dagster_instance
@@ -26,10 +26,10 @@ WAIT = 120
 
 def load_clicks(domain: int) -> None:
     """Loads a domain's clicks to the last page, as a plain script does."""
-    progress = LoadStats()
+    read = ClicksRead()
     with Chunks(f"clicks_{domain}") as chunks:
-        while not progress.finished:
-            chunks.load(lambda p: p.run(clicks_source(api_settings(), domain, progress)))
+        while not read.finished:
+            chunks.load(lambda p: p.run(clicks_source(api_settings(), domain, read)))
 
 
 def load_links() -> None:

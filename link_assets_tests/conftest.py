@@ -21,9 +21,8 @@ os.environ |= {
 
 import pytest  # noqa: E402
 
-from link_assets.cli import main as cli  # noqa: E402
+from link_assets.cli import dev  # noqa: E402
 from link_assets.sandbox import Sandbox, World, serve  # noqa: E402
-from link_assets.source import transforms  # noqa: E402
 from link_assets_tests.support import Location, dagster_instance  # noqa: E402
 from link_assets_tests.traces import Traces, traces_kept  # noqa: E402
 
@@ -40,12 +39,6 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No field is known to readers that the test did not send them."""
-    monkeypatch.setattr(transforms, "_KNOWN", {})
-
-
 @pytest.fixture
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """`dev` that is not refused fails instead of starting Dagster."""
@@ -53,7 +46,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(command: list[str]) -> int:
         raise AssertionError(f"started {command}")
 
-    monkeypatch.setattr(cli, "_run_until_stopped", start)
+    monkeypatch.setattr(dev, "_run_until_stopped", start)
 
 
 @pytest.fixture

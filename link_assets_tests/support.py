@@ -15,7 +15,7 @@ import pytest
 
 from link_assets.definitions import defs
 from link_assets.defs.translator import CLICKS_KEY
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 
 INSTANCE = {
     "telemetry": {"enabled": False},

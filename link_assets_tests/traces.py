@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from dlt.common.versioned_state import decompress_state
 
-from link_assets.warehouse.pipeline import WarehousePipeline, duckdb_file
+from link_assets.warehouse.destinations.duckdb_file import duckdb_path
+from link_assets.warehouse.pipeline import WarehousePipeline
 from link_assets_tests.support import Location
 
 
@@ -55,8 +56,8 @@ class Traces:
 
 def table_texts() -> Iterator[str]:
     """Every row of every table of every schema, with dlt's own state in clear text."""
-    file = duckdb_file()
-    if file is None or not file.is_file() or b"DUCK" not in file.read_bytes()[:16]:
+    file = duckdb_path()
+    if not file.is_file() or b"DUCK" not in file.read_bytes()[:16]:
         return
     with duckdb.connect(str(file), read_only=True) as connection:
         names = "SELECT table_schema, table_name FROM information_schema.tables"

@@ -1,4 +1,4 @@
-"""`python -m link_assets.cli` is the command link-assets."""
+"""Makes `python -m link_assets.cli` the command link-assets."""
 
 from link_assets.cli.main import main
 

@@ -1,8 +1,13 @@
-"""Dagster's storage of this project: a folder that survives a restart."""
+"""Dagster's home: the folder in which it keeps runs, events and schedules between commands.
+
+`demo` and `dev` use it, `dev` for one process at a time. Plain `dagster dev` finds the same folder
+through the project's dagster.yaml.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +15,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 FOLDER = ".dagster_home"
-INSTANCE = """\
-python_logs:
-  managed_python_loggers: [link_assets]
-  python_log_level: INFO
-run_retries:
-  enabled: true
-  max_retries: 2
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-"""
+INSTANCE_SETTINGS = Path(__file__).with_name("dagster.yaml")
+"""How an instance that the commands make is set; the project's dagster.yaml says the same."""
 
 
 class HomeError(Exception):
@@ -29,9 +24,10 @@ class HomeError(Exception):
 
 
 def use_dagster_home() -> Path:
-    """Returns Dagster's home for this process and its children, made if it is missing.
+    """Return Dagster's home for this process and its children; make it if it is missing.
 
-    DAGSTER_HOME wins where it is set; otherwise it is set to `.dagster_home` in the working folder.
+    DAGSTER_HOME wins where it is set, and is left as it is. Otherwise it is set to `.dagster_home`
+    in the working folder.
     """
     home = Path(FOLDER).absolute()
     if given := os.environ.get("DAGSTER_HOME"):
@@ -39,15 +35,20 @@ def use_dagster_home() -> Path:
     os.environ["DAGSTER_HOME"] = str(home)
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(INSTANCE)
+        shutil.copyfile(INSTANCE_SETTINGS, home / "dagster.yaml")
     return home
 
 
 @contextmanager
 def in_use(home: Path, by: str) -> Iterator[None]:
-    """Keeps the home for one process, and gives it back even if that is killed.
+    """Hold the home for this process alone; it is free again even if that is killed.
 
-    `by` is what others see of it. Raises HomeError if another process has it.
+    Args:
+        home: The folder, which must exist.
+        by: Where this process can be found, as others that want the home are shown it.
+
+    Raises:
+        HomeError: Another process has it, or it cannot be used.
     """
     if not (home.is_absolute() and home.is_dir()):
         raise HomeError(
@@ -72,6 +73,7 @@ def in_use(home: Path, by: str) -> Iterator[None]:
 
 
 def _owner(file: Path) -> str:
+    """Return who has the home, as that process wrote it down."""
     unknown = "an unknown process"
     try:
         return file.read_text(encoding="utf-8") or unknown

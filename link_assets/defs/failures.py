@@ -14,16 +14,18 @@ from requests.exceptions import ContentDecodingError, RequestException, SSLError
 
 from link_assets.settings import SettingsError
 from link_assets.source.pages import ApiError
-from link_assets.warehouse.causes import find_cause
-from link_assets.warehouse.destinations.duckdb_memory import OutOfMemory
+from link_assets.warehouse.access import warehouse_name
 from link_assets.warehouse.errors import (
     NOT_IN_ENCODING,
     ROW_TOO_BIG,
+    OutOfMemory,
     TooManyColumns,
+    WarehouseBusy,
+    WarehouseUnusable,
+    find_cause,
     reason,
     sqlstate,
 )
-from link_assets.warehouse.pipeline import WarehouseBusy, WarehouseUnusable, warehouse_name
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SEE_README = "See the README's 'When something is wrong', then run this again."

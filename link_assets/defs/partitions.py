@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from link_assets.contract import LINKS
 from link_assets.rows.convert import INT64
 from link_assets.settings import location_settings
-from link_assets.warehouse.pipeline import reading
+from link_assets.source.dialects import dialect_type
+from link_assets.warehouse.reader import reading
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -52,10 +52,11 @@ def register_domains(instance: DagsterInstance) -> Sequence[str]:
 
     The allow-list narrows what is registered. Partitions are never removed.
     """
+    table, column = dialect_type().domains_column
     with reading() as reader:
         rows = reader.rows(
-            f"SELECT DISTINCT domain_id FROM {{dataset}}.{LINKS.name}"
-            " WHERE domain_id >= 0 ORDER BY domain_id"
+            f"SELECT DISTINCT {column} FROM {{dataset}}.{table}"
+            f" WHERE {column} >= 0 ORDER BY {column}"
         )
     allowed = location_settings().allowed_domains
     found = [str(domain) for (domain,) in rows if not allowed or str(domain) in allowed]

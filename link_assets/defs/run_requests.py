@@ -1,18 +1,26 @@
 """Which domains a run loads: any set of them.
 
-Dagster names the partitions of a run by one key, or by the first and the last without a gap. A run
-of domains with others between them is a run of its first domain, and its tag `link_assets/domains`
-lists all. The domains between them get no event.
+Dagster names the partitions of a run by one key, or by the first and the last of a range without
+gaps. A run of domains with others between them is a run of its first domain, and its tag
+`link_assets/domains` lists all. The domains between them get no event.
+
+Schedules, the sensor and the demo ask for runs here; the asset `clicks` reads here what its run
+was asked to load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
+
+# Private: Dagster has no public way to plan a partition that a run is not named by, and only what
+# is planned is shown as under way, and as failed if the run fails.
 from dagster._core.events import AssetMaterializationPlannedData
 
 from link_assets.contract import CLICKS
+from link_assets.defs import configuration
+from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.translator import CLICKS_KEY
 
 DOMAINS = "link_assets/domains"
@@ -23,10 +31,19 @@ RANGE: tuple[str, str] = (
 )
 
 
-def run_request(domains: Sequence[str], everything: Sequence[str]) -> dg.RunRequest:
-    """Asks for a run that loads these domains, which stand in this order in `everything`.
+def clicks_requests(instance: dg.DagsterInstance, domains: set[str]) -> Iterator[dg.RunRequest]:
+    """Yield run requests that together load these domains once, `domains_per_run` each."""
+    everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
+    wanted = [domain for domain in everything if domain in domains]
+    size = configuration.SETTINGS.domains_per_run
+    for start in range(0, len(wanted), size):
+        yield run_request(wanted[start : start + size], everything)
 
-    It has a run key: without, Dagster takes the requests of a tick for one and the same.
+
+def run_request(domains: Sequence[str], everything: Sequence[str]) -> dg.RunRequest:
+    """Return the request for a run that loads these domains, in the order of `everything`.
+
+    It has a run key: without one, Dagster takes the requests of a tick for one and the same.
     """
     run_key = f"clicks of {', '.join(domains)}"
     if len(domains) == 1:
@@ -40,7 +57,7 @@ def run_request(domains: Sequence[str], everything: Sequence[str]) -> dg.RunRequ
 
 
 def requested_domains(tags: Mapping[str, str], everything: Sequence[str]) -> Sequence[str]:
-    """Reads from a run's tags which domains it loads."""
+    """Return the domains that a run with these tags loads; `everything` are all partitions."""
     first, last = (tags.get(tag, tags.get(PARTITION)) for tag in RANGE)
     if first not in everything or last not in everything:
         return _listed(tags)
@@ -49,14 +66,14 @@ def requested_domains(tags: Mapping[str, str], everything: Sequence[str]) -> Seq
 
 
 def domains_of_run(context: dg.AssetExecutionContext) -> Sequence[str]:
-    """Names the domains that this run is to load: its partitions, and those that its tag adds."""
+    """Return the domains that this run loads: its partitions, and those that its tag adds."""
     return _together(context.partition_keys, _listed(context.run.tags))
 
 
 def plan_partitions(context: dg.AssetExecutionContext, domains: Iterable[str]) -> None:
-    """Shows domains as under way, and as failed if the run fails before they are materialized.
+    """Show domains as under way, and as failed if the run fails before they are materialized.
 
-    Dagster does so by itself for the partitions that it knows a run by.
+    Dagster does so by itself for the partitions that it names a run by.
     """
     for domain in domains:
         planned = dg.DagsterEvent.build_asset_materialization_planned_event(

@@ -1,39 +1,19 @@
-"""Jobs, schedules and the sensor that loads a new domain soon after it appears."""
+"""The schedules: when the links are listed, the clicks loaded and the checks run.
 
-import json
-from collections.abc import Iterator
+Dagster's daemon evaluates them once they are started; until then they are off.
+"""
+
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from link_assets.defs import configuration
+from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.partitions import PARTITIONS_NAME, known_domains
-from link_assets.defs.run_requests import requested_domains, run_request
-from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.settings import (
-    LOCATION_SECTION,
-    LocationSettings,
-    SettingsError,
-    environment_name,
-    location_settings,
-)
+from link_assets.defs.run_requests import clicks_requests, requested_domains
 
-
-def with_usable_crons(settings: LocationSettings) -> LocationSettings:
-    """Gives the settings back; raises SettingsError on a schedule that Dagster does not know."""
-    for name in ("links_cron", "clicks_cron", "checks_cron"):
-        cron = getattr(settings, name)
-        try:
-            dg.ScheduleDefinition(name=name, job_name=name, cron_schedule=cron)
-        except dg.DagsterInvalidDefinitionError:
-            variable = environment_name(f"{LOCATION_SECTION}.{name}")
-            raise SettingsError(
-                f"{variable} must be a cron expression of five fields such as 15 * * * *, "
-                f"not {cron!r}."
-            ) from None
-    return settings
-
-
-SETTINGS = with_usable_crons(location_settings())
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -42,37 +22,14 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 LOST = timedelta(hours=6)
-"""A run that has not ended after so long may have been killed with its machine."""
-RETRIED = {
-    "dagster/max_retries": str(SETTINGS.run_retries),
-    "dagster/retry_strategy": "ALL_STEPS",
-}
-
-links_job = dg.define_asset_job(
-    "links_job",
-    selection=dg.AssetSelection.assets(LINKS_KEY),
-    description="Lists the links and registers new domains.",
-    tags=RETRIED,
-)
-clicks_job = dg.define_asset_job(
-    "clicks_job",
-    selection=dg.AssetSelection.assets(CLICKS_KEY),
-    description="Loads the clicks of one domain, or of several.",
-    tags=RETRIED,
-)
-checks_job = dg.define_asset_job(
-    "checks_job",
-    selection=dg.AssetSelection.checks_for_assets(LINKS_KEY, CLICKS_KEY),
-    description="Runs every check without loading anything.",
-    tags=RETRIED,
-)
+"""A run that has not ended after so long may have been killed together with its machine."""
 
 links_schedule = dg.ScheduleDefinition(
     name="links_schedule",
     job=links_job,
     description="Lists the links and registers new domains, by default every hour.",
-    cron_schedule=SETTINGS.links_cron,
-    execution_timezone=SETTINGS.timezone,
+    cron_schedule=configuration.SETTINGS.links_cron,
+    execution_timezone=configuration.SETTINGS.timezone,
 )
 checks_schedule = dg.ScheduleDefinition(
     name="checks_schedule",
@@ -81,19 +38,19 @@ checks_schedule = dg.ScheduleDefinition(
         "Judges all links and domains, by default every hour, since lateness must be seen when "
         "nothing runs. The runs of other jobs judge only what they load."
     ),
-    cron_schedule=SETTINGS.checks_cron,
-    execution_timezone=SETTINGS.timezone,
+    cron_schedule=configuration.SETTINGS.checks_cron,
+    execution_timezone=configuration.SETTINGS.timezone,
 )
 
 
 @dg.schedule(
     job=clicks_job,
     description="Loads the clicks of every known domain, by default every hour.",
-    cron_schedule=SETTINGS.clicks_cron,
-    execution_timezone=SETTINGS.timezone,
+    cron_schedule=configuration.SETTINGS.clicks_cron,
+    execution_timezone=configuration.SETTINGS.timezone,
 )
 def clicks_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
-    """Requests the clicks of every known domain, `domains_per_run` domains a run."""
+    """Request the clicks of every known domain that is not being loaded already."""
     known = set(known_domains(context.instance))
     if not known:
         return dg.SkipReason("No domain is known yet: materialize link_assets/links.")
@@ -101,35 +58,11 @@ def clicks_schedule(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | li
     return requests or dg.SkipReason("Every known domain is being loaded already.")
 
 
-@dg.sensor(
-    job=clicks_job,
-    description="Loads the first clicks of a domain soon after it was registered, once.",
-    minimum_interval_seconds=60,
-)
-def new_domains_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
-    """Requests the first clicks of each domain that was never loaded, once."""
-    requested = set(json.loads(context.cursor or "[]"))
-    loaded = context.instance.get_materialized_partitions(CLICKS_KEY)
-    new = set(known_domains(context.instance)) - loaded - requested
-    if not new:
-        return dg.SkipReason("Every known domain has been loaded or asked for before.")
-    context.update_cursor(json.dumps(sorted(requested | new)))
-    return list(clicks_requests(context.instance, new))
-
-
 def _being_loaded(instance: dg.DagsterInstance) -> set[str]:
-    """The domains of this job's runs that are queued or under way, but for runs that are lost."""
+    """Return the domains of the clicks job's runs that have not ended, without lost runs."""
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     unfinished = dg.RunsFilter(
         job_name=clicks_job.name, statuses=UNFINISHED, updated_after=datetime.now(UTC) - LOST
     )
     runs = instance.get_runs(unfinished)
     return {domain for run in runs for domain in requested_domains(run.tags, everything)}
-
-
-def clicks_requests(instance: dg.DagsterInstance, domains: set[str]) -> Iterator[dg.RunRequest]:
-    """Yields run requests that together load these domains once, `domains_per_run` each."""
-    everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
-    wanted = [domain for domain in everything if domain in domains]
-    for start in range(0, len(wanted), SETTINGS.domains_per_run):
-        yield run_request(wanted[start : start + SETTINGS.domains_per_run], everything)

@@ -1,7 +1,11 @@
-"""What Dagster is told of each table: key, description, columns, owners, freshness."""
+"""How a table of the contract becomes an asset: its key, description, columns, owner, freshness.
+
+The modules that define assets use it; everything that needs an asset's key takes it from here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,61 +15,68 @@ from dagster_dlt.constants import META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_T
 from dagster_dlt.translator import DltResourceTranslatorData
 
 from link_assets.contract import CLICKS, DATASET, LINKS, Table
-from link_assets.settings import LocationSettings
-from link_assets.warehouse.pipeline import destination_type
+from link_assets.defs import configuration
+from link_assets.warehouse.destinations.configured import destination_type
 
-TABLES = {table.name: table for table in (LINKS, CLICKS)}
-LINKS_KEY = dg.AssetKey([DATASET, LINKS.name])
-CLICKS_KEY = dg.AssetKey([DATASET, CLICKS.name])
+
+def asset_key(table: Table) -> dg.AssetKey:
+    """Return the key of a table's asset, which is the table's `dataset.table`."""
+    return dg.AssetKey([DATASET, table.name])
+
+
+LINKS_KEY = asset_key(LINKS)
+CLICKS_KEY = asset_key(CLICKS)
 
 
 @dataclass
 class LinkAssetsTranslator(DagsterDltTranslator):
-    """Describes a resource by the contract; the asset key is the table's `dataset.table`."""
+    """Describes the asset that is loaded from a dlt source with one resource.
 
-    settings: LocationSettings
+    `table` is what the resource fills, and `deps` are the assets that it is loaded after.
+    """
+
+    table: Table
+    deps: Sequence[dg.AssetKey] = ()
 
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
-        table = TABLES[data.resource.name]
+        """Return the asset's description; dagster_dlt's own names an upstream asset of no use."""
+        window = timedelta(hours=configuration.fresh_hours(self.table))
         return dg.AssetSpec(
-            key=dg.AssetKey([DATASET, table.name]),
-            deps=[LINKS_KEY] if table is CLICKS else [],
-            description=table.description,
+            key=asset_key(self.table),
+            deps=self.deps,
+            description=self.table.description,
             group_name=DATASET,
-            owners=[self.settings.owner],
-            kinds={"dlt", destination_type().split(".")[-1]},
-            freshness_policy=dg.FreshnessPolicy.time_window(timedelta(hours=self._hours(table))),
+            owners=[configuration.SETTINGS.owner],
+            kinds={"dlt", destination_type()},
+            freshness_policy=dg.FreshnessPolicy.time_window(window),
             metadata={
-                "dagster/table_name": f"{DATASET}.{table.name}",
-                "dagster/column_schema": column_schema(table),
+                "dagster/table_name": f"{DATASET}.{self.table.name}",
+                "dagster/column_schema": column_schema(self.table),
             },
         )
 
-    def _hours(self, table: Table) -> float:
-        links = table is LINKS
-        return self.settings.links_fresh_hours if links else self.settings.clicks_fresh_hours
-
 
 def with_shown_metadata(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """Give the metadata of dlt_assets that the UI cannot show a text that it can.
+    """Return the asset with names in place of the metadata that Dagster's UI cannot show.
 
-    Dagster merges metadata with what the asset was made with, so it cannot be left out.
-    DagsterDltResource looks there for the source, pipeline and translator that it is not given.
+    `dlt_assets` puts the source, the pipeline and the translator there as objects. Dagster merges
+    metadata with what the asset was made with, so they cannot be left out. DagsterDltResource
+    looks there for what it is not given, so `dlt.run` must be given all three.
     """
 
     def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
-        texts = {
+        names = {
             META_KEY_SOURCE: spec.metadata[META_KEY_SOURCE].name,
             META_KEY_PIPELINE: spec.metadata[META_KEY_PIPELINE].pipeline_name,
             META_KEY_TRANSLATOR: type(spec.metadata[META_KEY_TRANSLATOR]).__name__,
         }
-        return spec.merge_attributes(metadata=texts)
+        return spec.merge_attributes(metadata=names)
 
     return asset.map_asset_specs(shown)
 
 
 def column_schema(table: Table) -> dg.TableSchema:
-    """The table's columns as Dagster shows them, described where the contract does."""
+    """Return the table's columns as Dagster shows them, described where the contract does."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(

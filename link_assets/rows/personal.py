@@ -6,42 +6,14 @@ nor any file on the way there, holds what is not to be kept.
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
-from link_assets.contract import (
-    CLICKS,
-    DATASET,
-    LINK_TAGS,
-    LINKS,
-    REJECTED_ROWS,
-    PersonalGroup,
-    Table,
-    Treatment,
-)
+from link_assets.contract import PersonalGroup, Table, Treatment
 from link_assets.rows.convert import json_text
 from link_assets.rows.raw_json import DamagedRow, is_doubtful
-
-_TABLES = [CLICKS, LINKS, REJECTED_ROWS]
-_NAMES = "|".join(
-    {
-        *(
-            f"(?:{DATASET}[.])?{name}"
-            for name in (*(t.name for t in _TABLES), f"{LINKS.name}__{LINK_TAGS}")
-        ),
-        *(field.column for table in _TABLES for field in table.columns),
-    }
-)
-_BETWEEN = r"(?:\b(?:and|column|for|from|in|is|of|on|relation|table|to)\b|[ ,.])*"
-_QUOTED_NAMES = re.compile(
-    # a value may have quotes in it: what follows a name is free only if it is quoted no more
-    rf"""[^'"]*(?:(['"])(?:{_NAMES})\1{_BETWEEN}(?=['"]))*(?:(['"])(?:{_NAMES})\2(?=[^'"]*\Z))?"""
-)
-"""The beginning of a text in which only names are quoted."""
 
 
 @dataclass(frozen=True)
@@ -90,31 +62,6 @@ class PersonalData:
 
     def _change(self, treatment: Treatment) -> Callable[[Any], Any]:
         return self.hash if treatment == "hash" else lambda _: None
-
-
-def without_quoted(text: str) -> str:
-    """The text without what it quotes, which may be personal: databases quote values.
-
-    Names of the contract's tables and columns stay, as long as nothing but names was quoted before
-    them. What PostgreSQL calls details is left out: it shows rows without quoting them.
-    """
-    text, details, _ = text.partition("\nDETAIL:")
-    names = _QUOTED_NAMES.match(text)
-    end = names.end() if names else 0
-    # a value that is cut off with the details has lost its closing quote
-    quoted = r"""['"].*""" if details else r"""['"].*['"]"""
-    return text[:end] + re.sub(quoted, "'...'", text[end:], flags=re.DOTALL)
-
-
-class WithoutQuoted(logging.Filter):
-    """Blanks what errors and warnings quote in a log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Lets every record pass; an error's without traceback, which would quote it again."""
-        if record.exc_info or record.levelno >= logging.WARNING:
-            record.msg, record.args = without_quoted(record.getMessage()), ()
-            record.exc_info = record.exc_text = None
-        return True
 
 
 def _treated(value: Any, path: list[str], change: Callable[[Any], Any]) -> Any:

@@ -28,7 +28,7 @@ from link_assets.sandbox.world import World, milliseconds
 
 @dataclass(frozen=True)
 class Position:
-    """Which page of which path, and where in its listing it begins: at its newest row if None."""
+    """A page of a path, and where in its listing it begins: at its newest row if None."""
 
     path: str
     page: int = 1
@@ -68,7 +68,7 @@ class RequestRecord:
 
     @property
     def page(self) -> int | None:
-        """Which page of the listing it asks for, from 1."""
+        """Return the number of the page that it asks for, from 1."""
         return self.position.page if self.position else None
 
 
@@ -125,17 +125,17 @@ class Sandbox:
         return Starlette(routes=routes, exception_handlers={Exception: _broken})
 
     def requests_to(self, path: str) -> int:
-        """How many requests came in at or below a path since the log was last emptied."""
+        """Return how many requests came at or below a path since the log was last emptied."""
         with self._lock:
             return sum(under(record.path, path) for record in self.requests)
 
     def reset_log(self) -> None:
-        """Forgets every request so far."""
+        """Forget every request so far."""
         with self._lock:
             self.requests.clear()
 
     def record(self, request: Request) -> RequestRecord:
-        """Logs a request."""
+        """Log a request."""
         path, params = request.url.path, dict(request.query_params)
         token = params.get("pageToken")
         position = Position(path) if token is None else Position.read(token, path)
@@ -259,7 +259,7 @@ def _time(text: str) -> datetime:
 
 
 def _from(row: Any, since: datetime) -> bool:
-    """Whether a row happened since then; one that does not say when is kept."""
+    """Return whether a row happened since then; one that does not say when is kept."""
     try:
         return _time(row["dt"]) >= since
     except (TypeError, KeyError, ValueError):
@@ -271,5 +271,5 @@ def _nothing(sandbox: Sandbox, request: Request) -> Listing:
 
 
 def _broken(request: Request, problem: Exception) -> Response:
-    """Says what a test's own hook or fault raised; the server logs nothing."""
+    """Answer with what a test's own hook or fault raised; the server logs nothing."""
     return JSONResponse({"error": "Sandbox error", "message": repr(problem)}, 500)

@@ -20,7 +20,7 @@ Connection = Literal["reset", "reset_mid_body", "short_body", "stall"]
 
 
 def under(path: str, prefix: str) -> bool:
-    """Whether a path is the prefix or lies below it; `/a/1` is not above `/a/10`."""
+    """Return whether a path is the prefix or lies below it; `/a/1` is not above `/a/10`."""
     return path == prefix or path.startswith(prefix.rstrip("/") + "/")
 
 
@@ -81,7 +81,7 @@ class Fault:
             raise ValueError("a fault needs one of status, raw, replace; or gzip or connection")
 
     def matches(self, path: str, page: int | None) -> bool:
-        """Whether it hits a request, given how often it has hit before."""
+        """Return whether it hits a request, given how often it has hit before."""
         return (
             (self.times is None or self.hits < self.times)
             and (self.path is None or under(path, self.path))
@@ -115,7 +115,7 @@ class Fault:
 async def deliver(
     answer: Answer, fault: Fault | None, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Sends the answer as the fault's `connection` says; needs the `transport` in the scope."""
+    """Send the answer as the fault's `connection` says; needs the `transport` in the scope."""
     headers = {"Content-Type": "application/json", **answer.headers}
     response = Response(answer.content(), answer.status, headers)
     connection = fault.connection if fault else None
@@ -135,7 +135,7 @@ async def deliver(
 
 
 async def _send_half(response: Response, send: Send) -> None:
-    """Everything but the second half of the body, which Content-Length counts all the same."""
+    """Send all but the second half of the body, which Content-Length counts all the same."""
     start = {"status": response.status_code, "headers": response.raw_headers}
     await send({"type": "http.response.start", **start})
     await send(_chunk(response.body[: len(response.body) // 2], more_body=True))
@@ -146,7 +146,7 @@ def _chunk(body: bytes | memoryview, more_body: bool = False) -> Message:
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    """Ends the connection with RST: without lingering, the kernel has no other way to close."""
+    """End the connection with RST: without lingering, the kernel has no other way to close."""
     no_linger = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
     transport.abort()

@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drops every connection; `asyncio.run` then cancels what was being answered."""
+        """Drop every connection; `asyncio.run` then cancels what was being answered."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):

@@ -33,16 +33,16 @@ class Dice:
         return value
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options."""
+        """Return one of the options."""
         return options[self.below(len(options))]
 
     def one_in(self, chances: int) -> bool:
-        """True once in so many times."""
+        """Return True once in so many times."""
         return self.below(chances) == 0
 
 
 def milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since 1970 of a time that knows its offset."""
+    """Return the whole milliseconds since 1970 of a time that knows its offset."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
 
 
@@ -81,11 +81,11 @@ class World:
         return list(range(1, self.domains + 1))
 
     def links(self) -> list[dict[str, Any]]:
-        """Every link of every domain, newest first. They are the world's own: only to be read."""
+        """Return every link of every domain, newest first; do not change them."""
         return self._links.copy()
 
     def click_count(self, domain_id: int) -> int:
-        """How many clicks the domain has now."""
+        """Return how many clicks the domain has now."""
         elapsed = time.monotonic() - self.started
         appeared = int(elapsed / self.click_seconds) if self.click_seconds > 0 else 0
         return self.clicks_per_domain + self.added + appeared
@@ -96,7 +96,7 @@ class World:
         return [self.click(domain_id, count - 1 - i) for i in range(start, min(stop, count))]
 
     def click(self, domain_id: int, number: int) -> dict[str, Any]:
-        """One click, by its number from the oldest. No two of a domain are alike."""
+        """Return a click by its number from the oldest. No two of a domain are alike."""
         dice = Dice(self.seed, "click", domain_id, number)
         # The API began to send the device halfway, without a word.
         is_new = number >= self.clicks_per_domain // 2
@@ -113,7 +113,7 @@ class World:
         }
 
     def click_ms(self, domain_id: int, number: int) -> int:
-        """When a click happened, in milliseconds since 1970. Never falls as numbers rise.
+        """Return when a click happened, in milliseconds since 1970; never falls as numbers rise.
 
         Time before `end` is cut into slots, a click each. Every fifth click moves into the slot
         of the one before it, and every fourth slot is shared with the other domains.
@@ -139,7 +139,7 @@ class World:
         return max(1, round(self.click_seconds * 1000)) if self.click_seconds > 0 else self._slot_ms
 
     def _lag(self, domain_id: int) -> int:
-        """Slots from the domain's newest click to `end`: all of 3's are older than all of 1's."""
+        """Return the slots from a domain's newest click to `end`: all of 3's are older than 1's."""
         return (domain_id - 1) % 3 * (self.clicks_per_domain // 2 + 1)
 
     def _host(self, domain_id: int) -> str:
@@ -173,7 +173,7 @@ class World:
         return sorted(links, key=lambda link: link["createdAt"], reverse=True)
 
     def _link(self, domain_id: int, number: int) -> dict[str, Any]:
-        """One link, older than every click of its domain."""
+        """Return a link, older than every click of its domain."""
         dice = Dice(self.seed, "link", domain_id, number)
         path = f"{dice.pick(words.THEMES)}-{number + 1}"
         key = f"lnk_{domain_id:x}_{number:x}_{dice.below(16**8):08x}"
@@ -208,7 +208,7 @@ class World:
 
 
 def _extras(dice: Dice, number: int) -> dict[str, Any]:
-    """Fields that only some links have. Other documented ones no link has."""
+    """Return fields that only some links have. Other documented ones no link has."""
     extras: tuple[dict[str, Any], ...] = (
         {},
         {"iphoneURL": "https://app.example/ios", "androidURL": "https://app.example/android"},

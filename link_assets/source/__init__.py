@@ -1,0 +1,20 @@
+"""What is read: links and clicks, page by page, from an API over HTTP.
+
+    rest        builds a dlt source of the parts below
+    dialects/   which paths, parameters and positions an API has; one module for each API
+    http        sends requests: connections, pace, timeouts, retries
+    pages       lets valid pages through (salvage: text that is JSON but for some strings;
+                refusals: what is said of an answer that is no page)
+    paging      goes from page to page (endless: notices listings without end)
+    resume      where a domain's read begins, pauses and goes on (rejected_ids, load_stats)
+    transforms  turns pages into rows and Arrow tables with `link_assets.rows`
+
+The way of a page of clicks:
+
+    request -> http -> pages -> paging -> transforms -> resume: does the chunk end here?
+                                               |
+                                               +-> rows, in another thread -> dlt, and the
+                                                   position to go on from in dlt's state
+
+Nothing here knows Dagster or the warehouse; both meet the source in `link_assets.defs`.
+"""

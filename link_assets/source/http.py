@@ -1,23 +1,36 @@
-"""HTTP connections to the API, limited for all domains of a run together."""
+"""How requests are sent: connections, pace, timeouts, retries. Knows nothing of any API.
+
+`run_resources` makes the connections that all domains of a run share, `rest` a session for each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from requests import PreparedRequest, Response
+from dlt.sources.helpers.requests import Client
+from dlt.sources.helpers.requests.retry import DEFAULT_RETRY_EXCEPTIONS
+from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ContentDecodingError
 from requests_ratelimiter import LimiterAdapter
 
-from link_assets.settings import ApiSettings
+from link_assets.settings import ApiSettings, SettingsError
+
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
+"""The guide's list; every other failing status fails at once."""
+
+CONNECT_SECONDS = 5
+"""How long an API may take to be reached at all."""
 
 
 class Connections(HTTPAdapter):
-    """Connections that are free again as soon as an answer is there, whatever is in it."""
+    """Connections that are free again as soon as an answer is there, even a broken one."""
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
-        """The answer with its body; raises as requests does if there is none."""
+        """Return the answer with its body; raise as requests does if there is none."""
         response = super().send(request, *arguments, **options)
         try:
             # requests would read lots of 10 kB, and wait in line for Python after each
@@ -29,13 +42,13 @@ class Connections(HTTPAdapter):
 
 
 class LimitedConnections(LimiterAdapter, Connections):
-    """Connections that send at most so many requests a second."""
+    """Connections that send no more than a number of requests a second."""
 
 
 def new_connections(settings: ApiSettings) -> HTTPAdapter:
-    """A pool of at most `max_connections`, which sends at most `requests_per_second`.
+    """Make a pool of at most `max_connections`, which sends at most `requests_per_second`.
 
-    Threads may share it: who finds it empty, or comes too soon, waits.
+    Threads may share it: one that finds it empty, or comes too soon, waits.
     """
     pool = {"pool_maxsize": settings.max_connections, "pool_block": True}
     if not settings.requests_per_second:
@@ -44,11 +57,36 @@ def new_connections(settings: ApiSettings) -> HTTPAdapter:
     return LimitedConnections(per_second=settings.requests_per_second, limit_statuses=(), **pool)
 
 
-@contextmanager
-def connections(settings: ApiSettings) -> Iterator[HTTPAdapter]:
-    """New connections, closed afterwards."""
-    pool = new_connections(settings)
-    try:
-        yield pool
-    finally:
-        pool.close()
+def new_session(settings: ApiSettings, connections: HTTPAdapter) -> Session:
+    """Make a session that sends requests over `connections` and retries as the guide says.
+
+    Raises SettingsError if a file of certificates that the environment names does not exist.
+    """
+    session = Client(
+        raise_for_status=False,
+        request_timeout=(min(CONNECT_SECONDS, settings.timeout_seconds), settings.timeout_seconds),
+        status_codes=RETRIED_STATUSES,
+        exceptions=(*DEFAULT_RETRY_EXCEPTIONS, ContentDecodingError),
+        request_max_attempts=1 + settings.max_retries,
+        request_backoff_factor=settings.backoff_factor,
+    ).session
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, connections)
+    # proxies and certificates are asked of the environment once, not for every page
+    given = session.merge_environment_settings(settings.base_url, {}, None, None, None)
+    if urlsplit(settings.base_url).scheme == "https":
+        _check_certificates(given["verify"])
+    session.proxies, session.verify = dict(given["proxies"]), given["verify"]
+    session.trust_env = False
+    return session
+
+
+def _check_certificates(verify: Any) -> None:
+    """Refuse a file of certificates that does not exist; requests takes it from two variables."""
+    if not isinstance(verify, str) or Path(verify).exists():
+        return
+    name = next(n for n in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(n) == verify)
+    raise SettingsError(
+        f"{name} points to {verify}, which does not exist. Set it to the file of the certificates "
+        "that the API's is signed with, or leave it unset for the usual ones."
+    )

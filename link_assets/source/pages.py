@@ -1,36 +1,47 @@
-"""Page tokens, and what a valid page of the API is."""
+"""What a valid page of an API is, and the error that an answer raises which is none.
+
+`rest` hangs `page_check` on every response before dlt sees it. Bodies are read only as far as
+their rows, which stay JSON text; what the rows say is the business of `link_assets.rows`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from http.client import NO_CONTENT, OK
 from typing import Any, cast
 
 from dlt.common.json import custom_pua_decode
-from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 from msgspec import DecodeError, defstruct
 from msgspec.json import Decoder
-from requests import HTTPError, Request, Response
+from requests import HTTPError, Response
 
 from link_assets.rows.convert import ExactNumber, kind_of
-from link_assets.rows.raw_json import DamagedRow, RawRow, parse_json, raw_row
-from link_assets.source.load_stats import LoadStats
+from link_assets.rows.raw_json import RawRow, parse_json, raw_row
+from link_assets.source.dialects.base import Endpoint, Page
 from link_assets.source.refusals import no_json, own_words, refusal
 from link_assets.source.salvage import body_texts, read_salvaged
 
-TOKEN_KEY = "nextPageToken"
-TOKEN_PARAM = "pageToken"
-
-_Page = tuple[list[RawRow | DamagedRow], str | None]
-"""A page's rows and its token."""
+ROWS = "rows"
+"""The key under which a checked response has its rows; the API's own key may be another."""
 
 
 class ApiError(HTTPError):
-    """The API's answer is not a page; the message says which request, what is wrong, what to do."""
+    """The API's answer is not a page; the message says which request, what is wrong, what to do.
+
+    `refuses_position` tells whether the status means that the API does not know the position any
+    more that it was asked to go on from.
+    """
+
+    # Python copies an exception by calling its class with the message alone
+    def __init__(
+        self, message: str, response: Response | None = None, refuses_position: bool = False
+    ) -> None:
+        super().__init__(message, response=response)
+        self.refuses_position = refuses_position
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """Return the HTTP status of the answer."""
         return cast(Response, self.response).status_code
 
 
@@ -42,116 +53,49 @@ class _NoList(_InvalidPage):
     """An answer has no rows, and may say why."""
 
 
-class PageTokenPaginator(JSONResponseCursorPaginator):
-    """Follows `nextPageToken` through `pageToken`, as the guide says, and never without end.
+_Parts = tuple[list[RawRow], str | None]
+"""A page's rows and its token."""
 
-    A token that comes again raises ApiError. `max_pages_without_news` pages in a row that bring
-    no new row end paging with an ApiError in `progress.failure`, for what came before to be
-    loaded; if nobody watches the progress, it is raised. Rows are the same if they agree in
-    the fields that they are `known_by`.
-
-    `start` is called as the first request is made and returns the parameters to begin with:
-    none for the first page, or a `pageToken` to resume from.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        progress: LoadStats,
-        known_by: Sequence[str],
-        max_pages_without_news: int,
-        start: Callable[[], dict[str, str]] = dict,
-    ) -> None:
-        super().__init__(cursor_path=TOKEN_KEY, cursor_param=TOKEN_PARAM)
-        self.what = what
-        self.progress = progress
-        self._known_by = known_by
-        self._max_pages_without_news = max_pages_without_news
-        self._start = start
-
-    @property
-    def next_token(self) -> str | None:
-        """The token of the page that follows; None after the last."""
-        return self._next_reference if self.has_next_page else None
-
-    def init_request(self, request: Request) -> None:
-        parameters = self._start()
-        request.params = {**cast(dict[str, Any], request.params or {}), **parameters}
-        if token := parameters.get(TOKEN_PARAM):
-            self.progress.tokens.add(token)
-
-    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        """Takes the next token, and looks at whether paging comes to an end."""
-        super().update_state(response, data)
-        token = self._next_reference
-        if token in self.progress.tokens:
-            raise self.error(
-                response,
-                f"its {TOKEN_KEY} came a second time, so paging would never end; "
-                "report it to the API's provider",
-            )
-        self.progress.news.look_at(data or [], self._known_by)
-        if token is not None:
-            self.progress.tokens.add(token)
-            self._stop_without_news(response)
-
-    def stop(self) -> None:
-        """Makes the current page the last one."""
-        self._has_next_page = False
-
-    def _stop_without_news(self, response: Response) -> None:
-        pages = self.progress.news.pages_without
-        if pages < self._max_pages_without_news:
-            return
-        error = self.error(
-            response,
-            f"{pages} pages in a row brought no new row, and each led to another; report it to "
-            "the API's provider, or raise SOURCES__LINK_ASSETS__MAX_PAGES_WITHOUT_NEWS if its "
-            "pages are right",
-        )
-        if not self.progress.watched:
-            raise error
-        self.progress.failure = error
-        self.stop()
-
-    def error(self, response: Response, reason: str) -> ApiError:
-        """An ApiError that names the resource and the page."""
-        message = f"{self.what}, page {self.progress.page}: {reason}."
-        return ApiError(message, response=response)
+MakeError = Callable[[Response, str], ApiError]
+"""Makes the error for a response and a reason, with the resource and the page in its message."""
 
 
 def page_check(
-    paginator: PageTokenPaginator, selector: str, secrets: Collection[str]
+    endpoint: Endpoint, error: MakeError, secrets: Collection[str]
 ) -> Callable[..., None]:
-    """A response hook that lets only valid pages through.
+    """Make a response hook that lets only valid pages through.
 
-    A page is valid if it is a JSON object with a list under `selector` and a token that is text,
-    a number, null or absent; an answer without content is an empty page. Anything else raises
-    ApiError, in whose text no part of a secret can be read. Later `response.json()` calls return
-    that list, each row as a rows.Row or rows.DamagedRow, and the token as text, without reading
-    the page again.
+    A page is valid if it is a JSON object with a list under the endpoint's key and a token that is
+    text, a number, null or absent; an answer without content is an empty page. For anything else
+    the hook raises what `error` makes, in whose text no part of a secret can be read.
+
+    A later `response.json()` returns the rows under `ROWS`, each a RawRow or DamagedRow, without
+    reading the body again; `page_of(response)` returns the whole page.
     """
-    decoder = _page_decoder(selector)
+    body = _Body(endpoint)
 
     def check(response: Response, *args: Any, **kwargs: Any) -> None:
         try:
-            rows, token = _read_answer(response, selector, decoder, secrets)
+            page = _read_answer(response, body, secrets)
         except _InvalidPage as invalid:
-            raise paginator.error(response, str(invalid)) from None
-        vars(response)["json"] = lambda **_: {selector: rows, TOKEN_KEY: token}
+            raise error(response, str(invalid)) from None
+        vars(response).update(page=page, json=lambda **_: {ROWS: page.rows})
 
     return check
 
 
-def _read_answer(
-    response: Response, selector: str, decoder: Decoder[Any], secrets: Collection[str]
-) -> _Page:
+def page_of(response: Response) -> Page:
+    """Return the page of a response that has passed the check."""
+    return vars(response)["page"]
+
+
+def _read_answer(response: Response, body: _Body, secrets: Collection[str]) -> Page:
     if response.status_code == NO_CONTENT:
-        return [], None
+        return Page([], None)
     if response.status_code != OK:
         raise _InvalidPage(refusal(response, secrets))
     try:
-        return _read_page(response, selector, decoder)
+        return body.page(response)
     except RecursionError:
         raise _InvalidPage("the answer is nested too deeply to be read") from None
     except _NoList as invalid:
@@ -162,77 +106,88 @@ def _read_answer(
         raise _InvalidPage(no_json(response, secrets)) from None
 
 
-def _page_decoder(selector: str) -> Decoder[Any]:
-    """Reads a page as far as its rows, each of which it leaves as it is."""
-    fields = [("rows", list[RawRow]), ("token", str | int | None, None)]
-    names = {"rows": selector, "token": TOKEN_KEY}
-    return Decoder(defstruct("Page", fields, rename=names))
+class _Body:
+    """Reads the bodies of an endpoint's answers as pages whose rows stay JSON text."""
 
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._rows_key, self._token_key = endpoint.rows_key, endpoint.token_key
+        fields = [("rows", list[RawRow]), ("token", str | int | None, None)]
+        names = {"rows": self._rows_key, "token": self._token_key or ""}
+        shape = defstruct("Page", fields, rename=names) if self._rows_key else list[RawRow]
+        self._decoder: Decoder[Any] = Decoder(shape)
 
-def _read_page(response: Response, selector: str, decoder: Decoder[Any]) -> _Page:
-    """The page's rows and token; raises ValueError if the body is no page."""
-    body = response.content
-    try:
-        body.decode()  # the decoder does not look at the text within rows
-        page = decoder.decode(body)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_patiently(response, selector, decoder)
-    return page.rows, _token(page.token)
-
-
-def _read_patiently(response: Response, selector: str, decoder: Decoder[Any]) -> _Page:
-    """A page that is encoded, nested or spelled in an unusual way; raises like `_read_page`."""
-
-    def read(body: bytes) -> tuple[list[RawRow], str | None]:
+    def page(self, response: Response) -> Page:
+        """Return the page; raise ValueError if the body is none."""
+        body = response.content
         try:
-            page = decoder.decode(body)
+            body.decode()  # the decoder does not look at the text within rows
+            return Page(*self._decoded(body))
         except (DecodeError, UnicodeDecodeError, RecursionError):
-            return _read_as_objects(body, selector)
-        return page.rows, _token(page.token)
+            return self._salvaged(response)
 
-    for text in body_texts(response.content, response.headers.get("Content-Type", "")):
+    def _salvaged(self, response: Response) -> Page:
+        """Return a page that is encoded, nested or spelled in an unusual way."""
+        for text in body_texts(response.content, response.headers.get("Content-Type", "")):
+            try:
+                return Page(*read_salvaged(text, self._split, self._read))
+            except _InvalidPage:
+                raise
+            except ValueError:
+                continue
+        raise ValueError("no JSON in any encoding")
+
+    def _decoded(self, body: bytes) -> _Parts:
+        page = self._decoder.decode(body)
+        if self._rows_key is None:
+            return page, None
+        return page.rows, _token(page.token, self._token_key)
+
+    def _read(self, body: bytes) -> _Parts:
         try:
-            return read_salvaged(text, selector, read)
-        except _InvalidPage:
-            raise
-        except ValueError:
-            continue
-    raise ValueError("no JSON in any encoding")
+            return self._decoded(body)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            rows, rest = self._split(parse_json(body))
+        token = rest.get(self._token_key or "")
+        return [raw_row(row) for row in rows], _token(token, self._token_key)
+
+    def _split(self, answer: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Return the rows of a parsed answer, and the rest of it."""
+        key = self._rows_key
+        if key is None:
+            if not isinstance(answer, list):
+                raise _NoList(f"the answer is no list (found: {kind_of(answer)})")
+            return answer, {}
+        if not isinstance(answer, dict):
+            raise _InvalidPage("the answer is JSON but not an object")
+        rows = answer.get(key)
+        if not isinstance(rows, list):
+            found = kind_of(rows) if key in answer else "no such key"
+            raise _NoList(f"the answer has no list under '{key}' (found: {found})")
+        return rows, {name: value for name, value in answer.items() if name != key}
 
 
-def _read_as_objects(body: bytes, selector: str) -> tuple[list[RawRow], str | None]:
-    page = parse_json(body)
-    if not isinstance(page, dict):
-        raise _InvalidPage("the answer is JSON but not an object")
-    rows = page.get(selector)
-    if not isinstance(rows, list):
-        found = kind_of(rows) if selector in page else "no such key"
-        raise _NoList(f"the answer has no list under '{selector}' (found: {found})")
-    return [raw_row(row) for row in rows], _token(page.get(TOKEN_KEY))
-
-
-def _token(token: Any) -> str | None:
-    """The token as text that can be sent and kept; raises _InvalidPage if it is none."""
+def _token(token: Any, key: str | None) -> str | None:
+    """Return the token as text that can be sent and kept; raise _InvalidPage if it cannot be."""
     if token is None or token == "":
         return None
     if isinstance(token, ExactNumber) and token.is_whole:
         return token.text
     if not isinstance(token, str | int) or isinstance(token, bool):
-        raise _InvalidPage(f"its {TOKEN_KEY} is neither text nor null (found: {kind_of(token)})")
+        raise _InvalidPage(f"its {key} is neither text nor null (found: {kind_of(token)})")
     if token == 0:
         return None  # as APIs that count rows say that there are no more
     text = str(token)
     if not text.isascii():
-        _check_beyond_ascii(text)
+        _check_beyond_ascii(text, key)
     return text
 
 
-def _check_beyond_ascii(token: str) -> None:
+def _check_beyond_ascii(token: str, key: str | None) -> None:
     try:
         token.encode()
     except UnicodeEncodeError:
         raise _InvalidPage(
-            f"its {TOKEN_KEY} is text with half a surrogate pair, which cannot be sent back"
+            f"its {key} is text with half a surrogate pair, which cannot be sent back"
         ) from None
     if custom_pua_decode(token) is not token:
-        raise _InvalidPage(f"its {TOKEN_KEY} is text that dlt reserves for typed values")
+        raise _InvalidPage(f"its {key} is text that dlt reserves for typed values")

@@ -1,4 +1,7 @@
-"""What an API says where it gives no page, without the secrets that it may repeat."""
+"""Words for an answer that is no page: what the status means, and what the API itself says.
+
+`pages` puts them into its errors. No part of a secret that an API repeats can be read in them.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,9 @@ LIKELY_CAUSES = {
     429: "the API still limits the rate after all retries; set "
     "SOURCES__LINK_ASSETS__REQUESTS_PER_SECOND to what it allows",
 }
-TOKEN_REFUSED = frozenset({400, 404, 410, 422})
-"""Statuses by which an API refuses a page token that it no longer knows."""
-
 _LONGEST = 200
 """Characters of the API's own words that are shown."""
-_TELLING = 4
+_REVEALING = 4
 """Characters in a row of a secret that are not shown."""
 _WHERE = ("message", "error_description", "error", "errors", "detail", "title")
 """Fields in which APIs say what is wrong."""
@@ -33,7 +33,7 @@ _READABLE = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 
 def refusal(response: Response, secrets: Collection[str]) -> str:
-    """What a status that brings no page means, with the API's own words if it has any."""
+    """Return what a status that brings no page means, with the API's own words if it has any."""
     status = response.status_code
     cause = LIKELY_CAUSES.get(status)
     if cause is None:
@@ -46,7 +46,7 @@ def refusal(response: Response, secrets: Collection[str]) -> str:
 
 
 def no_json(response: Response, secrets: Collection[str]) -> str:
-    """What is said of a body that cannot be read."""
+    """Return what there is to say of a body that cannot be read."""
     kind = shown(response.headers.get("Content-Type", "none"), secrets)
     size = len(response.content)
     reason = f"the answer is not JSON (content type {kind}, {size} bytes)"
@@ -60,9 +60,9 @@ def no_json(response: Response, secrets: Collection[str]) -> str:
 
 
 def own_words(response: Response, secrets: Collection[str]) -> str:
-    """What the API itself says in a JSON body, to be put behind a sentence; empty if nothing.
+    """Return what the API itself says in a JSON body, to be put behind a sentence.
 
-    The status in words says nothing new.
+    Empty if it says nothing, or nothing but the status in words.
     """
     status = shown(str(response.reason or ""), secrets).lower()
     try:
@@ -76,14 +76,14 @@ def own_words(response: Response, secrets: Collection[str]) -> str:
 
 
 def shown(text: str, secrets: Collection[str]) -> str:
-    """The text as one short printable line in which no part of a secret can be read."""
+    """Return the text as one short printable line in which no part of a secret can be read."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     line = _without(line, secrets)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def _texts(said: Any) -> Iterator[str]:
-    """Texts in the fields that say what is wrong, the most telling ones first."""
+    """Yield the texts in the fields that say what is wrong, the clearest first."""
     if isinstance(said, str):
         yield said
     elif isinstance(said, dict):
@@ -95,11 +95,11 @@ def _texts(said: Any) -> Iterator[str]:
 
 
 def _without(line: str, secrets: Collection[str]) -> str:
-    """Blanks what the line shares with a secret, in whatever case; APIs quote keys in part."""
+    """Blank what the line shares with a secret, in upper or lower case; APIs quote keys in part."""
     hidden: set[int] = set()
     folded = _folded(line)
     for secret in map(_folded, filter(None, secrets)):
-        length = min(_TELLING, len(secret))
+        length = min(_REVEALING, len(secret))
         parts = {secret[i : i + length] for i in range(len(secret) - length + 1)}
         for i in range(len(line) - length + 1):
             if folded[i : i + length] in parts:
@@ -109,5 +109,5 @@ def _without(line: str, secrets: Collection[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    """The text in lower case, character by character, so that places stay the same."""
+    """Return the text in lower case, character by character, so that indexes stay the same."""
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)

@@ -1,52 +1,49 @@
-"""Reading a domain's clicks from the first page to the last, over any number of loads."""
+"""Where a domain's load begins, pauses and goes on: over any number of loads and runs.
+
+The clicks of a domain are read from the first page to the last in chunks. Each chunk is one load,
+and the position to go on from is kept in dlt's resource state, which is loaded with the rows. So a
+run that is killed loses only what it had not loaded yet. Positions are opaque here: what they are
+is the dialect's business. `transforms` calls, `rest` wires; no row is looked into.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import dlt
+from requests.exceptions import RequestException
 
 from link_assets.contract import CLICKS
-from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import parse_rows
 from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
-from link_assets.source.endless import News
+from link_assets.source.dialects.base import Endpoint, Position
 from link_assets.source.load_stats import LoadStats
-from link_assets.source.pages import TOKEN_PARAM, PageTokenPaginator
-
-if TYPE_CHECKING:
-    from dlt.sources.helpers.rest_client.client import PageData
+from link_assets.source.pages import ApiError
+from link_assets.source.paging import PagingMemory
+from link_assets.source.rejected_ids import RejectedIds
+from link_assets.source.times import earliest, from_text, latest, utc_text
 
 MEGABYTE = 1_000_000
 
-OF_ONE_TRAVERSAL = ("page_token", "since", "newest", "pages", "rejected", "last_rejected")
-"""What the state has no longer when the last page is loaded."""
+POSITION = "page_token"
+"""The state's key of the position. Its name is older than other APIs, and in users' warehouses."""
+
+OF_ONE_READ = (POSITION, "since", "newest", "pages", "rejected", "last_rejected")
+"""What the state no longer has when the last page is loaded."""
 
 KEPT_REJECTED = 100
-"""Rejected rows that a run which resumes the traversal knows again: pages may shift meanwhile."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far the pages have come: `pages` of the traversal, and `received` rows in this run.
-
-    `next_token` is where the others begin; None after the last.
-    """
-
-    pages: int = 0
-    received: int = 0
-    next_token: str | None = None
+"""Rejected rows that a run which resumes the read knows again: pages may shift meanwhile."""
 
 
 @dataclass(frozen=True)
 class Restart:
-    """To begin at the first page, whatever the state says, which loses all but what it `keeps`.
+    """A wish to begin at the first page, with a state that loses all but what it `keeps`.
 
-    One with an `id` is made once for that id: a retry goes on where the attempt before it stopped.
+    One with an `id` is fulfilled once for that id: a retry resumes where the attempt before it
+    stopped.
     """
 
     keeps: frozenset[str] = frozenset()
@@ -54,77 +51,204 @@ class Restart:
 
 
 FROM_FIRST_PAGE = Restart(keeps=frozenset({"ip", "watermark", "restart"}))
-"""For a page token that the API refuses."""
+"""For a position that the API refuses."""
 
 
 def full_refresh(id: str, is_empty: bool) -> Restart:
-    """Reads every page again. Only an empty domain may be given other `click_id`s than before."""
+    """Read every page again. Only an empty domain may be given other `click_id`s than before."""
     return Restart(keeps=frozenset() if is_empty else frozenset({"ip"}), id=id)
 
 
-class ResumableRead:
-    """One reading of all of a domain's clicks, of which a load takes up to a chunk.
+@dataclass
+class ClicksRead:
+    """One run's reading of all clicks of a domain, over any number of loads.
 
-    Its state lives in the resource's dlt state, which is loaded together with the rows:
-    `page_token` is where to go on, absent between traversals and before the first rows;
-    `watermark` is the newest click of the last finished traversal; `since`, `newest`, `pages`,
-    `rejected` and `last_rejected` belong to the one under way; `ip` is how addresses were treated;
-    `restart` is the last restart's id.
+    Give the same object to `rest.clicks_source` for each load until it is `finished`.
     """
 
-    def __init__(self, settings: ApiSettings, progress: LoadStats, restart: Restart | None) -> None:
-        self.settings = settings
-        self.progress = progress
-        self.restart = restart
-        self.personal = PersonalData(settings.personal, settings.hash_salt)
+    restart: Restart | None = None
+    """Applied by the first load."""
+    stats: LoadStats = field(default_factory=LoadStats)
+    paging: PagingMemory = field(default_factory=PagingMemory)
+    rejected: RejectedIds = field(default_factory=RejectedIds)
+    finished: bool = False
+    kept_position: Position | None = None
+    """The one that this run left in the state."""
+    is_position_on_trial: bool = False
+    """Whether the API was given a kept position and has not answered it yet."""
+
+    def reason_to_restart(self, error: RequestException) -> str | None:
+        """Return why the kept position is of no use; None if that is not what failed.
+
+        A position that an earlier run left may be answered with anything once it is out of date.
+        One that this run was given itself is good for as long as the API does not refuse it.
+        """
+        if not self.is_position_on_trial:
+            return None
+        if isinstance(error, ApiError) and error.refuses_position:
+            return f"the API no longer knows the page token to go on from ({error.status})"
+        if self.stats.pages:
+            return None
+        short = str(error).rstrip(".") if isinstance(error, ApiError) else type(error).__name__
+        return f"no page came for the page token that an earlier run left ({short})"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far pages have come: `pages` of the read, and `received` rows in this run.
+
+    `position` is where the others begin; None after the last.
+    """
+
+    pages: int = 0
+    received: int = 0
+    position: Position | None = None
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of pages: times of the first and last click, and ids of rejected rows."""
+
+    first: datetime | None = None
+    last: datetime | None = None
+    rejected: Sequence[str] = ()
+
+
+class Chunk:
+    """One load of a read: up to a chunk's limits of rows, JSON text and seconds.
+
+    The calls come in this order: `begin`, then `add` for each page, `keep` for what was converted
+    of them or `turn_back` to leave it to the next chunk, and `end` when the last page is kept.
+
+    The state has `page_token`, where to go on, absent between reads and before the first rows;
+    `watermark`, the newest click of the last finished read; `since`, `newest`, `pages`, `rejected`
+    and `last_rejected` of the read under way; `ip`, how addresses were treated; `restart`, the last
+    restart's id. It may only be touched while dlt calls.
+    """
+
+    def __init__(self, settings: ApiSettings, read: ClicksRead, identity: str) -> None:
+        """Prepare a load; `identity` tells how the addresses in click ids are treated."""
+        self.read = read
         self.since: datetime | None = None
-        self.position = Position()
-        """How far pages have come."""
-        self.kept = Position()
-        """How far they were handed on."""
-        self._tokens: list[str | None] = []
-        """Those that came with this chunk's pages."""
-        self.received_before = progress.received
         self.bytes = 0
         """How much JSON text this load has brought."""
-        self.started = 0.0
+        self.mark = Mark()
+        """How far pages have come."""
+        self._kept = Mark()
+        self._settings = settings
+        self._identity = identity
+        self._positions: list[Position | None] = []
+        """Those that came with this chunk's pages."""
+        self._received_before = read.stats.received
+        self._started = 0.0
 
-    def begin(self) -> dict[str, str]:
-        """The first request's parameters; called by the paginator while dlt's state is open.
+    @property
+    def old_before(self) -> datetime | None:
+        """Return the time before which a page is all old, if clicks come newest first."""
+        return self.since if self._settings.clicks_order == "newest_first" else None
 
-        Raises what the load before was given up for, now that its rows are on their way.
+    def begin(self, endpoint: Endpoint) -> tuple[Position | None, Mapping[str, Any]]:
+        """Return the position to go on from and the parameters of all requests.
+
+        Raises what the load before was given up for, now that its rows are on their way, and
+        SettingsError if click ids would come out otherwise than in the rows so far.
         """
-        if self.progress.failure:
-            raise self.progress.failure
-        self.started = time.monotonic()  # only now: there may have been a wait for the warehouse
+        if self.read.paging.failure:
+            raise self.read.paging.failure
+        self._started = time.monotonic()  # only now: there may have been a wait for the warehouse
         state = _clicks_state()
-        if self.restart:
-            _forget(state, self.restart)
+        if self.read.restart:
+            _forget(state, self.read.restart)
+            self.read.restart = None
         self._check_identity(state)
-        if state.get("page_token") != self.progress.kept_token:
-            # another run was here, whose pages are not this one's
-            self.progress.tokens.clear()
-            self.progress.news = News()
-        resuming = "page_token" in state
-        self.progress.token_on_trial = resuming
-        if not resuming:
-            since = self._lookback(state.get("watermark"))
+        if state.get(POSITION) != self.read.kept_position:
+            self.read.paging.forget()  # another run was here, whose pages are not this one's
+        self._resume(state)
+        self.since = from_text(state["since"])
+        self.mark = self._kept = Mark(state.get("pages", 0), self.read.stats.received)
+        parameters = endpoint.parameters_since(self.since) if self.since else {}
+        return state.get(POSITION), parameters
+
+    def add(self, rows: int, size: int, position: Position | None, is_old: bool) -> bool:
+        """Count a page of `rows` and `size` bytes; return whether it ends the chunk.
+
+        A chunk ends with the last page (the one without a next `position`), with the first page
+        that is all old, or when it is full.
+        """
+        read = self.read
+        read.stats.add_page(rows)
+        read.is_position_on_trial = False
+        self.bytes += size
+        self.mark = Mark(self.mark.pages + 1, read.stats.received, position)
+        self._positions.append(position)
+        is_last = position is None or is_old
+        read.finished = is_last and not read.paging.failure
+        return is_last or self._is_full()
+
+    def keep(self, to: Mark, converted: Iterable[Converted]) -> None:
+        """Note in the state that dlt has all pages up to there, and what became of them.
+
+        If paging was given up there is no position to go on from: the next run begins anew.
+        """
+        state = _clicks_state()
+        for pages in converted:
+            self._count(pages, state)
+        state["pages"] = to.pages
+        if to.position is not None:
+            state[POSITION] = self.read.kept_position = to.position
+        elif self.read.paging.failure:
+            state.pop(POSITION, None)
+        self._kept = to
+
+    def turn_back(self) -> None:
+        """End the chunk before the pages that were not kept, as if they had not come.
+
+        The next chunk asks for them again, so their positions may come a second time.
+        """
+        read = self.read
+        read.stats.pages -= self.mark.pages - self._kept.pages
+        read.stats.received = self._kept.received
+        read.paging.positions.difference_update(self._positions)
+        read.finished, read.paging.failure = False, None
+        self.mark = self._kept
+
+    def end(self) -> None:
+        """End the read, once all of its clicks are kept."""
+        state = _clicks_state()
+        newest = latest(from_text(state.get("watermark")), from_text(state["newest"]))
+        # a click from the future must not hide the ones that come before it
+        state["watermark"] = utc_text(min(newest, datetime.now(UTC))) if newest else None
+        for passing in OF_ONE_READ:
+            state.pop(passing, None)
+        self.read.kept_position = None
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        """Take up the read that the state is in, or begin a new one."""
+        read = self.read
+        read.is_position_on_trial = POSITION in state
+        if not read.is_position_on_trial:
+            since = self._lookback(from_text(state.get("watermark")))
             state.update(since=since, newest=None, pages=0, rejected=0)
-        elif not self.progress.pages:
-            self.progress.resumed_from = state.get("pages", 0) + 1
-            self.progress.rejected_before = state.get("rejected", 0)
-            self.progress.remember_rejected(state.get("last_rejected", ()))
-        self.since = _time(state["since"])
-        self.position = self.kept = Position(state.get("pages", 0), self.progress.received)
-        parameters = {TOKEN_PARAM: state["page_token"]} if resuming else {}
-        if self.settings.clicks_since_param and self.since:
-            parameters[self.settings.clicks_since_param] = _text(self.since)
-        return parameters
+        elif not read.stats.pages:
+            read.stats.resumed_from = state.get("pages", 0) + 1
+            read.stats.rejected_before = state.get("rejected", 0)
+            read.rejected.add(state.get("last_rejected", ()))
+
+    def _count(self, pages: Converted, state: dict[str, Any]) -> None:
+        stats, rejected = self.read.stats, self.read.rejected
+        new = rejected.add(pages.rejected)
+        stats.rejected += new
+        stats.rejected_again += len(pages.rejected) - new
+        state["rejected"] = state.get("rejected", 0) + new
+        if pages.rejected:
+            state["last_rejected"] = rejected.latest(KEPT_REJECTED)
+        stats.first_click = earliest(stats.first_click, pages.first)
+        stats.last_click = latest(stats.last_click, pages.last)
+        newest = latest(from_text(state["newest"]), pages.last)
+        state["newest"] = utc_text(newest) if newest else None
 
     def _check_identity(self, state: dict[str, Any]) -> None:
-        """Refuses to go on if `click_id` would come out otherwise than in the rows so far."""
-        identity = self.personal.identity("ip")
-        if state.setdefault("ip", identity) != identity:
+        if state.setdefault("ip", self._identity) != self._identity:
             raise SettingsError(
                 f"{environment_name(API_SECTION)}__PERSONAL_IP or its HASH_SALT has changed, and "
                 "the clicks loaded before would be loaded again beside themselves. Delete this "
@@ -132,94 +256,17 @@ class ResumableRead:
                 "back."
             )
 
-    def passed(self, page: PageData[Any]) -> bool:
-        """Notes that a page has come; stops the paginator and returns True if it ends the chunk.
-
-        A chunk ends with the last page, the first page that is all old, when it is full, or when
-        paging is given up.
-        """
-        paginator = cast(PageTokenPaginator, page.paginator)
-        self.progress.count(len(page))
-        self.bytes += sum(map(len, page))
-        self.progress.token_on_trial = False
-        next_token = paginator.next_token
-        self.position = Position(self.position.pages + 1, self.progress.received, next_token)
-        self._tokens.append(next_token)
-        is_last = next_token is None or self._is_old(page)
-        self.progress.finished = is_last and not self.progress.failure
-        if self.progress.finished or self._is_full():
-            paginator.stop()
-        return not paginator.has_next_page
-
-    def handed_on(self, to: Position) -> None:
-        """Note that dlt has all pages up to there.
-
-        If paging was given up there is no place to go on from: the next run begins anew.
-        """
-        state = _clicks_state()
-        state["pages"] = to.pages
-        if to.next_token is not None:
-            state["page_token"] = self.progress.kept_token = to.next_token
-        elif self.progress.failure:
-            state.pop("page_token", None)
-        self.kept = to
-
-    def turn_back(self, page: PageData[Any]) -> None:
-        """End the chunk before the pages that were not handed on, as if they had not come.
-
-        The next chunk asks for them again, so their tokens may come a second time.
-        """
-        progress = self.progress
-        progress.pages -= self.position.pages - self.kept.pages
-        progress.received = self.kept.received
-        progress.tokens.difference_update(self._tokens)
-        progress.finished, progress.failure = False, None
-        self.position = self.kept
-        cast(PageTokenPaginator, page.paginator).stop()
-
-    def saw(self, first: datetime | None, last: datetime | None, rejected: Sequence[str]) -> None:
-        """Note the times of the first and the last of some clicks, and the ids of rejected rows."""
-        progress, state = self.progress, _clicks_state()
-        state["rejected"] = state.get("rejected", 0) + progress.reject(rejected)
-        if rejected:
-            state["last_rejected"] = progress.last_rejected(KEPT_REJECTED)
-        progress.first_click = _least(progress.first_click, first)
-        progress.last_click = _greatest(progress.last_click, last)
-        state["newest"] = _text(_greatest(_time(state["newest"]), last))
-
-    def finish(self) -> None:
-        """Ends the traversal, once all of its clicks were seen."""
-        state = _clicks_state()
-        newest = _greatest(_time(state.get("watermark")), _time(state["newest"]))
-        # a click from the future must not hide the ones that come before it
-        state["watermark"] = _text(min(newest, datetime.now(UTC))) if newest else None
-        for passing in OF_ONE_TRAVERSAL:
-            state.pop(passing, None)
-        self.progress.kept_token = None
-
-    def _is_old(self, page: PageData[Any]) -> bool:
-        """Whether nothing new can follow a page: all of it was there in the last traversal."""
-        if self.settings.clicks_order != "newest_first" or self.since is None:
-            return False
-        from link_assets.rows.clicks import click_batch, click_span
-
-        _, last = click_span(click_batch(parse_rows(page), domain_id=0).table)
-        return last is not None and last < self.since
-
     def _is_full(self) -> bool:
-        rows = self.progress.received - self.received_before
-        seconds = time.monotonic() - self.started
+        limits, seconds = self._settings, time.monotonic() - self._started
         return (
-            rows >= self.settings.chunk_rows
-            or self.bytes >= self.settings.chunk_megabytes * MEGABYTE
-            or seconds >= self.settings.chunk_seconds
+            self.read.stats.received - self._received_before >= limits.chunk_rows
+            or self.bytes >= limits.chunk_megabytes * MEGABYTE
+            or seconds >= limits.chunk_seconds
         )
 
-    def _lookback(self, watermark: str | None) -> str | None:
-        newest = _time(watermark)
-        return (
-            _text(newest - timedelta(days=self.settings.clicks_lookback_days)) if newest else None
-        )
+    def _lookback(self, watermark: datetime | None) -> str | None:
+        days = timedelta(days=self._settings.clicks_lookback_days)
+        return utc_text(watermark - days) if watermark else None
 
 
 def _forget(state: dict[str, Any], restart: Restart) -> None:
@@ -233,19 +280,3 @@ def _forget(state: dict[str, Any], restart: Restart) -> None:
 
 def _clicks_state() -> dict[str, Any]:
     return cast(dict[str, Any], dlt.current.resource_state(CLICKS.name))
-
-
-def _least(*times: datetime | None) -> datetime | None:
-    return min((t for t in times if t), default=None)
-
-
-def _greatest(*times: datetime | None) -> datetime | None:
-    return max((t for t in times if t), default=None)
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def _text(time: datetime | None) -> Any:
-    return time.astimezone(UTC).isoformat(timespec="microseconds") if time else None

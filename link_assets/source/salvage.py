@@ -3,6 +3,7 @@
 A byte that is not UTF-8, a raw control character, or an escape that JSON does not know costs the
 row it stands in, not the page. The page is read several times with characters in place of the
 damage, for each kind of damage another one: the rows that come out differently are damaged so.
+Called by `pages` for a body that its fast decoder refuses.
 """
 
 from __future__ import annotations
@@ -37,12 +38,15 @@ _ANY, _WANTED = "\ufdd0", "\ufdd1"
 ReadPage = Callable[[bytes], tuple[list[RawRow], str | None]]
 """Reads a page's rows and its token; raises ValueError if the body is no JSON."""
 
+SplitAnswer = Callable[[Any], tuple[list[Any], Any]]
+"""Splits a parsed answer into its rows and all else."""
+
 
 def body_texts(body: bytes, content_type: str) -> list[str]:
-    """The body as text, in each encoding that it may have, the likely ones first.
+    """Return the body as text in each encoding that it may have, the likely ones first.
 
     Bytes that are unknown to the encoding become halves of surrogate pairs. A body that is UTF-8
-    is read so whatever the content type declares, as is one that is UTF-8 for the most part.
+    is read as UTF-8 even if another is declared, as is one that is UTF-8 for the most part.
     """
     encoding = json.detect_encoding(body)
     with suppress(UnicodeDecodeError):
@@ -64,8 +68,8 @@ def _declared_charset(content_type: str) -> str:
     return message.get_content_charset("")
 
 
-def read_salvaged(text: str, rows_key: str, read: ReadPage) -> tuple[list[Any], str | None]:
-    """A page's rows, of which some may be a DamagedRow, and its token.
+def read_salvaged(text: str, split: SplitAnswer, read: ReadPage) -> tuple[list[Any], str | None]:
+    """Return a page's rows, of which some may be a DamagedRow, and its token.
 
     Raises ValueError if the text is no JSON even without the damage in its strings, or if there is
     damage outside the rows.
@@ -77,9 +81,8 @@ def read_salvaged(text: str, rows_key: str, read: ReadPage) -> tuple[list[Any], 
     if not kinds:
         return rows, token
     marked = [read(_spelled(parts, partial(_marked, kind)))[0] for kind in kinds]
-    page = parse_json(_spelled(parts, _escaped))
-    values = page.pop(rows_key)
-    if page != {k: v for k, v in parse_json(unmarked).items() if k != rows_key}:
+    values, rest = split(parse_json(_spelled(parts, _escaped)))
+    if rest != split(parse_json(unmarked))[1]:
         raise ValueError("the page is damaged outside its rows")
     found = zip(rows, values, zip(*marked, strict=True), strict=True)
     return [_row(kinds, *row) for row in found], token
@@ -93,7 +96,7 @@ def _row(
 
 
 def _parts(text: str) -> list[tuple[str, str]]:
-    """The text in parts: damage in its strings with its kind, all else with an empty one."""
+    """Split the text: damage in its strings with its kind, all else with an empty one."""
     parts: list[tuple[str, str]] = []
     end = 0
     for string in _STRING.finditer(text):
@@ -105,7 +108,7 @@ def _parts(text: str) -> list[tuple[str, str]]:
 
 
 def _spelled(parts: list[tuple[str, str]], spell: Callable[[str, str], str]) -> bytes:
-    """The text as UTF-8, with damage spelled according to its kind."""
+    """Join the parts as UTF-8, with damage spelled according to its kind."""
     spelled = (spell(kind, part) if kind else part for kind, part in parts)
     return "".join(spelled).encode(errors="surrogatepass")
 

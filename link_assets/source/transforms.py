@@ -1,10 +1,15 @@
-"""What becomes of pages: links turn into typed rows, clicks into Arrow tables."""
+"""Pages become what dlt loads: links typed rows, clicks Arrow tables, the rest rejected rows.
+
+dlt calls a transform with each page of its resource. A page goes one way: it is added to the chunk,
+which decides whether it ends there; it is converted together with its neighbours in another
+thread; what came of it is kept in the chunk's state and handed to dlt.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from secrets import token_hex
@@ -18,7 +23,10 @@ from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import RawRow, parse_rows
 from link_assets.source.load_stats import LoadStats
-from link_assets.source.resume import ResumableRead
+from link_assets.source.paging import EndpointPaginator, PagingMemory
+from link_assets.source.rejected_ids import RejectedIds
+from link_assets.source.resume import Chunk, Converted
+from link_assets.source.run_resources import RunResources
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,66 +34,86 @@ if TYPE_CHECKING:
     from dlt.sources.helpers.rest_client.client import PageData
 
     from link_assets.rows.clicks import ClickBatch
-    from link_assets.rows.clicks_arrow import ClickReader, Known
+    from link_assets.rows.clicks_arrow import ClickReader
 
 BATCH_ROWS = 4_000
-"""Rows of clicks that are read and handed to dlt at once, to the page."""
+"""Rows of clicks that are converted and handed to dlt at once, to the page."""
 BATCH_BYTES = 8_000_000
 """Likewise, how much JSON text: each batch becomes a block that DuckDB reads in one go."""
-# for all domains of the process together
-_READERS = ThreadPoolExecutor(os.cpu_count(), "reader")
-_KNOWN: Known = {}
 
 
-class PageStep(ItemTransform):
-    """A step that gets whole pages where dlt's own steps get rows.
+@dataclass
+class LinksRead:
+    """One run's reading of all links.
 
-    It looks at dlt's state only while it is called: what a call returns is taken up by dlt in its
-    own time, which may be after the next page has come.
+    `unread` are the ids of links that were rejected, None where there is no id to read.
+    """
+
+    stats: LoadStats = field(default_factory=LoadStats)
+    paging: PagingMemory = field(default_factory=PagingMemory)
+    rejected: RejectedIds = field(default_factory=RejectedIds)
+    unread: list[str | None] = field(default_factory=list)
+
+
+class PageTransform(ItemTransform):
+    """A transform that gets whole pages where dlt's own get rows.
+
+    It touches dlt's state only while it is called: dlt takes up what a call returns in its own
+    time, which may be after the next page has come.
     """
 
     def __init__(self) -> None:
         super().__init__(lambda page: page)
 
 
-class LinkPages(PageStep):
-    """Turns pages of links into typed rows, and those that cannot be into rejected rows.
+class LinkPages(PageTransform):
+    """Turns pages of links into typed rows, and those that cannot be loaded into rejected rows.
 
     Each link gets its `_dlt_id` here, in ascending order, by which the merge knows the last
-    version of a link that is listed twice (source.LINK_ID).
+    version of a link that is listed twice (rest.LINK_ID).
     """
 
-    def __init__(self, personal: PersonalData, progress: LoadStats) -> None:
+    def __init__(self, personal: PersonalData, read: LinksRead) -> None:
         super().__init__()
-        self.personal = personal
-        self.progress = progress
+        self._personal = personal
+        self._read = read
         listing = token_hex(8)
-        self.dlt_ids = (f"{listing}{number:010}" for number in count())
+        self._dlt_ids = (f"{listing}{number:010}" for number in count())
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
+        """Return a page's links and rejected rows."""
         from link_assets.rows.links import link_id, link_row
         from link_assets.rows.rejected import Rejection, rejected_batch, row_ids
 
-        rows = self.personal.treat(parse_rows(item), LINKS)
-        read = [link_row(row) for row in rows]
-        rejections = [row for row in read if isinstance(row, Rejection)]
-        unread = (row for row, link in zip(rows, read, strict=True) if isinstance(link, Rejection))
-        self.progress.unread_links += map(link_id, unread)
-        self.progress.count(len(item))
+        rows = self._personal.treat(parse_rows(item), LINKS)
+        converted = [link_row(row) for row in rows]
+        pairs = list(zip(rows, converted, strict=True))
+        self._read.unread += [link_id(row) for row, link in pairs if isinstance(link, Rejection)]
+        rejected = rejected_batch(
+            LINKS.name, None, [link for link in converted if isinstance(link, Rejection)]
+        )
+        self._count(len(rows), row_ids(rejected))
         links = [
-            row | {C_DLT_ID: next(self.dlt_ids)} for row in read if not isinstance(row, Rejection)
+            link | {C_DLT_ID: next(self._dlt_ids)}
+            for link in converted
+            if not isinstance(link, Rejection)
         ]
-        table = rejected_batch(LINKS.name, None, rejections)
-        self.progress.reject(row_ids(table))
-        return iter([*rejected_rows(table), links or dlt.mark.materialize_table_schema()])
+        return iter([*rejected_rows(rejected), links or dlt.mark.materialize_table_schema()])
+
+    def _count(self, rows: int, rejected: list[str]) -> None:
+        stats = self._read.stats
+        stats.add_page(rows)
+        new = self._read.rejected.add(rejected)
+        stats.rejected += new
+        stats.rejected_again += len(rejected) - new
 
 
-class ClickPages(PageStep):
-    """Turns pages of clicks into Arrow tables and notes how far the traversal has come.
+class ClickPages(PageTransform):
+    """Turns pages of clicks into Arrow tables.
 
-    Many pages are read at once, in another thread while the next ones are fetched, and then handed
-    on; the last page of a chunk waits for all. Where to go on is noted when what came before is
-    handed on.
+    Many pages are converted at once, in another thread while the next ones are fetched, and then
+    handed to dlt; the last page of a chunk waits for all. Where to go on is kept when what came
+    before is handed to dlt.
 
     A chunk has no click twice, since the merge relies on that, and of a click that comes twice the
     last version is loaded. Among pages that are handed on together only the last one is kept.
@@ -93,90 +121,124 @@ class ClickPages(PageStep):
     the chunk ends before those pages, and the next chunk, which asks for them again, replaces it.
     """
 
-    def __init__(self, domain_id: int, traversal: ResumableRead) -> None:
+    def __init__(
+        self, domain_id: int, chunk: Chunk, personal: PersonalData, resources: RunResources
+    ) -> None:
         super().__init__()
-        self.domain_id = domain_id
-        self.traversal = traversal
-        self.pages: list[list[RawRow]] = []
-        self.reading: Future[list[ClickBatch]] | None = None
-        self.read_to = traversal.position
-        self.read_bytes = 0
-        self.read: dict[int, int] = {}
-        """By hash of the click's id, the last version of what is to be handed on."""
-        self.seen: dict[int, int] = {}
-        """The same of what was handed on."""
+        self._domain_id = domain_id
+        self._chunk = chunk
+        self._personal = personal
+        self._resources = resources
+        self._pages: list[list[RawRow]] = []
+        self._converting: Future[list[ClickBatch]] | None = None
+        self._converting_to = chunk.mark
+        self._converted_bytes = 0
+        self._versions: dict[int, int] = {}
+        """By hash of the click's id, the last version of each click that waits to be handed on."""
+        self._handed_on: dict[int, int] = {}
+        """The same for the clicks that were handed on."""
 
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
+        """Return what is ready to be loaded: nothing, or a table of clicks and rejected rows."""
         page = cast("PageData[RawRow]", item)
-        self.pages.append([*page])
-        ended = self.traversal.passed(page)
-        batches: list[ClickBatch] = []
-        if ended or self._is_batch():
-            batches += self._finish_reading(page)
-            self._start_reading()
-        if ended:
-            batches += self._finish_reading(page)
-        items = self._hand_on(batches) if batches else []
-        if not page.paginator.has_next_page:
-            self.seen.clear()  # the next chunk is fetched while this one's source is still there
-        if self.traversal.progress.finished:
-            self.traversal.finish()
+        paginator = cast(EndpointPaginator, page.paginator)
+        self._pages.append([*page])
+        position, size = paginator.next_position, sum(map(len, page))
+        ends = self._chunk.add(len(page), size, position, self._is_old(page))
+        ready = self._convert(ends, paginator)
+        items = self._hand_on(ready) if ready else []
+        if ends or not paginator.has_next_page:
+            paginator.stop()
+            self._handed_on.clear()  # the next chunk is fetched while this one is still there
+        if self._chunk.read.finished:
+            self._chunk.end()
         return iter(items)
 
     @cached_property
-    def reader(self) -> ClickReader:
+    def _reader(self) -> ClickReader:
         from link_assets.rows.clicks_arrow import ClickReader
 
-        return ClickReader(self.domain_id, self.traversal.personal, _KNOWN)
+        return ClickReader(self._domain_id, self._personal, self._resources.known)
+
+    def _is_old(self, page: PageData[RawRow]) -> bool:
+        """Whether nothing new can follow a page: all of it was there when the last read ended."""
+        old_before = self._chunk.old_before
+        if old_before is None:
+            return False
+        from link_assets.rows.clicks import click_batch, click_span
+
+        _, last = click_span(click_batch(parse_rows(page), domain_id=0).table)
+        return last is not None and last < old_before
+
+    def _convert(self, ends: bool, paginator: EndpointPaginator) -> list[_Ready]:
+        """Return the batches that are ready: all of them if the chunk ends."""
+        if not (ends or self._is_batch()):
+            return []
+        ready = self._finish_converting(paginator)
+        self._start_converting()
+        return [*ready, *self._finish_converting(paginator)] if ends else ready
 
     def _is_batch(self) -> bool:
-        rows, size = sum(map(len, self.pages)), self.traversal.bytes - self.read_bytes
+        rows, size = sum(map(len, self._pages)), self._chunk.bytes - self._converted_bytes
         return rows >= BATCH_ROWS or size >= BATCH_BYTES
 
-    def _start_reading(self) -> None:
-        """Have the pages so far read in another thread."""
-        if self.pages:
-            self.reading = _READERS.submit(self.reader.read, self.pages)
-            self.read_to, self.pages = self.traversal.position, []
-            self.read_bytes = self.traversal.bytes
+    def _start_converting(self) -> None:
+        """Have the pages so far converted in another thread."""
+        if self._pages:
+            self._converting = self._resources.threads.submit(self._reader.read, self._pages)
+            self._converting_to, self._pages = self._chunk.mark, []
+            self._converted_bytes = self._chunk.bytes
 
-    def _finish_reading(self, page: PageData[RawRow]) -> list[ClickBatch]:
-        """Return what was read, to be handed on; nothing if the chunk must end before it."""
-        if self.reading is None:
+    def _finish_converting(self, paginator: EndpointPaginator) -> list[_Ready]:
+        """Return what was converted; nothing if the chunk must end before it."""
+        if self._converting is None:
             return []
-        batches, self.reading = self.reading.result(), None
-        read = {click: version for batch in batches for click, version in _versions(batch)}
-        if any(self.seen[click] != read[click] for click in self.seen.keys() & read.keys()):
-            self.traversal.turn_back(page)
-            self.pages = []
+        batches, self._converting = self._converting.result(), None
+        versions = {click: version for batch in batches for click, version in _versions(batch)}
+        repeated = self._handed_on.keys() & versions.keys()
+        if any(self._handed_on[click] != versions[click] for click in repeated):
+            self._chunk.turn_back()
+            paginator.stop()
+            self._pages = []
             return []
-        self.read |= read
-        self.traversal.handed_on(self.read_to)
-        return batches
+        self._versions |= versions
+        ready = [_ready(batch, self._domain_id) for batch in batches]
+        self._chunk.keep(self._converting_to, [batch.converted for batch in ready])
+        return ready
 
-    def _hand_on(self, batches: list[ClickBatch]) -> list[Any]:
-        """What dlt gets of them; one table, since dlt may be told to take no more than so many."""
-        from link_assets.rows.clicks import click_span
-        from link_assets.rows.rejected import rejected_batch, row_ids
-
-        items: list[Any] = []
-        for batch in batches:
-            rejected = rejected_batch(CLICKS.name, self.domain_id, batch.rejections)
-            self.traversal.saw(*click_span(batch.table), row_ids(rejected))
-            items += rejected_rows(rejected)
-        table = _to_load([batch.table for batch in batches])
-        if len(self.read) < len(table) or not self.seen.keys().isdisjoint(self.read):
+    def _hand_on(self, ready: list[_Ready]) -> list[Any]:
+        """Return what dlt gets of them: one table, since dlt may be set to take only so many."""
+        table = _to_load([batch.clicks for batch in ready])
+        comes_again = not self._handed_on.keys().isdisjoint(self._versions)
+        if comes_again or len(self._versions) < len(table):
             table = self._last_of_each(table)
-        self.seen |= self.read
-        self.read = {}
-        return [table, *items]
+        self._handed_on |= self._versions
+        self._versions = {}
+        return [table, *(item for batch in ready for item in rejected_rows(batch.rejected))]
 
     def _last_of_each(self, table: pa.Table) -> pa.Table:
         """Return the last row of each click that was not handed on before."""
         clicks = table.column("click_id").to_pylist()
         last = dict(zip(clicks, range(len(clicks)), strict=True))
-        kept = {number for click, number in last.items() if hash(click) not in self.seen}
+        kept = {number for click, number in last.items() if hash(click) not in self._handed_on}
         return table.filter([number in kept for number in range(len(clicks))])
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Clicks and rejected rows that can be handed on, and what the chunk keeps of them."""
+
+    clicks: pa.Table
+    rejected: pa.Table
+    converted: Converted
+
+
+def _ready(batch: ClickBatch, domain_id: int) -> _Ready:
+    from link_assets.rows.clicks import click_span
+    from link_assets.rows.rejected import rejected_batch, row_ids
+
+    rejected = rejected_batch(CLICKS.name, domain_id, batch.rejections)
+    return _Ready(batch.table, rejected, Converted(*click_span(batch.table), row_ids(rejected)))
 
 
 def _versions(batch: ClickBatch) -> Iterator[tuple[int, int]]:
@@ -195,7 +257,7 @@ def _to_load(tables: list[pa.Table]) -> pa.Table:
 
 
 def rejected_rows(table: pa.Table) -> list[DataItemWithMeta]:
-    """What a step returns so that rejected rows reach their table; nothing if there are none."""
+    """Return what dlt takes for its table `rejected_rows`; nothing if there are none."""
     if not len(table):
         return []
     hints = dlt.mark.make_hints(

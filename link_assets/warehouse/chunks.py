@@ -1,4 +1,8 @@
-"""Loading in chunks, of which one is written while the next is fetched."""
+"""Loading in chunks, of which one is written while the next is fetched.
+
+The assets and scripts load clicks through `Chunks`. What a chunk holds and when it ends is up to
+the source; this module only puts chunks in order.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,22 @@ Chunk = Callable[[WarehousePipeline], Any]
 
 
 class Chunks:
-    """The chunks that one pipeline name is loaded in, in order.
+    """The chunks of one pipeline name, loaded in order.
 
-    A chunk is fetched from where the one before it ended, and written only if that one was. Used
-    as a context, which is left when all of them are written; raises what writing failed with. Left
-    by an exception, it waits for what is under way, too.
+    A chunk is fetched from where the one before it ended, and written only if that one was. Used as
+    a context: it is left when all chunks are written, and raises what writing failed with. Left by
+    an exception, it waits for the chunks under way as well.
+
+    Args:
+        name: The pipeline's name, as `open_pipeline` takes it.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._threads = ThreadPoolExecutor(2, name)
         self._running: list[Future[Any]] = []
-        self._place: SavedPosition | None = None
+        self._position: SavedPosition | None = None
+        """Where the last chunk that was fetched ended; None to ask the warehouse."""
 
     def __enter__(self) -> Chunks:
         return self
@@ -35,32 +43,32 @@ class Chunks:
                 _finish(self._running)
 
     def load(self, chunk: Chunk) -> None:
-        """Starts a chunk; returns when it is fetched and the one before it is written.
+        """Start a chunk; return when it is fetched and the one before it is written.
 
-        Raises what fetching or writing failed with, once nothing is going on any more. The chunk
-        after that begins with what the warehouse has.
+        What fetching or writing failed with is raised once nothing is under way any more. The chunk
+        after that starts from what the warehouse has.
         """
         before, fetched = self._running[-1:], Future[SavedPosition]()
         running = self._threads.submit(self._run, chunk, before, fetched)
         self._running = [*before, running]
         wait([running, cast(Future[Any], fetched)], return_when=FIRST_COMPLETED)
         if fetched.done():
-            self._place = fetched.result()
+            self._position = fetched.result()
             return
-        failed, self._running, self._place = self._running, [], None
+        failed, self._running, self._position = self._running, [], None
         _finish(failed)
 
     def _run(self, chunk: Chunk, before: list[Future[Any]], fetched: Future[SavedPosition]) -> None:
-        def on_fetched(place: SavedPosition) -> None:
+        def on_fetched(position: SavedPosition) -> None:
             _finish(before)
-            fetched.set_result(place)
+            fetched.set_result(position)
 
         with open_pipeline(self._name) as pipeline:
-            pipeline.continues_from, pipeline.on_fetched = self._place, on_fetched
+            pipeline.continues_from, pipeline.on_fetched = self._position, on_fetched
             chunk(pipeline)
 
 
 def _finish(running: Sequence[Future[Any]]) -> None:
-    """Waits for each; raises what the first that failed did."""
+    """Wait for each; raise what the first that failed did."""
     for chunk in running:
         chunk.result()

@@ -1,4 +1,8 @@
-"""Links that a complete listing no longer has are marked, not removed."""
+"""Marking links that a complete listing no longer has; none is removed.
+
+The links asset makes a LinkListing before it loads and asks it to mark afterwards. Whether a
+listing was complete, the asset knows.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,14 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
 from link_assets.contract import LINKS
-from link_assets.warehouse.pipeline import WarehousePipeline, columns_of, turn, with_memory
+from link_assets.warehouse.access import exclusive_access
+from link_assets.warehouse.pipeline import WarehousePipeline
+from link_assets.warehouse.reader import columns_of
 
 
 @dataclass(frozen=True)
 class LinkCounts:
-    """Links of the table: those a listing wrote, the new ones, all, and those marked as deleted."""
+    """Rows of the table `links`: those a listing wrote, the new ones, all, and the deleted ones."""
 
     written: int = 0
     new: int = 0
@@ -26,7 +32,7 @@ class LinkCounts:
 
     @property
     def metadata(self) -> dict[str, int]:
-        """As shown on the materialization.
+        """The numbers as the materialization shows them.
 
         `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
         """
@@ -41,10 +47,11 @@ class LinkCounts:
 
 @dataclass(frozen=True)
 class Disappearance:
-    """What became of the links that a listing did not have: `missing` of `present` before it.
+    """What became of the links that a listing did not have.
 
-    `unnamed` of the listed links were rejected and have no id, so that each may be any of them.
-    `counts` are of the table afterwards.
+    `missing` of the links were not in it, of `present` before it, and were `marked` as deleted or
+    not. `unnamed` of the listed links were rejected and have no id, so each may be any of the
+    missing ones. `counts` are of the table afterwards.
     """
 
     present: int
@@ -55,7 +62,7 @@ class Disappearance:
 
     @property
     def metadata(self) -> dict[str, int]:
-        """As shown on the materialization."""
+        """The numbers as the materialization shows them."""
         return {
             **self.counts.metadata,
             "links_before": self.present,
@@ -66,65 +73,69 @@ class Disappearance:
 
 
 class LinkListing:
-    """Compares the links before a listing with those after it. Both read the warehouse in turn.
+    """The links before a listing, to compare with those after it.
 
-    Missing is what stays as a load before the listing left it: a link that another run lists at
-    the same time is there.
+    A link is missing if its row is still the one of a load before the listing. One that another run
+    lists at the same time is not.
+
+    Args:
+        pipeline: The pipeline that will load the listing.
     """
 
     def __init__(self, pipeline: WarehousePipeline) -> None:
         self._pipeline = pipeline
-        before = self._before()
+        before = self._links_by_load()
         self._present = sum(present for present, _ in before.values())
         self._total = sum(total for _, total in before.values())
         self._every_load = list(before)
         self._loads = [load for load, (present, _) in before.items() if present]
 
     def mark_deleted(self, unread: Sequence[str | None], share: float) -> Disappearance:
-        """Sets `deleted_at` of the links that the listing just loaded, a complete one, had not.
+        """Set `deleted_at` of the links that are missing from the complete listing just loaded.
 
-        `unread` are the ids of listed links that were rejected: they are there and stay unmarked;
-        if one has no id, nothing is marked. Nothing is marked either if the missing are more than
-        `share` of the links present before. A link that is listed again lost its mark as it was
-        loaded.
+        A link that is listed again has lost its mark by being loaded.
+
+        Args:
+            unread: The ids of listed links that were rejected. They exist and stay unmarked; if one
+                has no id, nothing is marked.
+            share: Nothing is marked if more than this share of the links present before is missing.
         """
-        spared = [link for link in unread if link is not None]
+        rejected = [link for link in unread if link is not None]
         gone = f"deleted_at IS NULL AND {_one_of('_dlt_load_id', self._loads)}"
-        gone += f" AND NOT {_one_of('id', spared)}"
+        gone += f" AND NOT {_one_of('id', rejected)}"
         purpose = "marking deleted links"
-        with turn(purpose) as opened, self._pipeline.sql_client() as client:
+        with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             count = f"SELECT count(*) FROM {table} WHERE {gone}"
-            ((missing,),) = client.execute_sql(count, *self._loads, *spared) or [(0,)]
-            unnamed = len(unread) - len(spared)
+            ((missing,),) = client.execute_sql(count, *self._loads, *rejected) or [(0,)]
+            unnamed = len(unread) - len(rejected)
             marked = not unnamed and missing > 0 and missing / self._present <= share
             if marked:
                 update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
                 marked_at = datetime.now(UTC)
-                with_memory(
-                    opened,
+                opened.run(
                     purpose,
-                    lambda: client.execute_sql(update, marked_at, *self._loads, *spared),
+                    lambda: client.execute_sql(update, marked_at, *self._loads, *rejected),
                 )
-            counts = self._after(client, table)
+            counts = self._counts_after(client, table)
         return Disappearance(self._present, missing, marked, unnamed, counts)
 
-    def _after(self, client: SqlClientBase[Any], table: str) -> LinkCounts:
+    def _counts_after(self, client: SqlClientBase[Any], table: str) -> LinkCounts:
         new_load = f"CASE WHEN {_one_of('_dlt_load_id', self._every_load)} THEN 0 ELSE 1 END"
         count = f"SELECT coalesce(sum({new_load}), 0), count(*), count(deleted_at) FROM {table}"
         ((written, total, deleted),) = client.execute_sql(count, *self._every_load) or [(0, 0, 0)]
         return LinkCounts(int(written), total - self._total, total, deleted)
 
-    def _before(self) -> dict[str, tuple[int, int]]:
-        """How many links each load brought: those that are there, and all."""
+    def _links_by_load(self) -> dict[str, tuple[int, int]]:
+        """Return by load id how many links it wrote: those not marked as deleted, and all."""
         purpose = "counting links"
-        with turn(purpose) as opened, self._pipeline.sql_client() as client:
+        with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             try:
-                columns = with_memory(opened, purpose, partial(columns_of, client, table))
+                columns = opened.run(purpose, partial(columns_of, client, table))
             except DatabaseUndefinedRelation:
                 return {}
-            # a table of a version that marked nothing has no such column yet
+            # the table may be of an earlier version, without that column
             gone = "count(deleted_at)" if "deleted_at" in columns else "0"
             counts = f"SELECT _dlt_load_id, count(*) - {gone}, count(*) FROM {table} GROUP BY 1"
             return {str(load): (n, all_) for load, n, all_ in client.execute_sql(counts) or ()}

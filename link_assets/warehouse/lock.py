@@ -1,4 +1,9 @@
-"""Turns at something that one process may use at a time, and of that process one thread."""
+"""A lock that one process holds at a time, and within that process one thread.
+
+`access.py` holds it for as long as it uses the warehouse. What the lock protects is opened when a
+process acquires the lock and closed when it releases it; threads that wait for each other hand the
+lock on without closing. This module knows neither dlt nor what it is that is opened.
+"""
 
 from __future__ import annotations
 
@@ -16,149 +21,164 @@ from typing import Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
-PATIENCE = 30.0
-"""Seconds after which waiting is told."""
-SHARED_SECONDS = 5.0
-"""How long the threads of a process pass on what they hold before others have a chance."""
-POLL_SECONDS = 0.02
+from link_assets.warehouse.errors import OpenElsewhere
 
-Open = TypeVar("Open")
-"""What is open while a process has its turns."""
+LOG_AFTER_SECONDS = 30.0
+"""How long to wait for the lock before that is logged."""
+SHARED_SECONDS = 5.0
+"""How long the threads of a process hand the lock on before other processes have a chance."""
+POLL_SECONDS = 0.02
+"""How often to look whether another process has released the lock or closed the file."""
+
+Opened = TypeVar("Opened")
+"""What is open while a process holds the lock."""
 
 logger = logging.getLogger(__name__)
 
 
-class OpenElsewhere(Exception):
-    """What should be opened is in use by a program that knows nothing of the lock file."""
+class WarehouseLock(Generic[Opened]):
+    """An exclusive lock across processes and threads; the system releases it if a process dies.
 
-    def __init__(self, process: str, program: str) -> None:
-        super().__init__(f"open in process {process}, {program}")
-        self.process = process
-        self.program = program
+    Threads that wait for each other hand on the lock and what is open. It is closed and the lock
+    released when no thread waits, after SHARED_SECONDS, or after a failure, which may have left it
+    in a bad state.
 
-
-class WarehouseLock(Generic[Open]):
-    """Turns at what a lock file stands for, free again if the process dies.
-
-    `opened` is entered when the process has the lock, and again and again while it raises
-    OpenElsewhere. Threads that wait for each other pass on lock and what is open, which is closed
-    and freed when no thread waits, after SHARED_SECONDS, or after a failure, which may have spoilt
-    it.
+    Args:
+        path: The lock file. Beside it, `<name>.owner` says who holds the lock.
+        open_protected: Opens what the lock protects. It is called again for as long as it raises
+            OpenElsewhere.
     """
 
-    def __init__(self, path: Path, opened: Callable[[], AbstractContextManager[Open]]) -> None:
+    def __init__(
+        self, path: Path, open_protected: Callable[[], AbstractContextManager[Opened]]
+    ) -> None:
         self.path = path
         self.waiting = 0
-        """How many threads of this process wait for a turn."""
-        self._owner = path.with_name(path.name + ".owner")
-        self._opened = opened
-        self._held: tuple[ExitStack, Open] | None = None
-        self._held_until = 0.0
-        self._free = threading.Condition()
-        self._taken = False
+        """How many threads of this process wait for the lock."""
+        self._owner_file = path.with_name(path.name + ".owner")
+        self._open_protected = open_protected
+        self._held: tuple[ExitStack, Opened] | None = None
+        """What this process holds: how to close and release it, and what is open."""
+        self._hand_on_until = 0.0
+        self._changed = threading.Condition()
+        self._in_use = False
+        """Whether a thread of this process holds the lock or is about to acquire it."""
 
     @contextmanager
-    def take(self, purpose: str, seconds: float) -> Iterator[Open]:
-        """A turn at what is open.
+    def acquire(self, purpose: str, seconds: float) -> Iterator[Opened]:
+        """Hold the lock within the block, which is given what is open.
 
-        Waiting for longer than PATIENCE is logged, with who holds it and since when.
-        Raises filelock.Timeout after `seconds`, whatever the waiting was for, OSError if the lock
-        file cannot be made, and whatever else opening raises.
+        A wait of more than LOG_AFTER_SECONDS is logged, with who holds the lock and since when.
+
+        Args:
+            purpose: What it is for, as messages say it.
+            seconds: How long to wait at most, for the lock and for other programs together.
+
+        Raises:
+            filelock.Timeout: It was not to be had in time.
+            OSError: The lock file cannot be made.
+
+        What opening raises is raised as well, except OpenElsewhere.
         """
-        opened = self._enter_patiently(purpose, seconds)
-        kept = False
+        opened = self._acquire_and_log(purpose, seconds)
+        succeeded = False
         try:
-            self._write_holder(purpose)
+            self._write_owner(purpose)
             yield opened
-            kept = True
+            succeeded = True
         finally:
-            self._leave(kept)
+            self._release(succeeded)
 
     def holder(self) -> str:
-        """Who has the turn, for what and since when, as a message says it."""
+        """Return who holds the lock, for what and since when (UTC), as a message says it."""
         try:
-            holder = json.loads(self._owner.read_text())
+            owner = json.loads(self._owner_file.read_text())
         except (OSError, ValueError):
             return "a process that did not leave its name"
-        return "process {process} on {host}, {for}, since {since}".format(**holder)
+        return "process {process} on {host}, {for}, since {since}".format(**owner)
 
-    def _enter_patiently(self, purpose: str, seconds: float) -> Open:
-        started, patience = time.monotonic(), min(PATIENCE, seconds)
+    def _acquire_and_log(self, purpose: str, seconds: float) -> Opened:
+        started, silent = time.monotonic(), min(LOG_AFTER_SECONDS, seconds)
         try:
-            return self._enter(patience)
+            return self._acquire(silent)
         except Timeout:
             logger.warning("%s waits for the warehouse, held by %s.", purpose, self.holder())
-        opened = self._enter(seconds - patience)
+        opened = self._acquire(seconds - silent)
         logger.warning("%s had waited %.0f seconds.", purpose, time.monotonic() - started)
         return opened
 
-    def _enter(self, seconds: float) -> Open:
-        deadline, mine = time.monotonic() + seconds, False
+    def _acquire(self, seconds: float) -> Opened:
+        """Wait for other threads first, then, unless one hands it on, for other processes."""
+        deadline, acquired = time.monotonic() + seconds, False
         try:
-            with self._free:
+            with self._changed:
                 self.waiting += 1
                 try:
-                    self._free.wait_for(lambda: not self._taken, seconds)
-                finally:  # it may have been handed over to a thread that is interrupted
+                    self._changed.wait_for(lambda: not self._in_use, seconds)
+                finally:  # it may have been handed on to a thread that is interrupted right now
                     self.waiting -= 1
-                    mine, self._taken = not self._taken, True
-            if not mine:
+                    acquired, self._in_use = not self._in_use, True
+            if not acquired:
                 raise Timeout(str(self.path))
             if self._held is None:
-                self._held = self._hold(deadline)
+                self._held = self._lock_and_open(deadline)
             return self._held[1]
         except BaseException:
-            if mine:
-                self._leave(kept=self._held is not None)
+            if acquired:
+                self._release(succeeded=self._held is not None)
             raise
 
-    def _hold(self, deadline: float) -> tuple[ExitStack, Open]:
+    def _lock_and_open(self, deadline: float) -> tuple[ExitStack, Opened]:
         with ExitStack() as stack:
-            # the thread that frees it may be another one
+            # another thread may be the one that releases it
             lock = FileLock(self.path, thread_local=False)
             lock.acquire(max(0.0, deadline - time.monotonic()), poll_interval=POLL_SECONDS)
             stack.callback(lock.release)
             opened = self._open(stack, deadline)
-            self._held_until = time.monotonic() + SHARED_SECONDS
+            self._hand_on_until = time.monotonic() + SHARED_SECONDS
             return stack.pop_all(), opened
 
-    def _open(self, stack: ExitStack, deadline: float) -> Open:
-        """Opens it as soon as no other program has it open; the lock keeps the place in the row."""
+    def _open(self, stack: ExitStack, deadline: float) -> Opened:
+        """Open as soon as no other program has it open, holding the lock meanwhile.
+
+        So whoever waits for the lock waits behind this process, and reads the program's name.
+        """
         noted = None
         while True:
             try:
-                return stack.enter_context(self._opened())
+                return stack.enter_context(self._open_protected())
             except OpenElsewhere as other:
                 if other.process != noted:
                     noted = other.process
-                    self._write_holder(other.program, other.process)
+                    self._write_owner(other.program, other.process)
                 if time.monotonic() >= deadline:
                     raise Timeout(str(self.path)) from None
             time.sleep(POLL_SECONDS)
 
-    def _leave(self, kept: bool) -> None:
-        with self._free:
+    def _release(self, succeeded: bool) -> None:
+        """Hand the lock on to a thread that waits, or close what is open and release the lock."""
+        with self._changed:
             others = self.waiting > 0
-            if kept and others and time.monotonic() < self._held_until:
-                self._hand_over()
+            if succeeded and others and time.monotonic() < self._hand_on_until:
+                self._let_next_thread_in()
                 return
         held, self._held = self._held, None
         try:
             if held:
                 held[0].close()
-                if others:  # else they would have it before another process looks again
+                if others:  # else they would acquire it before another process looks again
                     time.sleep(2 * POLL_SECONDS)
         finally:
-            with self._free:
-                self._hand_over()
+            with self._changed:
+                self._let_next_thread_in()
 
-    def _hand_over(self) -> None:
-        self._taken = False
-        self._free.notify()
+    def _let_next_thread_in(self) -> None:
+        self._in_use = False
+        self._changed.notify()
 
-    def _write_holder(self, purpose: str, process: int | str | None = None) -> None:
+    def _write_owner(self, purpose: str, process: int | str | None = None) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        holder = {"process": process or os.getpid(), "host": socket.gethostname()}
-        holder |= {"for": purpose, "since": now}
-        with suppress(OSError):  # a note for those who wait; not worth failing for on a full disk
-            self._owner.write_text(json.dumps(holder))
+        owner = {"process": process or os.getpid(), "host": socket.gethostname()}
+        owner |= {"for": purpose, "since": now}
+        with suppress(OSError):  # it only helps those who wait: no reason to fail on a full disk
+            self._owner_file.write_text(json.dumps(owner))

@@ -1,80 +1,41 @@
-"""Where rows go: the destination, one dlt pipeline per domain, turns at writing, and reads."""
+"""The dlt pipeline of a domain, or of the links: it fetches beside others and writes alone.
+
+dlt's own `run` would touch the warehouse from beginning to end. Here it is extract, normalize and
+load one by one, with the warehouse held only to read the saved state and to load. Assets, chunks
+and scripts get their pipelines from `open_pipeline`. What is fetched, the source says; how a
+warehouse differs from others, `destinations/`.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any
 
 import dlt
-from dlt.common.destination import Destination
-from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import LoadInfo
-from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
-from filelock import Timeout
 
-from link_assets.contract import CLICKS, DATASET
-from link_assets.rows.personal import WithoutQuoted
-from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
-from link_assets.warehouse.destinations.duckdb_file import duckdb_path
-from link_assets.warehouse.lock import WarehouseLock
-
-if TYPE_CHECKING:
-    from link_assets.warehouse.destinations.duckdb import OpenDuckDb
-    from link_assets.warehouse.destinations.duckdb_memory import DuckDbMemory
-    from link_assets.warehouse.destinations.postgres import PostgresLoadClient
-
-_T = TypeVar("_T")
-
-DUCKDB = "duckdb"
-POSTGRES = "postgres"
-
-# Rows that come as Arrow tables are to carry `_dlt_load_id`. Not by dlt.config, which for dlt would
-# be one more place to look for every setting of every load.
-os.environ[environment_name("normalize.parquet_normalizer.add_dlt_load_id")] = "true"
-# dlt logs a failed load with all that the database said; what users need of it they are told
-logging.getLogger("dlt").addFilter(WithoutQuoted())
-
-
-class WarehouseBusy(TimeoutError):
-    """Another process kept the warehouse for longer than the lock timeout."""
-
-
-def destination_type() -> str:
-    """The configured dlt destination's type; DuckDB if nothing is configured."""
-    return (dlt.config.get("destination_type", str) or DUCKDB).rpartition(".")[2]
-
-
-def duckdb_file() -> Path | None:
-    """The DuckDB file, absolute; None for any other destination.
-
-    Raises SettingsError if the setting gives no file that can be a warehouse.
-    """
-    return duckdb_path() if destination_type() == DUCKDB else None
-
-
-class WarehouseUnusable(OSError):
-    """The warehouse's folder cannot be written."""
-
-
-class ConcurrentWriteError(RuntimeError):
-    """Another run has written since the load that this one goes on from."""
+from link_assets.contract import DATASET
+from link_assets.settings import location_settings
+from link_assets.warehouse.access import busy, exclusive_access
+from link_assets.warehouse.destinations.base import OpenWarehouse
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.errors import ConcurrentWriteError
+from link_assets.warehouse.process import prepare_process
 
 
 @dataclass(frozen=True)
 class SavedPosition:
-    """Where a load has come to: its state's hash, and the files with dlt's state and schemas.
+    """Where a load has come to, as dlt keeps it in files.
 
-    The files are named from the pipeline's folder.
+    `state_hash` is that of dlt's state, None before anything was loaded. `files` are dlt's state
+    and schemas, by their paths within the pipeline's folder.
     """
 
     state_hash: str | None
@@ -82,57 +43,59 @@ class SavedPosition:
 
 
 class WarehousePipeline(dlt.Pipeline):
-    """A dlt pipeline whose runs fetch side by side and touch the warehouse in turn."""
+    """A dlt pipeline that holds the warehouse only to read its state and to load rows."""
 
     continues_from: SavedPosition | None = None
-    """The place of the load before, while that is not in the warehouse yet."""
+    """Where the load before ended, if that is not in the warehouse yet; else None."""
     on_fetched: Callable[[SavedPosition], None] | None = None
-    """Called when nothing is left to do but to write; if it raises, nothing is written."""
+    """Called before the warehouse is held to write; if it raises, nothing is written."""
 
     def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
-        """Like dlt's `run`, with the warehouse locked only while state is read and rows loaded.
+        """Extract, normalize and load, like dlt's `run`.
 
-        Raises WarehouseBusy if the lock is not to be had in time, and ConcurrentWriteError if the
-        warehouse is not where this load goes on from.
+        Args:
+            data: What to load; a DltSource is adapted to the warehouse.
+            options: Options of dlt's `extract`.
+
+        Raises:
+            WarehouseBusy: The warehouse was not free in time.
+            ConcurrentWriteError: Another run has written since `continues_from`.
+            PipelineStepFailed: dlt's error around any other.
         """
-        self._go_on()
-        into_duckdb = destination_type() == DUCKDB
-        if into_duckdb and isinstance(data, DltSource):
-            _spare_deduplication(data)
-        file_format: Any = "parquet" if into_duckdb else None
-        self.extract(data, loader_file_format=file_format, **options)
+        warehouse = configured_warehouse()
+        self._restore()
+        if isinstance(data, DltSource):
+            warehouse.adapt_source(data)
+        self.extract(data, loader_file_format=warehouse.loader_file_format, **options)
         self.normalize()
         _release_arrow_memory()
         if self.on_fetched:
-            self.on_fetched(self._place())
-        purpose = f"loading {self.pipeline_name}"
-        with self._loading_alone(), turn(purpose) as opened:
-            with_memory(opened, purpose, partial(self._prepare_tables, opened))
-            info = with_memory(opened, purpose, lambda: self.load())
-        info.raise_on_failed_jobs()  # by configuration dlt leaves it at that
+            self.on_fetched(self._position())
+        with self._loading_alone(), exclusive_access(self._purpose) as opened:
+            opened.run(self._purpose, partial(self._prepare_tables, opened))
+            info = opened.run(self._purpose, lambda: self.load())
+        info.raise_on_failed_jobs()  # dlt can be configured not to raise
         return info
+
+    @property
+    def _purpose(self) -> str:
+        return f"loading {self.pipeline_name}"
 
     @contextmanager
     def _loading_alone(self) -> Iterator[None]:
-        """Keeps other machines from loading this pipeline; a DuckDB file belongs to one anyway."""
-        if destination_type() != POSTGRES:
-            yield
-            return
+        """Keep other machines from loading this pipeline, where the warehouse is not a file."""
         seconds = location_settings().lock_timeout_seconds
-        client = cast("PostgresLoadClient", self.destination_client())
-        with client:
+        with ExitStack() as stack:
             try:
-                client.load_alone(self.pipeline_name, seconds)
+                stack.enter_context(configured_warehouse().loading_alone(self, seconds))
             except TimeoutError:
-                purpose, holder = f"loading {self.pipeline_name}", "another run or machine"
-                raise WarehouseBusy(_busy(seconds, purpose, holder)) from None
-            client.empty_staging()
+                raise busy(seconds, self._purpose, "another run or machine") from None
             yield
 
-    def _go_on(self) -> None:
-        """Takes up the state and the schemas of the load before."""
+    def _restore(self) -> None:
+        """Restore the state and the schemas of the load before."""
         if self.continues_from is None:
-            with turn(f"reading the state of {self.pipeline_name}"):
+            with exclusive_access(f"reading the state of {self.pipeline_name}"):
                 self.sync_destination()
             return
         for file, content in self.continues_from.files.items():
@@ -140,7 +103,10 @@ class WarehousePipeline(dlt.Pipeline):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
 
-    def _place(self) -> SavedPosition:
+    def _position(self) -> SavedPosition:
+        """Return where the load has come to, for the next one to continue from."""
+        # private to dlt: `STATE_FILE`, the folder of schemas, `_version_hash`. dlt gives a state to
+        # another pipeline only through the warehouse, which does not have this one yet
         folder = Path(self.working_dir)
         schemas = Path(self.schemas.storage.storage_path)
         files = [folder / self.STATE_FILE, *schemas.iterdir()]
@@ -149,27 +115,27 @@ class WarehousePipeline(dlt.Pipeline):
             {file.relative_to(folder): file.read_bytes() for file in files},
         )
 
-    def _prepare_tables(self, opened: OpenDuckDb | None) -> None:
-        """Makes what tables and columns are missing, also those that were dropped by hand.
+    def _prepare_tables(self, opened: OpenWarehouse) -> None:
+        """Create missing tables and columns, also those that were dropped by hand.
 
-        For each schema this is done once while a DuckDB file stays open. What was staged for the
-        load before is forgotten.
+        While a file stays open, once for each version of the schema: nobody else can change it.
         """
-        if opened:
-            opened.drop_staging()
-            # nobody else changes a file that is open here
-            if self.default_schema.version_hash in opened.schemas and not self.continues_from:
-                return
+        opened.drop_staging()
+        if opened.has_tables_of(self.default_schema.version_hash) and not self.continues_from:
+            return
         with self.destination_client() as client:
-            self._check_place(client)
+            self._require_saved_position(client)
+            # as dlt's load does, but `force` also looks for tables that were dropped by hand
             client.initialize_storage()
             client.update_stored_schema(force=True)
-        if opened:
-            opened.schemas.add(self.default_schema.version_hash)
+        opened.remember_tables_of(self.default_schema.version_hash)
 
-    def _check_place(self, client: Any) -> None:
+    def _require_saved_position(self, client: Any) -> None:
+        """Raise ConcurrentWriteError unless the warehouse is where this load continues from."""
         if self.continues_from is None:
             return
+        # private to dlt: the state as the warehouse has it, and its `_version_hash`, which changes
+        # with the state. dlt's own sync_destination would overwrite the state of this load
         stored = load_pipeline_state_from_destination(self.pipeline_name, client)
         if not stored or stored.get("_version_hash") != self.continues_from.state_hash:
             raise ConcurrentWriteError(
@@ -178,23 +144,8 @@ class WarehousePipeline(dlt.Pipeline):
             )
 
 
-def _spare_deduplication(source: DltSource) -> None:
-    """Has DuckDB not look for clicks that came twice, which takes most of a merge's memory.
-
-    The source hands on none, and DuckDB, within this process, is not given a file twice.
-    """
-    if clicks := source.resources.get(CLICKS.name):
-        clicks.apply_hints(
-            write_disposition={
-                "disposition": "merge",
-                "strategy": "delete-insert",
-                "deduplicated": True,
-            }
-        )
-
-
 def _release_arrow_memory() -> None:
-    """Gives back what Arrow would keep for itself and the destination needs now."""
+    """Free what Arrow would keep for itself and the destination needs now."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
@@ -202,187 +153,27 @@ def _release_arrow_memory() -> None:
 
 @contextmanager
 def open_pipeline(name: str) -> Iterator[WarehousePipeline]:
-    """A pipeline with a working folder of its own, which is gone afterwards.
+    """Give the block a pipeline with a working folder of its own, which is deleted afterwards.
 
-    Its state lives in the destination, so that any machine can carry on where another stopped.
+    Nothing in the folder is needed again: the state lives in the warehouse, so that any machine
+    can continue where another stopped.
+
+    Args:
+        name: Such as `links` or `clicks_7`; runs of the same name continue each other.
     """
+    prepare_process()
     with tempfile.TemporaryDirectory(prefix="link_assets_", ignore_cleanup_errors=True) as folder:
-        yield _new_pipeline(name, folder)
+        yield dlt.pipeline(
+            f"{DATASET}_{name}",
+            pipelines_dir=folder,
+            destination=configured_warehouse().destination(name),
+            dataset_name=DATASET,
+            # private to dlt: its way to make a pipeline of another class with all its configuration
+            _impl_cls=WarehousePipeline,
+        )
 
 
 def described_pipeline(name: str) -> dlt.Pipeline:
-    """A pipeline to describe, not to run: it has no destination and leaves no folder behind."""
+    """Return a pipeline for Dagster to describe, without destination and folder, so not to run."""
     with tempfile.TemporaryDirectory(prefix="link_assets_") as folder:
         return dlt.pipeline(f"{DATASET}_{name}", pipelines_dir=folder, dataset_name=DATASET)
-
-
-def _new_pipeline(name: str, folder: str) -> WarehousePipeline:
-    return dlt.pipeline(
-        f"{DATASET}_{name}",
-        pipelines_dir=folder,
-        destination=_destination(name),
-        dataset_name=DATASET,
-        _impl_cls=WarehousePipeline,
-    )
-
-
-def _destination(name: str) -> Destination[Any, Any]:
-    if file := duckdb_file():
-        return _duckdb(file)
-    # runs that write at the same time must not share a staging dataset
-    layout = f"%s_staging_{name}"
-    if destination_type() == POSTGRES:
-        from link_assets.warehouse.destinations.postgres import exact_postgres
-
-        return exact_postgres(destination_name=POSTGRES, staging_dataset_name_layout=layout)
-    other = Destination.from_reference(destination_type(), staging_dataset_name_layout=layout)
-    return cast(Destination[Any, Any], other)
-
-
-def _duckdb(file: Path) -> Destination[Any, Any]:
-    from link_assets.warehouse.destinations.duckdb import catalog_duckdb
-
-    return catalog_duckdb(credentials=str(file), destination_name=DUCKDB)
-
-
-class Reader:
-    """Reads the warehouse; in queries `{dataset}` stands for the dataset's qualified name."""
-
-    def __init__(self, client: SqlClientBase[Any], opened: OpenDuckDb | None = None) -> None:
-        self._client = client
-        self._opened = opened
-
-    def rows(self, query: str) -> Sequence[Sequence[Any]]:
-        """The rows of a query; raises dlt's DatabaseUndefinedRelation if a table is missing."""
-        return self._read(lambda: self._client.execute_sql(self._qualified(query)) or [])
-
-    def each(self, query: str) -> Iterator[Sequence[Any]]:
-        """The rows of a query, some thousands at a time; raises like `rows`."""
-        with self._client.execute_query(self._qualified(query)) as cursor:
-            while rows := cursor.fetchmany(10_000):
-                yield from rows
-
-    def columns(self, table: str) -> list[str]:
-        """The columns of a table, in order; raises like `rows`."""
-        table = self._qualified(f"{{dataset}}.{table}")
-        return self._read(partial(columns_of, self._client, table))
-
-    def _read(self, read: Callable[[], _T]) -> _T:
-        return with_memory(self._opened, "reading", read)
-
-    def _qualified(self, query: str) -> str:
-        return query.replace("{dataset}", self._client.fully_qualified_dataset_name())
-
-
-def columns_of(client: SqlClientBase[Any], table: str) -> list[str]:
-    """The columns of a table that is named as the client qualifies it, in order."""
-    with client.execute_query(f"SELECT * FROM {table} LIMIT 0") as cursor:
-        return [column[0] for column in cursor.description]
-
-
-@contextmanager
-def reading() -> Iterator[Reader]:
-    """A reader; of a DuckDB file for one turn, since even reading it keeps writers out."""
-    dataset = _dataset(_destination("reader"))
-    with (
-        turn("reading") if duckdb_file() else nullcontext() as opened,
-        dataset.sql_client as client,
-    ):
-        yield Reader(client, opened)
-
-
-def _dataset(destination: Destination[Any, Any]) -> dlt.Dataset:
-    # a schema is given so that dlt does not read it from the destination first
-    return dlt.dataset(destination, DATASET, dlt.Schema(DATASET))
-
-
-@contextmanager
-def turn(purpose: str) -> Iterator[OpenDuckDb | None]:
-    """Holds the warehouse for this process and thread alone; freed if the process dies.
-
-    Gives the DuckDB file; None for any other destination.
-
-    Raises WarehouseBusy after `lock_timeout_seconds`, which says who holds it and since when, and
-    WarehouseUnusable if the lock cannot be made.
-    """
-    turns, seconds = _turns(duckdb_file()), location_settings().lock_timeout_seconds
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(turns.take(purpose, seconds))
-        except Timeout:
-            raise WarehouseBusy(_busy(seconds, purpose, turns.holder())) from None
-        except OSError as error:
-            raise WarehouseUnusable(
-                f"{warehouse_name()} cannot be used: its lock file {turns.path} cannot be made "
-                f"({error.strerror}). Check that its folder is one, and can be written."
-            ) from None
-        yield opened
-
-
-def with_memory(opened: OpenDuckDb | None, purpose: str, action: Callable[[], _T]) -> _T:
-    """What the action returns; it is repeated while DuckDB lacks memory and may be given more."""
-    return opened.memory.enough_for(purpose, opened.client, action) if opened else action()
-
-
-def _turns(file: Path | None) -> WarehouseLock[OpenDuckDb | None]:
-    if file:
-        with suppress(FileExistsError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        return _turns_at(file.with_name(file.name + ".lock"), file)
-    # other destinations take several writers; what one machine does still goes one by one, so
-    # that the first loads do not create the same tables at once
-    return _turns_at(Path(tempfile.gettempdir()) / f"{DATASET}_{_location_hash()}.lock", None)
-
-
-def _location_hash() -> str:
-    """Tells warehouses apart that are no file; of a secret it says nothing."""
-    configuration = _dataset(_destination("reader")).destination_client.config
-    location = (destination_type(), configuration.data_location(), DATASET)
-    return hashlib.blake2b(repr(location).encode(), digest_size=8).hexdigest()
-
-
-@cache
-def _turns_at(lock: Path, file: Path | None) -> WarehouseLock[OpenDuckDb | None]:
-    """The same for all threads, which pass it on to each other."""
-    if file is None:
-        return WarehouseLock(lock, nullcontext)
-    from link_assets.warehouse.destinations.duckdb_memory import DuckDbMemory
-
-    return WarehouseLock(lock, partial(_duckdb_opened, _dataset(_duckdb(file)), DuckDbMemory()))
-
-
-@contextmanager
-def _duckdb_opened(dataset: dlt.Dataset, memory: DuckDbMemory) -> Iterator[OpenDuckDb]:
-    """The file, open for all of dlt's clients in this process; else each would open it anew."""
-    from link_assets.warehouse.destinations.duckdb import ATTACH_STAGING, OpenDuckDb, open_elsewhere
-
-    client = dataset.sql_client
-    try:
-        client.open_connection()
-    except DestinationException as error:
-        if elsewhere := open_elsewhere(error):
-            raise elsewhere from None
-        raise
-    with ExitStack() as stack:
-        stack.callback(client.close_connection)
-        # DuckDB would fill most of the machine's memory before it writes to disk
-        memory.limit(client, location_settings().duckdb_memory)
-        # dividing a chunk among threads takes longer than it saves, and each wants memory
-        client.execute_sql("SET threads = 1")
-        client.execute_sql(ATTACH_STAGING)
-        yield OpenDuckDb(client, memory)
-
-
-def warehouse_name() -> str:
-    """What users call the warehouse: the DuckDB file, or the destination's type."""
-    file = duckdb_file()
-    return f"The warehouse {file}" if file else f"The warehouse ({destination_type()})"
-
-
-def _busy(seconds: float, purpose: str, holder: str) -> str:
-    return (
-        f"The warehouse was not free for {seconds:g} seconds while waiting for {purpose}. "
-        f"It is held by {holder}. Wait for that to end, or for that program to close the file; or "
-        "give it longer with "
-        f"{environment_name(LOCATION_SECTION)}__LOCK_TIMEOUT_SECONDS."
-    )

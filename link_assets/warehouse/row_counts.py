@@ -1,4 +1,7 @@
-"""What a run adds to the clicks: counted in the warehouse before it and after it."""
+"""How many clicks a run adds, counted in the warehouse before and after it.
+
+The clicks asset shows the numbers on each domain's materialization. Nothing here writes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.contract import CLICKS
-from link_assets.warehouse.pipeline import Reader, reading
+from link_assets.warehouse.reader import Reader, reading
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class ClickCount:
 
 @dataclass(frozen=True)
 class Growth:
-    """What a run did to the clicks of a domain, and how many there are in the table."""
+    """The clicks of a domain before and after a run, and how many the whole table has."""
 
     before: ClickCount
     after: ClickCount
@@ -34,7 +37,7 @@ class Growth:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """As shown on the domain's materialization.
+        """The numbers as the domain's materialization shows them.
 
         `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
         """
@@ -53,7 +56,11 @@ class Growth:
 
 
 class ClickCounts:
-    """Counts the clicks of a run's domains, with a query or two for all of them."""
+    """The clicks of a run's domains when this is made; queries do not grow with the domains.
+
+    Args:
+        domains: The domains' ids.
+    """
 
     def __init__(self, domains: Collection[int]) -> None:
         self._domains = domains
@@ -63,7 +70,11 @@ class ClickCounts:
             self._before = self._count(reader)
 
     def growth(self) -> dict[int, Growth]:
-        """What has become of each domain since this was made."""
+        """Return what was added to each domain since this was made, by the domain's id.
+
+        Raises:
+            DatabaseUndefinedRelation: dlt's error if there is no table of clicks.
+        """
         with reading() as reader:
             after = self._count(reader)
             ((table,),) = reader.rows(f"SELECT count(*) FROM {{dataset}}.{CLICKS.name}")

@@ -14,16 +14,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from link_assets.defs import assets
-from link_assets.defs.assets import ClicksLoader
+from link_assets.defs import configuration
+from link_assets.defs.clicks_loader import ClicksLoader
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
-from link_assets.warehouse import pipeline as pipeline_module
+from link_assets.source.resume import ClicksRead
+from link_assets.warehouse import reader as reader_module
 from link_assets.warehouse import row_counts
-from link_assets.warehouse.pipeline import Reader, open_pipeline
+from link_assets.warehouse.pipeline import open_pipeline
+from link_assets.warehouse.reader import Reader
 from link_assets_tests.children import load_clicks
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
 from link_assets_tests.truth import (
@@ -373,10 +374,10 @@ def test_a_run_that_another_overtakes_goes_on_from_where_that_one_is(
     register(location, 1)
     load_chunk, others = ClicksLoader._load_chunk, [load_clicks]
 
-    def overtaken_once(loader: ClicksLoader, domain: int, progress: LoadStats, *more: Any) -> None:
-        if progress.pages and others:
+    def overtaken_once(loader: ClicksLoader, domain: int, read: ClicksRead, *more: Any) -> None:
+        if read.stats.pages and others:
             others.pop()(domain)
-        load_chunk(loader, domain, progress, *more)
+        load_chunk(loader, domain, read, *more)
 
     monkeypatch.setattr(ClicksLoader, "_load_chunk", overtaken_once)
     result = location.clicks("1")
@@ -401,8 +402,8 @@ def test_what_fails_in_noting_what_a_domain_came_to_does_not_stop_the_others(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(location, 1, 2, 3)
-    one_by_one = replace(assets.SETTINGS, domains_at_once=1)
-    monkeypatch.setattr(assets, "SETTINGS", one_by_one)
+    one_by_one = replace(configuration.SETTINGS, domains_at_once=1)
+    monkeypatch.setattr(configuration, "SETTINGS", one_by_one)
 
     def forget(_: RequestRecord) -> None:
         location.instance.delete_dynamic_partition("domain", "3")
@@ -507,7 +508,7 @@ def test_how_often_clicks_are_counted_does_not_grow_with_the_domains(
 
     @contextmanager
     def counting() -> Iterator[Reader]:
-        with pipeline_module.reading() as reader:
+        with reader_module.reading() as reader:
             yield Counting(reader._client)
 
     monkeypatch.setattr(row_counts, "reading", counting)

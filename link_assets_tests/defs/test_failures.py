@@ -16,12 +16,14 @@ from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.extract.exceptions import ResourceExtractionError
 
 from link_assets.defs.failures import explanation, failures_explained, find_cause
-from link_assets.rows.personal import without_quoted
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import SettingsError, api_settings
 from link_assets.source.pages import ApiError
 from link_assets.source.rest import links_source
-from link_assets.warehouse.pipeline import WarehouseBusy, WarehousePipeline, open_pipeline, turn
+from link_assets.warehouse.access import exclusive_access
+from link_assets.warehouse.errors import WarehouseBusy
+from link_assets.warehouse.pipeline import WarehousePipeline, open_pipeline
+from link_assets.warehouse.redaction import without_quoted
 
 SECRET = "the-key-nobody-may-see"
 
@@ -114,7 +116,7 @@ def test_a_circle_of_causes_is_searched_once() -> None:
 
 @contextmanager
 def another_writer(_: Sandbox) -> Any:
-    with turn("loading clicks_7"):
+    with exclusive_access("loading clicks_7"):
         yield
 
 

@@ -16,10 +16,16 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from hypothesis import given
 from hypothesis import strategies as st
 
-from link_assets.defs import schedules
+from link_assets.defs import configuration
 from link_assets.defs.partitions import domain_partitions
-from link_assets.defs.run_requests import DOMAINS, PARTITION, RANGE, requested_domains, run_request
-from link_assets.defs.schedules import clicks_requests
+from link_assets.defs.run_requests import (
+    DOMAINS,
+    PARTITION,
+    RANGE,
+    clicks_requests,
+    requested_domains,
+    run_request,
+)
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox, World
 from link_assets_tests.support import Location, failure_text, rows
@@ -34,7 +40,9 @@ def seven(sandbox: Sandbox, location: Location, monkeypatch: pytest.MonkeyPatch)
     """Seven domains of four clicks each are known, and all fit into a run."""
     sandbox.world = World(domains=7, links_per_domain=1, clicks_per_domain=4)
     location.instance.add_dynamic_partitions("domain", ALL)
-    monkeypatch.setattr(schedules, "SETTINGS", replace(schedules.SETTINGS, domains_per_run=10))
+    monkeypatch.setattr(
+        configuration, "SETTINGS", replace(configuration.SETTINGS, domains_per_run=10)
+    )
     return location
 
 

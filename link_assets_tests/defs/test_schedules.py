@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.storage.runs.schema import RunsTable
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from link_assets.definitions import defs
-from link_assets.defs import schedules
+from link_assets.defs import configuration
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.run_requests import DOMAINS, PARTITION, RANGE
 from link_assets.defs.translator import CLICKS_KEY
@@ -32,7 +34,9 @@ def instance(workdir: Path) -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def two_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two domains a run."""
-    monkeypatch.setattr(schedules, "SETTINGS", replace(schedules.SETTINGS, domains_per_run=2))
+    monkeypatch.setattr(
+        configuration, "SETTINGS", replace(configuration.SETTINGS, domains_per_run=2)
+    )
 
 
 def know(instance: dg.DagsterInstance, *domains: str) -> None:
@@ -170,15 +174,20 @@ def test_a_tick_leaves_out_the_domains_that_are_still_being_loaded(
     assert tick(instance).skip_message == "Every known domain is being loaded already."
 
 
-def test_a_run_that_was_lost_with_its_machine_does_not_keep_its_domains_from_being_loaded(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("hours", "asked"), [(5.9, []), (6.1, [["1"]])])
+def test_a_run_without_a_sign_of_life_for_six_hours_is_taken_for_lost(
+    hours: float, asked: list[list[str]], instance: dg.DagsterInstance
 ) -> None:
     know(instance, "1")
-    tags = {PARTITION: "1"}
-    instance.add_run(dg.DagsterRun("clicks_job", status=dg.DagsterRunStatus.STARTED, tags=tags))
+    run = dg.DagsterRun("clicks_job", status=dg.DagsterRunStatus.STARTED, tags={PARTITION: "1"})
+    instance.add_run(run)
     assert groups(instance) == []
-    monkeypatch.setattr(schedules, "LOST", timedelta(seconds=-1))
-    assert groups(instance) == [["1"]]
+    last_sign = (datetime.now(UTC) - timedelta(hours=hours)).replace(tzinfo=None)
+    storage = instance.run_storage
+    assert isinstance(storage, SqlRunStorage)
+    with storage.connect() as connection:
+        connection.execute(RunsTable.update().values(update_timestamp=last_sign))
+    assert groups(instance) == asked
 
 
 @pytest.mark.long

@@ -17,7 +17,7 @@ from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.rows.personal import PersonalData
 from link_assets.sandbox import Sandbox
 from link_assets.settings import SettingsError
-from link_assets.source.load_stats import LoadStats
+from link_assets.source.resume import ClicksRead
 from link_assets_tests.source.test_rest import (
     click,
     count,
@@ -340,8 +340,8 @@ def test_treated_clicks_are_loaded_in_chunks_and_incrementally(
     treat(monkeypatch, treatment, "IP")
     settings: dict[str, Any] = {"clicks_order": "newest_first", "clicks_lookback_days": 0}
     sandbox.page_size, sandbox.clicks = 2, {1: visits(1, 2, 3)}
-    load_chunk(LoadStats(), chunk_rows=2, **settings)
-    assert load_clicks(chunk_rows=2, **settings).resumed_from == 2
+    load_chunk(ClicksRead(), chunk_rows=2, **settings)
+    assert load_clicks(chunk_rows=2, **settings).stats.resumed_from == 2
     assert (pages(sandbox), count("clicks")) == ([1, 2, 3], 6)
     sandbox.reset_log()
     sandbox.clicks = {1: visits(0, 1, 2, 3)}
@@ -416,7 +416,7 @@ def test_setting_the_treatment_back_goes_on_as_before(
 def test_an_unfinished_load_is_not_gone_on_with_under_another_treatment(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_chunk(LoadStats(), chunk_rows=15)
+    load_chunk(ClicksRead(), chunk_rows=15)
     treat(monkeypatch, "hash", "IP")
     with pytest.raises(PipelineStepFailed) as failure:
         load_clicks()

@@ -86,7 +86,9 @@ def test_clicks_come_under_their_key_with_a_token(start: Start) -> None:
 
 
 @pytest.mark.parametrize("page_size", [1, 7, 40, 41, 1000])
-def test_a_traversal_gives_every_click_once_newest_first(start: Start, page_size: int) -> None:
+def test_all_pages_together_have_every_click_once_newest_first(
+    start: Start, page_size: int
+) -> None:
     client = start(Sandbox(SMALL, page_size=page_size))
     rows = client.rows(CLICKS_PATH)
     assert rows == SMALL.clicks(1, 0, 40)
@@ -94,7 +96,7 @@ def test_a_traversal_gives_every_click_once_newest_first(start: Start, page_size
     assert [moment(row) for row in rows] == sorted(map(moment, rows), reverse=True)
 
 
-def test_a_traversal_gives_every_link_once_newest_first(start: Start) -> None:
+def test_all_pages_together_have_every_link_once_newest_first(start: Start) -> None:
     rows = start(Sandbox(World(), page_size=7)).rows(LINKS_PATH)
     assert rows == World().links()
     assert len({row["id"] for row in rows}) == 36
@@ -307,7 +309,7 @@ def test_an_empty_listing_is_one_page_without_rows(start: Start) -> None:
     assert client.get(CLICKS_PATH).json() == {"data": [], "nextPageToken": None}
 
 
-def test_the_log_tells_what_was_asked(start: Start) -> None:
+def test_the_log_has_what_was_asked(start: Start) -> None:
     sandbox = Sandbox(SMALL, page_size=20)
     client = start(sandbox)
     client.rows(CLICKS_PATH)
@@ -323,7 +325,7 @@ def test_the_log_tells_what_was_asked(start: Start) -> None:
     assert sandbox.requests_to("/") == 0
 
 
-def test_what_a_hook_raises_is_told_to_the_client(start: Start) -> None:
+def test_the_error_of_a_hook_reaches_the_client(start: Start) -> None:
     def hook(_: object) -> None:
         raise LookupError("no such row")
 

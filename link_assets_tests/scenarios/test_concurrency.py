@@ -16,7 +16,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Sandbox, World
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.children import (
     child,
     finish,

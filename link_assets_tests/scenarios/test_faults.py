@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from link_assets.contract import CLICKS, LINKS, DataType, Table
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World, serve
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.support import Location, failure_text, rows
 from link_assets_tests.truth import (
@@ -151,7 +151,7 @@ def reasons(told: str) -> dict[int, str]:
     return {int(line[1]): line[2] for line in lines if line}
 
 
-def test_each_fault_in_a_run_costs_no_more_than_its_own_domain_until_it_is_gone(
+def test_each_fault_costs_only_its_own_domain_until_it_is_gone(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__TIMEOUT_SECONDS", "0.5")
@@ -633,7 +633,7 @@ def listings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("table", MARKER)
-def test_every_row_of_a_listing_is_loaded_as_it_reads_or_kept_with_the_reason(
+def test_every_row_is_loaded_as_it_reads_or_kept_with_the_reason(
     listings: Listings, table: str
 ) -> None:
     found = {case.name: shown(listings.outcome(table, case), case) for case in cases(table)}

@@ -157,7 +157,7 @@ def test_a_killed_backfill_of_clicks_is_completed_by_the_next_run(
     assert_every_click_is_there()
 
 
-def test_a_killed_dagster_run_is_resumed_by_the_next_where_the_last_chunk_ended(
+def test_a_killed_dagster_run_is_resumed_where_its_last_chunk_ended(
     api: str, sandbox: Sandbox, workdir: Path
 ) -> None:
     folder = str(workdir)
@@ -187,7 +187,7 @@ LINK_MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", mostly_long(LINK_MOMENTS.values(), 1), ids=LINK_MOMENTS)
-def test_a_killed_update_of_links_leaves_the_old_or_the_new_and_the_next_run_the_new(
+def test_a_killed_update_of_links_leaves_the_old_or_the_new_links(
     moment: Moment, api: str, sandbox: Sandbox
 ) -> None:
     load_links()

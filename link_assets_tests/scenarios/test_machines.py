@@ -12,7 +12,8 @@ import pytest
 from link_assets.sandbox import Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source, links_source
-from link_assets.warehouse.pipeline import SavedPosition, WarehouseBusy, open_pipeline
+from link_assets.warehouse.errors import WarehouseBusy
+from link_assets.warehouse.pipeline import SavedPosition, open_pipeline
 from link_assets_tests.children import WAIT, child, finish, load_clicks
 from link_assets_tests.support import mostly_long, rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
@@ -22,7 +23,7 @@ from link_assets_tests.warehouse.destinations.postgres_server import (
     postgres_server,
     run_sql,
 )
-from link_assets_tests.warehouse.test_lock import wait_until
+from link_assets_tests.warehouse.helpers import wait_until
 
 pytestmark = needs_postgres
 

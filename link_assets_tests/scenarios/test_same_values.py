@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from link_assets.sandbox import Sandbox
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.support import rows
 from link_assets_tests.warehouse.destinations.postgres_server import (
@@ -29,7 +29,7 @@ OTHERS = [
     pytest.param(
         {**POSTGRES, "DISABLE_ADBC_DETECTION": "true"},
         id="PostgreSQL without ADBC",
-        marks=needs_postgres,
+        marks=[needs_postgres, pytest.mark.long],
     ),
 ]
 """The settings of each warehouse that is compared with DuckDB."""

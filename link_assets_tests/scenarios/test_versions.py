@@ -12,9 +12,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
-from link_assets.source import load_stats, resume, transforms
-from link_assets.source.load_stats import LoadStats
+from link_assets.source import rejected_ids, resume, transforms
 from link_assets.source.rest import clicks_source, links_source
+from link_assets.source.resume import ClicksRead
+from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
@@ -28,21 +29,22 @@ KEYS = {"clicks": "data", "links": "links"}
 # `a!` is a version of a that cannot be read
 PAGES = [
     ("on the next page", "a0 b0 | a1 c0", "a1 b0 c0"),
+    ("three versions", "a0 b0 | a1 c0 | d0 | a2", "a2 b0 c0 d0"),
+    ("every page repeats a row otherwise", "a0 b0 | b1 c0 | c1 d0 | d1 e0", "a0 b1 c1 d1 e0"),
+    ("an empty page between", "a0 | | a1", "a1"),
+    ("unreadable between", "a0 | a! | b0 | a1", "a1 b0"),
     ("many pages on", "a0 b0 | c0 d0 | e0 f0 | g0 h0 | a1", "a1 b0 c0 d0 e0 f0 g0 h0"),
     ("on the last page", "a0 | b0 | a1", "a1 b0"),
-    ("three versions", "a0 b0 | a1 c0 | d0 | a2", "a2 b0 c0 d0"),
     ("back to how it was", "a0 | b0 a1 | c0 | a0", "a0 b0 c0"),
-    ("every page repeats a row otherwise", "a0 b0 | b1 c0 | c1 d0 | d1 e0", "a0 b1 c1 d1 e0"),
     ("every page repeats a row as it was", "a0 b0 | b0 c0 | c0 d0 | d0 e0", "a0 b0 c0 d0 e0"),
     ("all rows again", "a0 b0 | c0 | a1 b1 | c1", "a1 b1 c1"),
     ("some again as they were, some otherwise", "a0 b0 | c0 | a0 b1 | c0", "a0 b1 c0"),
-    ("an empty page between", "a0 | | a1", "a1"),
     ("first unreadable", "a! b0 | c0 | a1", "a1 b0 c0"),
     ("then unreadable", "a0 b0 | c0 | a!", "a0 b0 c0"),
-    ("unreadable between", "a0 | a! | b0 | a1", "a1 b0"),
 ]
+LONG = [pytest.param(*case[1:], marks=pytest.mark.long) for case in PAGES[5:]]
 CASES = pytest.mark.parametrize(
-    ("pages", "kept"), [c[1:] for c in PAGES], ids=[c[0] for c in PAGES]
+    ("pages", "kept"), [*(c[1:] for c in PAGES[:5]), *LONG], ids=[c[0] for c in PAGES]
 )
 
 
@@ -82,23 +84,23 @@ def asked(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
 
 
-def load(**changes: Any) -> tuple[LoadStats, int]:
-    """Loads the clicks to the last page; their progress, and how many chunks it took."""
-    settings, progress = replace(api_settings(), **changes), LoadStats()
+def load(**changes: Any) -> tuple[ClicksRead, int]:
+    """Loads the clicks to the last page; their read, and how many chunks it took."""
+    settings, read = replace(api_settings(), **changes), ClicksRead()
     with Chunks("clicks_1") as chunks:
         for loads in itertools.count():
-            if progress.finished:
-                return progress, loads
+            if read.finished:
+                return read, loads
             assert loads < 50
-            chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, progress)))
+            chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, read)))
     raise AssertionError
 
 
-def load_links() -> LoadStats:
-    progress = LoadStats()
+def load_links() -> LinksRead:
+    read = LinksRead()
     with open_pipeline("links") as pipeline:
-        pipeline.run(links_source(api_settings(), progress))
-    return progress
+        pipeline.run(links_source(api_settings(), read))
+    return read
 
 
 def versions(table: str) -> str:
@@ -128,7 +130,7 @@ def test_the_last_version_of_a_click_is_kept_however_many_are_read_at_once(
 
 @CASES
 @pytest.mark.parametrize("chunk_rows", mostly_long([3, 1], 1))
-def test_the_last_version_of_a_click_is_kept_whatever_the_chunks(
+def test_the_last_version_of_a_click_is_kept_with_chunks_of_any_size(
     api: str,
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
@@ -143,15 +145,15 @@ def test_the_last_version_of_a_click_is_kept_whatever_the_chunks(
 
 
 @pytest.mark.parametrize("batch_rows", [1, 2, 4_000])
-def test_what_a_load_tells_counts_pages_and_rows_once_where_a_chunk_ended_early(
+def test_pages_and_rows_are_counted_once_where_a_chunk_ended_early(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, batch_rows: int
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", batch_rows)
     serve_spelled(sandbox, "clicks", "a0 b0 | c0 x! | d0 e0 | a1 y! | f0")
-    progress, _ = load()
-    assert (progress.pages, progress.received, progress.accepted) == (5, 9, 7)
-    assert (progress.rejected, progress.rejected_before, progress.finished) == (2, 0, True)
-    assert progress.resumed_from is None
+    read, _ = load()
+    assert (read.stats.pages, read.stats.received, read.stats.accepted) == (5, 9, 7)
+    assert (read.stats.rejected, read.stats.rejected_before, read.finished) == (2, 0, True)
+    assert read.stats.resumed_from is None
     assert versions("clicks") == "a1 b0 c0 d0 e0 f0"
 
 
@@ -167,7 +169,7 @@ def test_clicks_that_come_again_as_they_were_cost_no_request_and_no_load(
     assert clicks == loaded == 5
 
 
-def test_a_click_that_is_read_on_the_slow_way_is_known_again_on_the_fast_one(
+def test_a_click_has_one_id_on_the_slow_way_and_on_the_fast_way(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", 2)
@@ -191,7 +193,7 @@ def test_no_load_brings_a_click_twice(
         assert rows(doubled) == []
 
 
-def test_identical_clicks_of_a_page_stay_two_where_the_page_comes_again_otherwise(
+def test_identical_clicks_stay_two_where_their_page_comes_again_changed(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", 2)
@@ -200,7 +202,7 @@ def test_identical_clicks_of_a_page_stay_two_where_the_page_comes_again_otherwis
     assert versions("clicks") == "a1 a1 b0"
 
 
-def test_a_load_that_fails_after_a_chunk_ended_early_is_completed_by_the_next(
+def test_a_load_that_fails_after_an_early_end_is_completed_by_the_next(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", 2)
@@ -211,9 +213,9 @@ def test_a_load_that_fails_after_a_chunk_ended_early_is_completed_by_the_next(
         load()
     assert versions("clicks") == "a0 b0 c0 d0"
     sandbox.reset_log()
-    progress, _ = load()
+    read, _ = load()
     assert asked(sandbox) == [3, 4, 5]
-    assert (progress.resumed_from, progress.pages, progress.rejected_before) == (3, 3, 0)
+    assert (read.stats.resumed_from, read.stats.pages, read.stats.rejected_before) == (3, 3, 0)
     assert versions("clicks") == "a1 b0 c0 d0 e0 f0 g0"
 
 
@@ -301,19 +303,19 @@ def test_an_unreadable_click_on_two_pages_counts_once(
 ) -> None:
     monkeypatch.setattr(transforms, "BATCH_ROWS", batch_rows)
     serve_spelled(sandbox, "clicks", "a0 x! | x! y! b0 | y! c0 | x! x!")
-    progress, _ = load(chunk_rows=chunk_rows)
+    read, _ = load(chunk_rows=chunk_rows)
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")
     # two alike on one page are two rows
-    assert progress.rejected == kept == 3
-    assert progress.accepted == 3
+    assert read.stats.rejected == kept == 3
+    assert read.stats.accepted == 3
 
 
 def test_an_unreadable_link_on_two_pages_counts_once(api: str, sandbox: Sandbox) -> None:
     serve_spelled(sandbox, "links", "a0 x! | x! b0 | y! | x!")
-    progress = load_links()
+    read = load_links()
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")
-    assert progress.rejected == kept == 2
-    assert progress.accepted == 2
+    assert read.stats.rejected == kept == 2
+    assert read.stats.accepted == 2
 
 
 def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
@@ -322,27 +324,27 @@ def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
     serve_spelled(sandbox, "clicks", "a0 x! | x! y! | b0 y!")
     settings = replace(api_settings(), chunk_rows=2)
     with open_pipeline("clicks_1") as pipeline:
-        pipeline.run(clicks_source(settings, 1, LoadStats()))
-    progress, _ = load()
-    assert (progress.rejected_before, progress.rejected) == (1, 1)
+        pipeline.run(clicks_source(settings, 1, ClicksRead()))
+    read, _ = load()
+    assert (read.stats.rejected_before, read.stats.rejected) == (1, 1)
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")
     assert kept == 2
 
 
-def test_the_next_traversal_counts_unreadable_clicks_anew(api: str, sandbox: Sandbox) -> None:
+def test_the_next_read_counts_unreadable_clicks_again(api: str, sandbox: Sandbox) -> None:
     serve_spelled(sandbox, "clicks", "a0 x! | x! y!")
     for _ in range(2):
-        progress, _ = load(chunk_rows=2)
-        assert (progress.rejected_before, progress.rejected) == (0, 2)
+        read, _ = load(chunk_rows=2)
+        assert (read.stats.rejected_before, read.stats.rejected) == (0, 2)
 
 
 def test_rejected_rows_are_remembered_within_bounds(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_stats, "REMEMBERED", 2)
+    monkeypatch.setattr(rejected_ids, "REMEMBERED", 2)
     monkeypatch.setattr(resume, "KEPT_REJECTED", 1)
     serve_spelled(sandbox, "clicks", "x! y! | y! z! | z! x!")
-    progress, _ = load()
+    read, _ = load()
     # x has been forgotten by the time it comes again
-    assert progress.rejected == 4
-    assert progress.last_rejected(9) == progress.last_rejected(2)
+    assert read.stats.rejected == 4
+    assert read.rejected.latest(9) == read.rejected.latest(2)

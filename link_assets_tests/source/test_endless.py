@@ -14,7 +14,7 @@ from msgspec import Raw
 from link_assets.contract import CLICK_FACTS
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
-from link_assets.source.endless import News
+from link_assets.source.endless import NewRows
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.children import load_clicks
@@ -102,7 +102,7 @@ ways = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 
 @ways
 @pytest.mark.parametrize("chunk_rows", mostly_long([100_000, 1], 1))
-def test_clicks_without_end_are_loaded_as_far_as_they_are_new_and_then_the_run_fails(
+def test_of_endless_clicks_the_new_ones_are_loaded_and_the_run_fails(
     way: Callable[[list[Any]], Iterator[list[Any]]],
     chunk_rows: int,
     location: Location,
@@ -125,7 +125,7 @@ def test_clicks_without_end_are_loaded_as_far_as_they_are_new_and_then_the_run_f
 
 
 @ways
-def test_links_without_end_are_loaded_as_far_as_they_are_new_and_none_is_taken_for_deleted(
+def test_of_endless_links_the_new_ones_are_loaded_and_none_is_marked_deleted(
     way: Callable[[list[Any]], Iterator[list[Any]]],
     location: Location,
     sandbox: Sandbox,
@@ -154,7 +154,7 @@ def test_the_default_is_a_hundred_pages(location: Location, sandbox: Sandbox) ->
 
 
 @pytest.mark.parametrize("chunk_rows", mostly_long([1, 100_000], 1))
-def test_the_run_after_begins_anew_and_ends_too(
+def test_the_next_run_begins_again_and_ends_too(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
 ) -> None:
     monkeypatch.setenv(f"{API}CHUNK_ROWS", str(chunk_rows))
@@ -205,7 +205,7 @@ def test_a_script_of_chunks_gets_the_rows_and_then_the_error(
 
 
 @pytest.mark.parametrize("path", [CLICKS, LINKS])
-def test_a_script_that_watches_no_progress_gets_the_error(
+def test_a_script_without_a_read_of_its_own_gets_the_error(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setenv(f"{API}MAX_PAGES_WITHOUT_NEWS", "5")
@@ -220,7 +220,7 @@ def test_a_script_that_watches_no_progress_gets_the_error(
 
 
 def pages_without(*pages: list[Any], known_by: tuple[str, ...] = CLICK_FACTS) -> list[int]:
-    news, found = News(), []
+    news, found = NewRows(), []
     for page in pages:
         news.look_at([Raw(json.dumps(row).encode()) for row in page], known_by)
         found.append(news.pages_without)

@@ -92,7 +92,7 @@ def test_a_passing_failure_is_retried_until_the_page_comes(
         (504, "try again later"),
     ],
 )
-def test_a_lasting_failure_is_told_after_the_first_request_and_three_retries(
+def test_a_lasting_failure_is_reported_after_three_retries(
     sandbox: Sandbox, status: int, cause: str
 ) -> None:
     sandbox.faults.append(Fault(page=2, status=status, times=4))
@@ -119,7 +119,7 @@ def test_a_lasting_failure_is_told_after_the_first_request_and_three_retries(
     ],
 )
 @pytest.mark.parametrize(("page", "whole"), [(1, "links, page 1"), (3, "links, page 3")])
-def test_any_other_status_is_told_at_once(
+def test_any_other_status_fails_at_once(
     sandbox: Sandbox, status: int, cause: str, page: int, whole: str
 ) -> None:
     sandbox.faults.append(Fault(page=page, status=status, body=b"", times=None))
@@ -177,7 +177,7 @@ def test_a_broken_answer_is_fetched_again(sandbox: Sandbox, fault: Fault) -> Non
 
 
 @by_connection
-def test_an_answer_that_is_always_broken_is_told(sandbox: Sandbox, fault: Fault) -> None:
+def test_an_answer_that_is_always_broken_is_reported(sandbox: Sandbox, fault: Fault) -> None:
     sandbox.faults.append(replace(fault, times=None))
     error = failure_of(read_links, timeout_seconds=0.5, max_retries=1)
     told = explanation(error, "links")
@@ -187,7 +187,7 @@ def test_an_answer_that_is_always_broken_is_told(sandbox: Sandbox, fault: Fault)
     assert [asked(sandbox, page) for page in (1, 2, 3)] == [1, 2, 0]
 
 
-def test_an_address_where_nobody_listens_is_told() -> None:
+def test_an_address_where_nobody_listens_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -209,7 +209,7 @@ def test_a_page_whose_compression_is_broken_is_fetched_again(sandbox: Sandbox) -
     assert [asked(sandbox, page) for page in (1, 2, 3)] == [1, 4, 1]
 
 
-def test_a_page_whose_compression_is_always_broken_is_told(sandbox: Sandbox) -> None:
+def test_a_page_whose_compression_is_always_broken_is_reported(sandbox: Sandbox) -> None:
     sandbox.faults.append(Fault(page=2, times=None, gzip="broken"))
     told = explanation(failure_of(read_links), "links")
     assert told is not None
@@ -219,7 +219,7 @@ def test_a_page_whose_compression_is_always_broken_is_told(sandbox: Sandbox) -> 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("to", ["/v1/elsewhere", "{other}/v1/links"], ids=["here", "elsewhere"])
-def test_a_redirect_fails_at_once_and_says_that_the_address_points_elsewhere(
+def test_a_redirect_fails_at_once_and_names_the_setting(
     sandbox: Sandbox, status: int, to: str
 ) -> None:
     elsewhere = Sandbox(world=sandbox.world)
@@ -306,7 +306,7 @@ def test_an_empty_page_in_between_does_not_end_paging(sandbox: Sandbox) -> None:
     ],
     ids=["A-A", "A-B-A", "A-B-B"],
 )
-def test_tokens_that_go_round_in_a_circle_are_told(
+def test_tokens_that_go_round_in_a_circle_are_reported(
     sandbox: Sandbox, fault: Fault, requests: int
 ) -> None:
     sandbox.faults.append(replace(fault))
@@ -334,7 +334,7 @@ def test_an_answer_without_content_is_an_empty_last_page(sandbox: Sandbox, page:
         ({}, "an object"),
     ],
 )
-def test_a_token_that_can_be_none_is_told(sandbox: Sandbox, value: Any, found: str) -> None:
+def test_a_token_of_another_type_is_refused(sandbox: Sandbox, value: Any, found: str) -> None:
     sandbox.faults.append(Fault(replace=lambda p: {**p, "nextPageToken": value}))
     assert f"nextPageToken is neither text nor null (found: {found})" in problem_of(read_links)
     assert len(sandbox.requests) == 1
@@ -375,7 +375,7 @@ def test_a_token_is_sent_back_as_it_came(
     ],
 )
 @pytest.mark.parametrize("read", [read_links, read_clicks])
-def test_a_token_that_cannot_be_sent_or_kept_is_told(
+def test_a_token_that_cannot_be_sent_or_kept_is_refused(
     sandbox: Sandbox, read: Callable[..., Any], spelled: str, reason: str
 ) -> None:
     page = f'{{"links": [{{"id": "\\ud800"}}], "data": [], "nextPageToken": {spelled}}}'
@@ -412,7 +412,7 @@ def test_the_key_is_sent_as_it_is_with_every_request(
     assert all(record.authorized for record in sandbox.requests)
 
 
-def test_a_wrong_key_is_told_but_not_shown() -> None:
+def test_a_wrong_key_is_reported_but_not_shown() -> None:
     error = failure_of(read_links, api_key="wrong-key")
     assert "answered 401 Unauthorized (the API key was not accepted" in str(error)
     assert "wrong-key" not in str(error)
@@ -482,7 +482,7 @@ def test_what_is_deeply_nested_reaches_the_rows(sandbox: Sandbox, levels: int) -
     assert deep["deep"].encode() == nested(levels)
 
 
-def test_a_page_nested_beyond_reading_is_told(sandbox: Sandbox) -> None:
+def test_a_page_nested_too_deeply_is_refused(sandbox: Sandbox) -> None:
     page = b'{"links": [{"id": "a", "deep": %b}]}' % nested(100_000)
     sandbox.faults = [Fault(raw=page, times=None)]
     assert "links, page 1: the answer is nested too deeply to be read" in problem_of(read_links)

@@ -59,7 +59,7 @@ def usual_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 418, 422, 429, 500, 501, 503])
-def test_the_apis_own_words_are_told_with_every_failing_status(
+def test_every_failing_status_shows_the_apis_own_words(
     api: str, sandbox: Sandbox, status: int
 ) -> None:
     body = json.dumps({"message": "The trial ended on Monday."})
@@ -69,7 +69,7 @@ def test_the_apis_own_words_are_told_with_every_failing_status(
     assert message.endswith("; the API says: The trial ended on Monday.")
 
 
-def test_the_words_of_an_answer_without_rows_are_told(api: str, sandbox: Sandbox) -> None:
+def test_an_answer_without_rows_shows_the_apis_own_words(api: str, sandbox: Sandbox) -> None:
     sandbox.faults = [Fault(raw=b'{"error": "no such account"}')]
     assert told() == (
         "links, page 1: the answer has no list under 'links' (found: no such key)"
@@ -176,9 +176,7 @@ def test_a_reason_phrase_is_quoted_without_secrets() -> None:
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "BR", "compress", "my-own"])
-def test_a_compression_that_nobody_asked_for_is_told_at_once(
-    api: str, sandbox: Sandbox, coding: str
-) -> None:
+def test_an_unknown_compression_fails_at_once(api: str, sandbox: Sandbox, coding: str) -> None:
     packed = b"\x8b\x03\x80{}\x03"
     sandbox.faults = [Fault(raw=packed, headers={"Content-Encoding": coding}, times=None)]
     message = told()
@@ -188,7 +186,7 @@ def test_a_compression_that_nobody_asked_for_is_told_at_once(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, br"])
-def test_a_body_that_is_not_compressed_as_it_says_is_told_after_the_retries(
+def test_a_wrongly_compressed_body_fails_after_the_retries(
     api: str, sandbox: Sandbox, coding: str
 ) -> None:
     sandbox.faults = [Fault(raw=b"\x8b\x03{}", headers={"Content-Encoding": coding}, times=None)]
@@ -199,7 +197,7 @@ def test_a_body_that_is_not_compressed_as_it_says_is_told_after_the_retries(
 
 
 @pytest.mark.parametrize("coding", ["br", "identity", "utf-8", ""])
-def test_a_page_that_can_be_read_is_read_whatever_coding_is_declared(
+def test_a_readable_page_is_read_with_any_declared_coding(
     api: str, sandbox: Sandbox, coding: str
 ) -> None:
     body = b'{"links": [{"id": "a"}]}'
@@ -237,7 +235,7 @@ def test_a_certificate_of_ones_own_is_refused_with_the_way_out_which_works(
 
 @needs_openssl
 @pytest.mark.parametrize("content", ["", "no certificate"])
-def test_a_bundle_without_certificates_is_told(
+def test_a_bundle_without_certificates_is_reported(
     api: str, sandbox: Sandbox, certificate: str, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     Path("bundle.pem").write_text(content)
@@ -246,7 +244,7 @@ def test_a_bundle_without_certificates_is_told(
         assert "REQUESTS_CA_BUNDLE" in told(base_url=url, max_retries=0)
 
 
-def test_an_address_with_https_where_http_is_spoken_is_told(api: str) -> None:
+def test_https_to_a_server_of_http_is_reported(api: str) -> None:
     message = told(base_url=api.replace("http:", "https:"), max_retries=0)
     assert message.startswith("links: no encrypted connection to the API could be made")
     assert f"{API}BASE_URL" in message
@@ -254,7 +252,7 @@ def test_an_address_with_https_where_http_is_spoken_is_told(api: str) -> None:
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 @pytest.mark.parametrize("asset", ["links", "clicks"])
-def test_a_bundle_that_is_not_there_is_named_with_its_variable_before_anything_is_asked(
+def test_a_missing_bundle_is_named_with_its_variable_before_any_request(
     location: Location, asset: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{API}BASE_URL", "https://127.0.0.1:9")

@@ -17,11 +17,11 @@ from dlt.extract import DltSource
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source, links_source
-from link_assets.source.resume import Restart, full_refresh
-from link_assets.source.transforms import BATCH_ROWS
-from link_assets.warehouse.pipeline import open_pipeline, reading
+from link_assets.source.resume import ClicksRead, full_refresh
+from link_assets.source.transforms import BATCH_ROWS, LinksRead
+from link_assets.warehouse.pipeline import open_pipeline
+from link_assets.warehouse.reader import reading
 from link_assets_tests.support import rows
 from link_assets_tests.truth import (
     expected_clicks,
@@ -47,28 +47,26 @@ def load(source: DltSource, name: str) -> LoadInfo:
         return pipeline.run(source)
 
 
-def load_links() -> LoadStats:
-    progress = LoadStats()
-    load(links_source(api_settings(), progress), "links")
-    return progress
+def load_links() -> LinksRead:
+    read = LinksRead()
+    load(links_source(api_settings(), read), "links")
+    return read
 
 
-def load_chunk(
-    progress: LoadStats, domain: int = 1, restart: Restart | None = None, **changes: Any
-) -> LoadInfo:
+def load_chunk(read: ClicksRead, domain: int = 1, **changes: Any) -> LoadInfo:
     """One load of clicks, in a pipeline folder of its own."""
     settings = replace(api_settings(), **changes)
-    source = clicks_source(settings, domain, progress, restart=restart)
+    source = clicks_source(settings, domain, read)
     return load(source, f"clicks_{domain}")
 
 
-def load_clicks(domain: int = 1, **changes: Any) -> LoadStats:
+def load_clicks(domain: int = 1, **changes: Any) -> ClicksRead:
     """Every load of a domain's clicks that it takes to get to the last page."""
-    progress = LoadStats()
+    read = ClicksRead()
     for _ in range(9):
-        load_chunk(progress, domain, **changes)
-        if progress.finished:
-            return progress
+        load_chunk(read, domain, **changes)
+        if read.finished:
+            return read
     raise AssertionError("the last page was not reached in nine loads")
 
 
@@ -118,17 +116,17 @@ def pages(sandbox: Sandbox) -> list[int | None]:
 SCRIPT = """
 import sys
 from link_assets.warehouse.chunks import Chunks
-from link_assets.source.load_stats import LoadStats
+from link_assets.source.resume import ClicksRead
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse.pipeline import open_pipeline
 
-settings, progress = api_settings(), LoadStats()
+settings, read = api_settings(), ClicksRead()
 with open_pipeline("links") as pipeline:
     pipeline.run(links_source(settings))
 with Chunks("clicks_1") as chunks:
-    while not progress.finished:
-        chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, progress)))
+    while not read.finished:
+        chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, read)))
 print([name for name in sys.modules if name.partition("_")[0] == "dagster"])
 """
 
@@ -176,7 +174,7 @@ OFFSETS = [
 ]
 
 
-def test_times_arrive_in_utc_whatever_their_offset(sandbox: Sandbox) -> None:
+def test_times_of_any_offset_arrive_in_utc(sandbox: Sandbox) -> None:
     sandbox.clicks = {1: [click(dt=dt, path=f"/{i}") for i, (dt, _) in enumerate(OFFSETS)]}
     sandbox.links = [link(id=f"{i}", createdAt=dt) for i, (dt, _) in enumerate(OFFSETS)]
     load_links()
@@ -237,7 +235,7 @@ def loaded_tables(info: LoadInfo) -> Iterable[tuple[str, str]]:
 
 
 def test_rows_travel_as_parquet() -> None:
-    chunk = load_chunk(LoadStats())
+    chunk = load_chunk(ClicksRead())
     listing = load(links_source(api_settings()), "links")
     formats = {job for info in (chunk, listing) for job in loaded_tables(info)}
     for table in ("clicks", "links", "links__tags"):
@@ -326,7 +324,7 @@ def test_a_row_delivered_again_on_the_next_page_collapses(sandbox: Sandbox) -> N
             sandbox.clicks = {1: [*days(0), *listed]}
 
     sandbox.page_size, sandbox.clicks, sandbox.on_request = 2, {1: listed}, one_more
-    assert load_clicks().accepted == 4
+    assert load_clicks().stats.accepted == 4
     assert paths() == ["/1", "/2", "/3"]
 
 
@@ -361,7 +359,7 @@ def test_rows_of_many_batches_are_all_there_and_once(sandbox: Sandbox) -> None:
 def test_unreadable_rows_are_kept_whole_with_the_reason(sandbox: Sandbox) -> None:
     sandbox.clicks = {2: [click(), *(row for row, _ in BAD_CLICKS)]}
     sandbox.links = [link(), *(row for row, _ in BAD_LINKS)]
-    assert (load_links().rejected, load_clicks(2).rejected) == (4, 5)
+    assert (load_links().stats.rejected, load_clicks(2).stats.rejected) == (4, 5)
     assert (count("clicks"), count("links")) == (1, 1)
     kept = rows("SELECT payload, resource, domain_id, reason FROM {dataset}.rejected_rows")
     assert len(kept) == 9
@@ -378,7 +376,7 @@ def test_rejecting_a_row_again_does_not_add_it(sandbox: Sandbox) -> None:
     sandbox.links = [row for row, _ in BAD_LINKS]
     for _ in range(2):
         load_links()
-        assert load_clicks().rejected == 5
+        assert load_clicks().stats.rejected == 5
     assert count("rejected_rows") == 9
     loads = rows("SELECT load_id FROM {dataset}._dlt_loads")
     assert set(rows("SELECT DISTINCT _dlt_load_id FROM {dataset}.rejected_rows")) <= set(loads)
@@ -387,66 +385,66 @@ def test_rejecting_a_row_again_does_not_add_it(sandbox: Sandbox) -> None:
 # Chunks
 
 
-def test_each_chunk_goes_on_from_the_token_of_the_last(sandbox: Sandbox) -> None:
-    progress, seen = LoadStats(), []
+def test_each_chunk_begins_at_the_token_of_the_last(sandbox: Sandbox) -> None:
+    read, seen = ClicksRead(), []
     for _ in range(3):
-        load_chunk(progress, chunk_rows=15)
-        seen.append((count("clicks"), progress.pages, progress.finished))
+        load_chunk(read, chunk_rows=15)
+        seen.append((count("clicks"), read.stats.pages, read.finished))
     assert seen == [(15, 1, False), (30, 2, False), (40, 3, True)]
     assert pages(sandbox) == [1, 2, 3]
-    assert progress.resumed_from is None
+    assert read.stats.resumed_from is None
 
 
 def test_a_chunk_ends_after_the_seconds_that_are_set(sandbox: Sandbox) -> None:
-    progress, seen = LoadStats(), []
-    while not progress.finished:
-        load_chunk(progress, chunk_seconds=0.001)
-        seen.append(progress.pages)
+    read, seen = ClicksRead(), []
+    while not read.finished:
+        load_chunk(read, chunk_seconds=0.001)
+        seen.append(read.stats.pages)
     assert seen == [1, 2, 3]
 
 
 def test_another_machine_takes_up_where_a_run_stopped(sandbox: Sandbox) -> None:
-    load_chunk(LoadStats(), chunk_rows=15)
-    progress = load_clicks(chunk_rows=15)
+    load_chunk(ClicksRead(), chunk_rows=15)
+    read = load_clicks(chunk_rows=15)
     assert pages(sandbox) == [1, 2, 3]
-    assert (progress.resumed_from, progress.pages, progress.accepted) == (2, 2, 25)
+    assert (read.stats.resumed_from, read.stats.pages, read.stats.accepted) == (2, 2, 25)
     assert count("clicks") == 40
 
 
-def test_a_finished_traversal_is_followed_by_one_from_the_first_page(sandbox: Sandbox) -> None:
+def test_a_finished_read_is_followed_by_one_from_the_first_page(sandbox: Sandbox) -> None:
     load_clicks()
     sandbox.world = World(clicks_per_domain=40, links_per_domain=5).grown(2)
-    progress = load_clicks()
+    read = load_clicks()
     assert pages(sandbox) == [1, 2, 3, 1, 2, 3]
-    assert progress.resumed_from is None
+    assert read.stats.resumed_from is None
     assert count("clicks") == 42
 
 
 @pytest.mark.long
 def test_each_domain_keeps_its_own_place(sandbox: Sandbox) -> None:
     for domain in (1, 2):
-        load_chunk(LoadStats(), domain, chunk_rows=15)
-    assert [load_clicks(domain).resumed_from for domain in (3, 1, 2)] == [None, 2, 2]
+        load_chunk(ClicksRead(), domain, chunk_rows=15)
+    assert [load_clicks(domain).stats.resumed_from for domain in (3, 1, 2)] == [None, 2, 2]
     found = rows("SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1")
     assert found == [(1, 40), (2, 40), (3, 40)]
 
 
-def test_a_restart_begins_anew(sandbox: Sandbox) -> None:
-    load_chunk(LoadStats(), chunk_rows=15)
-    progress = LoadStats()
-    load_chunk(progress, restart=full_refresh("a run", is_empty=False))
+def test_a_restart_begins_at_the_first_page(sandbox: Sandbox) -> None:
+    load_chunk(ClicksRead(), chunk_rows=15)
+    read = ClicksRead(full_refresh("a run", is_empty=False))
+    load_chunk(read)
     assert pages(sandbox) == [1, 1, 2, 3]
-    assert (progress.resumed_from, progress.finished) == (None, True)
+    assert (read.stats.resumed_from, read.finished) == (None, True)
     assert count("clicks") == 40
 
 
-def test_a_restart_that_is_tried_again_goes_on_where_the_first_attempt_stopped(
+def test_a_retried_restart_resumes_where_the_first_attempt_stopped(
     sandbox: Sandbox,
 ) -> None:
     load_clicks()
     sandbox.reset_log()
     for name in ("a run", "a run", "another"):
-        load_chunk(LoadStats(), restart=full_refresh(name, is_empty=False), chunk_rows=15)
+        load_chunk(ClicksRead(full_refresh(name, is_empty=False)), chunk_rows=15)
     assert pages(sandbox) == [1, 2, 1]
 
 
@@ -457,7 +455,7 @@ def test_a_restart_reads_old_pages_too(sandbox: Sandbox) -> None:
     sandbox.reset_log()
     load_clicks(**newest_first)
     assert pages(sandbox) == [1, 2]
-    load_chunk(LoadStats(), restart=full_refresh("a run", is_empty=False), **newest_first)
+    load_chunk(ClicksRead(full_refresh("a run", is_empty=False)), **newest_first)
     assert pages(sandbox) == [1, 2, 1, 2, 3, 4]
 
 
@@ -531,7 +529,7 @@ def test_the_api_is_asked_for_new_clicks_only_where_it_can_tell_them(sandbox: Sa
     assert not any("since" in record.params for record in sandbox.requests)
     sandbox.reset_log()
     for _ in range(2):
-        load_chunk(LoadStats(), clicks_since_param="since", clicks_lookback_days=2, chunk_rows=2)
+        load_chunk(ClicksRead(), clicks_since_param="since", clicks_lookback_days=2, chunk_rows=2)
     sent = {record.params["since"] for record in sandbox.requests}
     assert {datetime.fromisoformat(text) for text in sent} == {datetime(2026, 2, 18, tzinfo=UTC)}
     assert pages(sandbox) == [1, 2, 3]
@@ -546,20 +544,19 @@ def test_clicks_that_become_readable_later_are_not_taken_for_old_ones(
     incremental = {"clicks_order": "newest_first", "clicks_since_param": "since"}
     sandbox.supports_since = "since"
     sandbox.clicks = {1: [click(dt="soon") for _ in range(3)]}
-    assert load_clicks(1, **incremental).rejected == 3
+    assert load_clicks(1, **incremental).stats.rejected == 3
     sandbox.clicks = {1: [click(dt=f"2020-01-0{day}T00:00:00Z") for day in (3, 2, 1)]}
-    assert load_clicks(1, **incremental).accepted == 3
+    assert load_clicks(1, **incremental).stats.accepted == 3
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(3,)]
 
 
-@pytest.mark.long
-def test_two_runs_of_one_domain_at_once_do_not_take_each_other_for_a_circle(
+def test_two_runs_of_a_domain_do_not_take_each_others_tokens_for_a_circle(
     api: str, sandbox: Sandbox
 ) -> None:
-    first = LoadStats()
+    first = ClicksRead()
     load_chunk(first, chunk_rows=1)
     load_chunk(first, chunk_rows=1)
-    load_chunk(LoadStats(), restart=full_refresh("a run", is_empty=False), chunk_rows=1)
+    load_chunk(ClicksRead(full_refresh("a run", is_empty=False)), chunk_rows=1)
     while not first.finished:
         load_chunk(first, chunk_rows=1)
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]

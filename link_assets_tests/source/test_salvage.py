@@ -87,7 +87,7 @@ TOKEN = b', "nextPageToken": "%b"'
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 100_000])
-def test_damaged_clicks_are_kept_whole_and_all_others_are_loaded_however_often(
+def test_damaged_clicks_are_kept_whole_and_all_others_are_loaded(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
 ) -> None:
     monkeypatch.setenv(f"{API}CHUNK_ROWS", str(chunk_rows))
@@ -124,7 +124,7 @@ def test_a_damaged_click_may_be_the_only_row(
     assert list(kept().values()) == [UTF_8]
 
 
-def test_identical_damaged_clicks_of_a_page_are_told_apart_and_of_two_pages_are_not(
+def test_identical_damaged_clicks_are_two_on_one_page_and_one_on_two_pages(
     api: str, sandbox: Sandbox
 ) -> None:
     twice = [damaged_clicks()[0]] * 2
@@ -197,7 +197,7 @@ def test_a_damaged_link_is_kept_and_not_taken_for_deleted(
 
 
 @pytest.mark.parametrize("link", [b"\xff", b"b\x01", b"b\\x"])
-def test_a_link_whose_id_is_damaged_may_be_any_so_that_none_is_taken_for_deleted(
+def test_a_link_with_a_damaged_id_keeps_all_links_from_being_marked_deleted(
     location: Location, sandbox: Sandbox, link: bytes
 ) -> None:
     serve(sandbox, listed(*((name, b"") for name in (b"a", b"b", b"c", b"d"))))
@@ -265,7 +265,7 @@ def test_personal_data_of_damaged_rows_is_treated(
     assert sum('"id":7' in p for p in kept()) == 1
 
 
-def test_what_is_kept_stays_as_it_is_where_personal_data_is_kept() -> None:
+def test_rejected_rows_keep_personal_data_where_it_is_kept() -> None:
     row = DamagedRow({"password": "x", "na\udcffme": "y"}, UTF_8)
     keep = PersonalData({"ip": "keep", "password": "keep", "people": "keep"})
     assert keep.treat([row], LINKS) == [row]
@@ -318,7 +318,7 @@ def test_a_charset_that_is_of_no_use_is_passed_over(
     assert list(kept().values()) == [UTF_8]
 
 
-def test_a_byte_that_the_declared_charset_does_not_know_costs_its_row_alone() -> None:
+def test_a_byte_unknown_to_the_declared_charset_costs_its_row_alone() -> None:
     body = page("data", [b'{"a": "K\xf6ln"}', b'{"a": "\x81"}'])
     found = read(body, "application/json; charset=windows-1252")
     assert found == [{"a": "K\u00f6ln"}, DamagedRow({"a": "\udc81"}, UTF_8)]
@@ -339,11 +339,14 @@ def test_a_raw_control_character_is_found_in_other_encodings_too() -> None:
 def read(body: bytes, content_type: str) -> list[Any]:
     """The rows of a page, each either as it reads or damaged."""
 
+    def split(answer: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        return answer.pop("data"), answer
+
     def raw(body: bytes) -> tuple[list[RawRow], str | None]:
         return [RawRow(json.dumps(row).encode()) for row in parse_json(body)["data"]], None
 
     text = body_texts(body, content_type)[0]
-    return parse_rows(read_salvaged(text, "data", raw)[0])
+    return parse_rows(read_salvaged(text, split, raw)[0])
 
 
 @pytest.mark.parametrize("tail", [b'\\" ' * 200_000, b'"\\' * 100_001, b"\\"], ids=["a", "b", "c"])

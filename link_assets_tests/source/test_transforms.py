@@ -15,6 +15,7 @@ from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source import transforms
 from link_assets.source.rest import clicks_source
+from link_assets.source.run_resources import RunResources, open_resources
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.children import load_clicks
 from link_assets_tests.support import rows
@@ -38,6 +39,11 @@ def every_page_is_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pages(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
+
+
+def load_sharing(resources: RunResources, domain: int) -> None:
+    with open_pipeline(f"clicks_{domain}") as pipeline:
+        pipeline.run(clicks_source(api_settings(), domain, resources=resources))
 
 
 def test_the_next_page_is_fetched_while_one_is_read(
@@ -67,13 +73,14 @@ def test_a_field_that_one_domain_has_brought_is_known_for_the_next(
 ) -> None:
     brought = [click | {"brought_by_one": "x"} for click in CLICKS]
     sandbox.clicks = {1: brought, 2: brought}
-    load_clicks(1)
-    monkeypatch.setattr(clicks_arrow, "click_batches", None)  # none is read as objects
-    load_clicks(2)
+    with open_resources(api_settings()) as resources:
+        load_sharing(resources, 1)
+        monkeypatch.setattr(clicks_arrow, "click_batches", None)  # none is read as objects
+        load_sharing(resources, 2)
     assert rows("SELECT DISTINCT brought_by_one FROM {dataset}.clicks") == [("x",)]
 
 
-def test_what_reading_fails_with_fails_the_load_and_the_next_one_reads_it_again(
+def test_a_failed_conversion_fails_the_load_and_the_next_one_reads_the_page_again(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(reader: ClickReader, pages: Any) -> list[ClickBatch]:
@@ -97,7 +104,7 @@ def test_a_page_that_fails_while_another_is_read_fails_the_load(api: str, sandbo
     assert loaded_clicks() == expected_clicks({1: CLICKS})
 
 
-def test_a_load_that_is_cut_short_is_gone_on_with_after_what_it_handed_on(
+def test_a_load_that_is_cut_short_is_resumed_after_the_rows_it_loaded(
     api: str, sandbox: Sandbox
 ) -> None:
     with open_pipeline("clicks_1") as pipeline:

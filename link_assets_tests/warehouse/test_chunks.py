@@ -12,10 +12,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
+from link_assets.source.resume import ClicksRead
+from link_assets.warehouse.access import exclusive_access
 from link_assets.warehouse.chunks import Chunk, Chunks
-from link_assets.warehouse.pipeline import ConcurrentWriteError, open_pipeline, turn
+from link_assets.warehouse.errors import ConcurrentWriteError
+from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
 
@@ -39,18 +41,18 @@ def pages(sandbox: Sandbox) -> list[int | None]:
     return [record.page for record in sandbox.requests]
 
 
-def chunk(progress: LoadStats) -> Chunk:
+def chunk(read: ClicksRead) -> Chunk:
     """The next chunk of the domain's clicks."""
     settings = replace(api_settings(), chunk_rows=15)
-    return lambda pipeline: pipeline.run(clicks_source(settings, 1, progress))
+    return lambda pipeline: pipeline.run(clicks_source(settings, 1, read))
 
 
 def load() -> None:
     """Loads the domain's clicks to the last page."""
-    progress = LoadStats()
+    read = ClicksRead()
     with Chunks("clicks_1") as chunks:
-        while not progress.finished:
-            chunks.load(chunk(progress))
+        while not read.finished:
+            chunks.load(chunk(read))
 
 
 def alter(change: str) -> None:
@@ -66,7 +68,7 @@ def test_the_next_chunk_is_fetched_while_one_waits_to_be_written(
     asked_in_time: list[bool] = []
 
     def hold() -> None:
-        with turn("holding"):
+        with exclusive_access("holding"):
             held.set()
             asked_in_time.append(second_asked.wait(WAIT))
 
@@ -97,7 +99,7 @@ def test_no_more_than_one_chunk_waits_to_be_written(api: str, sandbox: Sandbox) 
     assert there in ([15], [30])
 
 
-def test_a_chunk_is_not_written_if_the_one_before_it_could_not_be(
+def test_a_chunk_is_not_written_if_writing_the_one_before_it_failed(
     api: str, sandbox: Sandbox
 ) -> None:
     serve_clicks(sandbox, CLICKS[-1])
@@ -114,7 +116,7 @@ def test_a_chunk_is_not_written_if_the_one_before_it_could_not_be(
     assert loaded_clicks() == expected_clicks({1: [UNNAMED, *CLICKS[1:]]})
 
 
-def test_the_failure_of_the_earlier_chunk_is_the_one_that_is_raised(
+def test_if_two_chunks_fail_the_error_of_the_earlier_one_is_raised(
     api: str, sandbox: Sandbox
 ) -> None:
     serve_clicks(sandbox, CLICKS[-1])
@@ -126,9 +128,7 @@ def test_the_failure_of_the_earlier_chunk_is_the_one_that_is_raised(
         load()
 
 
-def test_the_last_chunk_that_cannot_be_written_is_not_passed_over(
-    api: str, sandbox: Sandbox
-) -> None:
+def test_an_error_of_writing_the_last_chunk_is_raised(api: str, sandbox: Sandbox) -> None:
     serve_clicks(sandbox, CLICKS[-1])
     load()
     alter("ALTER host SET NOT NULL")
@@ -138,7 +138,7 @@ def test_the_last_chunk_that_cannot_be_written_is_not_passed_over(
     assert loaded_clicks() == expected_clicks({1: [*FIRST, CLICKS[-1]]})
 
 
-def test_a_chunk_whose_fetching_fails_leaves_the_one_before_it_written(
+def test_if_fetching_a_chunk_fails_the_one_before_it_is_still_written(
     api: str, sandbox: Sandbox
 ) -> None:
     sandbox.faults = [Fault(page=3, status=403)]
@@ -151,7 +151,7 @@ def test_a_chunk_whose_fetching_fails_leaves_the_one_before_it_written(
     assert loaded_clicks() == expected_clicks({1: CLICKS})
 
 
-def test_after_a_failure_the_next_chunk_begins_with_what_the_warehouse_has(
+def test_after_a_failure_the_next_chunk_starts_from_the_state_in_the_warehouse(
     api: str, sandbox: Sandbox
 ) -> None:
     serve_clicks(sandbox, CLICKS[-1])
@@ -159,13 +159,13 @@ def test_after_a_failure_the_next_chunk_begins_with_what_the_warehouse_has(
     alter("ALTER host SET NOT NULL")
     serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
     with Chunks("clicks_1") as chunks:
-        chunks.load(chunk(LoadStats()))
+        chunks.load(chunk(ClicksRead()))
         with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
-            chunks.load(chunk(LoadStats()))
+            chunks.load(chunk(ClicksRead()))
         alter("ALTER host DROP NOT NULL")
-        progress = LoadStats()
-        while not progress.finished:
-            chunks.load(chunk(progress))
+        read = ClicksRead()
+        while not read.finished:
+            chunks.load(chunk(read))
     assert loaded_clicks() == expected_clicks({1: [UNNAMED, *CLICKS[1:]]})
 
 
@@ -174,25 +174,23 @@ def test_a_chunk_is_not_written_if_another_run_has_written_since(
 ) -> None:
     late = {**CLICKS[0], "host": "late.example"}
 
-    def be_overtaken() -> None:
-        progress = LoadStats()
+    def load_while_another_run_writes() -> None:
+        read = ClicksRead()
         with Chunks("clicks_1") as chunks:
-            chunks.load(chunk(progress))
-            chunks.load(chunk(progress))
+            chunks.load(chunk(read))
+            chunks.load(chunk(read))
             load()
             serve_clicks(sandbox, *CLICKS, late)
-            chunks.load(chunk(progress))
+            chunks.load(chunk(read))
 
     with pytest.raises(ConcurrentWriteError, match="loaded link_assets_clicks_1 meanwhile"):
-        be_overtaken()
+        load_while_another_run_writes()
     assert loaded_clicks() == expected_clicks({1: CLICKS})
     load()
     assert loaded_clicks() == expected_clicks({1: [*CLICKS, late]})
 
 
-def test_columns_that_chunks_bring_are_all_known_to_the_next_load(
-    api: str, sandbox: Sandbox
-) -> None:
+def test_the_next_load_knows_the_new_columns_of_every_chunk(api: str, sandbox: Sandbox) -> None:
     brought = {"plan": FIRST, "team": SECOND, "tier": THIRD}
     serve_clicks(sandbox, *({**c, field: "x"} for field, page in brought.items() for c in page))
     load()

@@ -10,13 +10,13 @@ import dagster as dg
 import pytest
 
 from link_assets.contract import LINKS
-from link_assets.defs import assets
+from link_assets.defs import configuration
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import rest
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import links_source
+from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.deleted_links import Disappearance, LinkListing
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
@@ -26,14 +26,14 @@ SPARED = [
     ({"id": "0", "archived": "perhaps"}, 1),
     ({"id": None, "idString": "0", "DomainId": "odd"}, 1),
     ({"id": 0, "tags": "no list"}, 1),
-    ({"id": [], "idString": "0"}, 1),
+    ({"id": ["x"], "idString": "0"}, 1),
     ({"id": "another", "idString": "0", "archived": "perhaps"}, 2),
 ]
 WITHOUT_ID = [{"title": "no id"}, {"id": {}, "idString": ""}, "not an object", None]
 
 
 def some_links(count: int, first: int = 0) -> list[Any]:
-    """Links with the ids `first` and up, three domains in turn, each with two tags."""
+    """Links with the ids `first` and up, of three domains alternately, each with two tags."""
     return [
         {"id": f"{number}", "DomainId": 1 + number % 3, "tags": [f"a{number}", "b"]}
         for number in range(first, first + count)
@@ -50,11 +50,11 @@ def listed(location: Location, sandbox: Sandbox, links: list[Any]) -> dg.Execute
 
 def compared(sandbox: Sandbox, links: list[Any], share: float = 0.5) -> Disappearance:
     """What becomes of the others when these links are listed, as the asset does it."""
-    sandbox.links, progress = links, LoadStats()
+    sandbox.links, read = links, LinksRead()
     with open_pipeline("links") as pipeline:
         listing = LinkListing(pipeline)
-        pipeline.run(links_source(api_settings(), progress))
-        return listing.mark_deleted(progress.unread_links, share)
+        pipeline.run(links_source(api_settings(), read))
+        return listing.mark_deleted(read.unread, share)
 
 
 def numbers(result: dg.ExecuteInProcessResult) -> tuple[Any, ...]:
@@ -84,7 +84,9 @@ def tags_of(link: str) -> list[str]:
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
-    monkeypatch.setattr(assets, "SETTINGS", replace(assets.SETTINGS, disappeared_share=share))
+    monkeypatch.setattr(
+        configuration, "SETTINGS", replace(configuration.SETTINGS, disappeared_share=share)
+    )
 
 
 def test_a_link_that_is_gone_is_marked_once_and_keeps_its_tags(
@@ -105,7 +107,7 @@ def test_a_link_that_is_gone_is_marked_once_and_keeps_its_tags(
 
 
 @pytest.mark.usefixtures("api")
-def test_a_link_that_comes_back_loses_its_mark_and_can_go_again(sandbox: Sandbox) -> None:
+def test_a_link_that_comes_back_loses_its_mark_and_can_be_marked_again(sandbox: Sandbox) -> None:
     for links in (some_links(3), some_links(2)):
         compared(sandbox, links)
     ((gone, first),) = deleted().items()
@@ -132,7 +134,7 @@ def test_a_link_that_comes_back_loses_its_mark_and_can_go_again(sandbox: Sandbox
     ),
     ids=["cut off", "unavailable", "refused", "no list"],
 )
-def test_a_listing_that_breaks_off_marks_nothing(
+def test_an_incomplete_listing_marks_nothing(
     location: Location, sandbox: Sandbox, fault: Fault
 ) -> None:
     sandbox.page_size = 2
@@ -147,7 +149,7 @@ def test_a_listing_that_breaks_off_marks_nothing(
 
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("case", mostly_long(SPARED, 1), ids=repr)
-def test_a_listed_link_that_cannot_be_read_is_not_taken_for_gone(
+def test_a_listed_but_rejected_link_is_not_marked(
     sandbox: Sandbox, case: tuple[dict[str, Any], int]
 ) -> None:
     unreadable, missing = case
@@ -160,7 +162,7 @@ def test_a_listed_link_that_cannot_be_read_is_not_taken_for_gone(
 
 @pytest.mark.long
 @pytest.mark.usefixtures("api")
-def test_a_marked_link_is_not_marked_again_with_one_of_the_same_load(sandbox: Sandbox) -> None:
+def test_a_marked_link_keeps_the_time_of_its_mark(sandbox: Sandbox) -> None:
     compared(sandbox, some_links(3))
     unreadable = {"id": "0", "archived": "perhaps"}
     gone = compared(sandbox, [unreadable, *some_links(1, first=1)])
@@ -173,9 +175,7 @@ def test_a_marked_link_is_not_marked_again_with_one_of_the_same_load(sandbox: Sa
 
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("unreadable", mostly_long(WITHOUT_ID, 1), ids=repr)
-def test_where_an_unreadable_link_may_be_any_of_them_nothing_is_marked(
-    sandbox: Sandbox, unreadable: Any
-) -> None:
+def test_nothing_is_marked_if_a_rejected_link_has_no_id(sandbox: Sandbox, unreadable: Any) -> None:
     compared(sandbox, some_links(4))
     gone = compared(sandbox, [unreadable, *some_links(3)])
     assert (gone, deleted()) == (Disappearance(4, 1, marked=False, unnamed=1), {})
@@ -210,7 +210,7 @@ def test_links_that_a_killed_run_left_unmarked_are_marked_by_the_next(sandbox: S
         2,
     ),
 )
-def test_up_to_the_share_of_the_links_is_marked_and_none_of_more(
+def test_links_are_marked_only_up_to_the_allowed_share(
     sandbox: Sandbox, case: tuple[int, int, float, bool]
 ) -> None:
     before, left, share, marked = case
@@ -222,7 +222,7 @@ def test_up_to_the_share_of_the_links_is_marked_and_none_of_more(
 
 
 @pytest.mark.parametrize("left", mostly_long([1, 0], 1))
-def test_more_than_the_share_is_a_failed_check_with_the_numbers(
+def test_if_more_than_the_share_is_missing_the_check_fails_with_the_numbers(
     location: Location, sandbox: Sandbox, left: int
 ) -> None:
     compared(sandbox, some_links(4))
@@ -230,16 +230,16 @@ def test_more_than_the_share_is_a_failed_check_with_the_numbers(
     missing = 4 - left
     assert (numbers(result), deleted()) == ((4, missing, 0), {})
     found = verdict(result)
-    told = f"{missing} of 4 links were missing from the last listing, and none was marked"
+    expected_text = f"{missing} of 4 links were missing from the last listing, and none was marked"
     assert not found.passed
-    assert str(found.description).startswith(told)
+    assert str(found.description).startswith(expected_text)
     expected = {"links_missing": missing, "links_before": 4, "links_without_id": 0}
     shown = {name: value.value for name, value in found.metadata.items() if name != "finding"}
     assert shown == expected
 
 
 @pytest.mark.long
-def test_what_was_too_much_is_marked_once_the_share_is_raised(
+def test_raising_the_share_marks_what_was_too_much_before(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared(sandbox, some_links(4))
@@ -254,7 +254,7 @@ def test_what_was_too_much_is_marked_once_the_share_is_raised(
 
 
 @pytest.mark.long
-def test_a_listing_of_nothing_but_other_links_marks_none_of_the_old(
+def test_a_listing_of_only_new_links_marks_none_of_the_old_ones(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared(sandbox, some_links(3))
@@ -276,7 +276,7 @@ def test_the_domains_of_deleted_links_stay(location: Location, sandbox: Sandbox)
 
 
 @pytest.mark.usefixtures("api")
-def test_what_another_run_listed_meanwhile_is_not_gone(sandbox: Sandbox) -> None:
+def test_a_link_that_another_run_lists_meanwhile_is_not_marked(sandbox: Sandbox) -> None:
     compared(sandbox, some_links(4))
     sandbox.links = some_links(3)
     with open_pipeline("links") as ours, open_pipeline("links") as theirs:
@@ -288,7 +288,7 @@ def test_what_another_run_listed_meanwhile_is_not_gone(sandbox: Sandbox) -> None
 
 
 @pytest.mark.usefixtures("api")
-def test_links_that_were_loaded_before_there_was_a_mark_can_be_marked(
+def test_links_loaded_before_the_column_existed_can_be_marked(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.links = some_links(4)

@@ -17,12 +17,14 @@ from link_assets.defs.partitions import register_domains
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.deleted_links import LinkListing
-from link_assets.warehouse.pipeline import WarehouseBusy, duckdb_file, open_pipeline
+from link_assets.warehouse.destinations.duckdb_client import open_elsewhere
+from link_assets.warehouse.destinations.duckdb_file import duckdb_path
+from link_assets.warehouse.errors import WarehouseBusy
+from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.children import child, finish, load_clicks, load_links
 from link_assets_tests.support import Location, failure_text, rows
 from link_assets_tests.truth import expected_world, loaded_clicks
-from link_assets_tests.warehouse.test_lock import wait_until
-from link_assets_tests.warehouse.test_pipeline import impatient, process, read_line
+from link_assets_tests.warehouse.helpers import process, read_line, set_lock_timeout, wait_until
 
 WORLD = World(domains=3, links_per_domain=5, clicks_per_domain=40)
 LOOKER = """
@@ -56,17 +58,17 @@ while True:
 
 
 class Looker:
-    """Another program that has the file open until it is told to close it."""
+    """Another program that has the file open until `close` is called."""
 
     def __init__(self, stack: ExitStack, read_only: bool = True) -> None:
-        file = str(duckdb_file())
+        file = str(duckdb_path())
         self._process = stack.enter_context(process(LOOKER, file, str(read_only)))
         self.pid = self._process.pid
         assert read_line(self._process) == "open"
 
     def is_waited_for(self) -> bool:
         """Whether somebody has noted that this program holds the file."""
-        note = Path(f"{duckdb_file()}.lock.owner")
+        note = Path(f"{duckdb_path()}.lock.owner")
         return note.exists() and f'"process": "{self.pid}"' in note.read_text()
 
     def close(self) -> None:
@@ -101,7 +103,7 @@ def test_a_load_waits_until_another_program_has_closed_the_file(
     assert [page for _, page in pages(sandbox)] == [1, 2, 3]
 
 
-def test_a_program_that_looks_between_chunks_is_waited_for_and_nothing_is_fetched_again(
+def test_a_program_that_opens_the_file_between_chunks_costs_no_page_again(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
@@ -121,13 +123,13 @@ def test_a_program_that_looks_between_chunks_is_waited_for_and_nothing_is_fetche
     assert loaded_clicks() == expected_world(WORLD, 1)
 
 
-def test_several_processes_load_while_a_program_looks_again_and_again(
+def test_several_processes_load_while_a_program_keeps_opening_the_file(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
     load_links()
     with ExitStack() as stack:
-        looker = stack.enter_context(process(BUSY_LOOKER, str(duckdb_file())))
+        looker = stack.enter_context(process(BUSY_LOOKER, str(duckdb_path())))
         assert read_line(looker) == "looked"
         loads = [stack.enter_context(child(load_clicks, domain)) for domain in WORLD.domain_ids()]
         for load in loads:
@@ -150,11 +152,11 @@ USES: dict[str, Callable[[Location], object]] = {
 
 
 @pytest.mark.parametrize("use", USES)
-def test_whoever_waits_too_long_is_told_which_program_has_the_file(
+def test_every_use_that_times_out_names_the_program_that_has_the_file(
     use: str, location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_links()
-    impatient(monkeypatch)
+    set_lock_timeout(monkeypatch)
     with looking() as looker:
         with pytest.raises(Exception, match=r"not free for 0\.1 seconds") as busy:
             USES[use](location)
@@ -164,14 +166,39 @@ def test_whoever_waits_too_long_is_told_which_program_has_the_file(
     USES[use](location)
 
 
-def test_a_run_that_waits_too_long_says_which_program_has_the_file(
+def test_a_run_that_times_out_names_the_program_that_has_the_file(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_links()
-    impatient(monkeypatch)
+    set_lock_timeout(monkeypatch)
     with looking() as looker:
         assert f"held by process {looker.pid} on " in failure_text(location.links())
     assert location.links().success
+
+
+LOCKED = 'IO Error: Could not set lock on file "/data/warehouse.duckdb": Conflicting lock is '
+
+
+@pytest.mark.parametrize(
+    ("held", "process", "program"),
+    [
+        ("held in /usr/bin/python3.11 (PID 4711). However, you", "4711", "/usr/bin/python3.11"),
+        ("held in /usr/bin/a b (PID 4711) by user ada. See", "4711", "/usr/bin/a b"),
+        ("held in PID 4711 by user ada. See also", "4711", "of unknown name"),
+        ("held in PID 0. However, you would be able", "unknown", "of unknown name"),
+    ],
+)
+def test_a_lock_is_recognized_however_duckdb_names_its_holder(
+    held: str, process: str, program: str
+) -> None:
+    found = open_elsewhere(duckdb.IOException(LOCKED + held))
+    assert found is not None
+    assert (found.process, found.program) == (process, f"another program ({program})")
+
+
+def test_an_error_of_the_disk_is_no_lock() -> None:
+    for text in ("Cannot open file: Permission denied", "Could not read from file: held in doubt"):
+        assert open_elsewhere(duckdb.IOException(f"IO Error: {text}")) is None
 
 
 @pytest.mark.parametrize("read_only", [True, False])
@@ -179,8 +206,8 @@ def test_a_file_that_is_open_elsewhere_in_this_process_is_waited_for(
     read_only: bool, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_links()
-    file = str(duckdb_file())
-    impatient(monkeypatch)
+    file = str(duckdb_path())
+    set_lock_timeout(monkeypatch)
     with duckdb.connect() as database:
         database.execute(f"ATTACH '{file}' AS seen" + (" (READ_ONLY)" if read_only else ""))
         with pytest.raises(WarehouseBusy, match=f"process {os.getpid()} .* another connection"):
@@ -189,9 +216,9 @@ def test_a_file_that_is_open_elsewhere_in_this_process_is_waited_for(
 
 def test_a_load_begins_when_the_file_is_closed_elsewhere_in_this_process(api: str) -> None:
     load_links()
-    note = Path(f"{duckdb_file()}.lock.owner")
+    note = Path(f"{duckdb_path()}.lock.owner")
     with ThreadPoolExecutor(1) as threads:
-        with duckdb.connect(str(duckdb_file()), read_only=True):
+        with duckdb.connect(str(duckdb_path()), read_only=True):
             loading = threads.submit(load_clicks, 1)
             wait_until(lambda: "another connection" in note.read_text())
         loading.result(timeout=60)
@@ -202,7 +229,7 @@ def test_waiting_long_for_a_program_is_logged_with_its_name(
     api: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     load_links()
-    monkeypatch.setattr(lock_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(lock_module, "LOG_AFTER_SECONDS", 0.1)
     with looking() as looker:
         closing = threading.Thread(
             target=lambda: (wait_until(lambda: bool(caplog.records)), looker.close())
@@ -215,13 +242,13 @@ def test_waiting_long_for_a_program_is_logged_with_its_name(
     assert waited.startswith("reading had waited ")
 
 
-def test_another_run_learns_for_whom_the_one_before_it_waits(
+def test_a_run_behind_a_waiting_run_names_the_program_too(
     api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_links()
     with looking() as looker, child(load_clicks, 1) as waiting:
         wait_until(looker.is_waited_for)
-        impatient(monkeypatch)
+        set_lock_timeout(monkeypatch)
         with pytest.raises(WarehouseBusy, match=f"held by process {looker.pid} on "):
             rows("SELECT 1")
         looker.close()

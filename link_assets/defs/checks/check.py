@@ -1,4 +1,9 @@
-"""What a check is, what it found, and what to do about it."""
+"""What a check is and what it finds, and the few words in which checks say it.
+
+Every module of checks uses these; `table_checks` runs them.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +20,8 @@ FINDING = "finding"
 """The metadata of a check that fails that says why, and what to do."""
 NAMED = 10
 """How many domains, or other things that have a problem, a description names."""
+REMEMBERED = 100
+"""How many domains that have a problem the metadata names."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +37,14 @@ class CheckResult:
     judged: bool = True
 
     @staticmethod
-    def not_judged(reason: str) -> "CheckResult":
-        """That nothing could be found out, and why."""
+    def not_judged(reason: str) -> CheckResult:
+        """Return the result of a check that could not find anything out, with the reason."""
         return CheckResult(f"Not judged: {reason}", metadata={NOT_JUDGED: reason}, judged=False)
 
     def adding(
         self, looked_at: str = "", metadata: Mapping[str, Any] = MappingProxyType({})
-    ) -> "CheckResult":
-        """The same, saying more of what was looked at."""
+    ) -> CheckResult:
+        """Return the same result with more about what was looked at."""
         return replace(
             self,
             looked_at=f"{self.looked_at} {looked_at}".strip(),
@@ -45,23 +52,23 @@ class CheckResult:
         )
 
     def result(self, key: dg.AssetCheckKey, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
-        """The finding as a check's step yields it."""
+        """Return the result as a check's own step yields it."""
         return dg.AssetCheckResult(
-            asset_key=key.asset_key, check_name=key.name, **self._result(severity)
+            asset_key=key.asset_key, check_name=key.name, **self._shown(severity)
         )
 
     def evaluation(
         self, key: dg.AssetCheckKey, severity: dg.AssetCheckSeverity
     ) -> dg.AssetCheckEvaluation:
-        """The finding as any other step records it."""
+        """Return the result as any other step records it."""
         return dg.AssetCheckEvaluation(
-            asset_key=key.asset_key, check_name=key.name, **self._result(severity)
+            asset_key=key.asset_key, check_name=key.name, **self._shown(severity)
         )
 
-    def _result(self, severity: dg.AssetCheckSeverity) -> dict[str, Any]:
-        """Passed if there is no problem; what could not be judged is no error that was found.
+    def _shown(self, severity: dg.AssetCheckSeverity) -> dict[str, Any]:
+        """Return what Dagster shows; a check that could not judge warns and is no error.
 
-        A run's log shows metadata and no description, so what was found is among them.
+        A run's log shows metadata and no description, so the finding is among the metadata.
         """
         finding = f"{self.problem} {self.remedy}".strip()
         shown = {FINDING: finding} if finding and self.judged else {}
@@ -75,7 +82,11 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Check(Generic[Given]):
-    """A check of a table, which finds something in what it is given."""
+    """A check of a table: its name, what it promises, and the function that judges.
+
+    What the function is given depends on the kind of check: LoadsCheck and LoadedRowsCheck in
+    `last_loads`, RowsCheck in `judged_rows`.
+    """
 
     name: str
     description: str
@@ -84,19 +95,19 @@ class Check(Generic[Given]):
 
 
 def listed(things: Sequence[str], separator: str = ", ") -> str:
-    """The things as a message lists them: the first ones, and how many more there are."""
+    """Return the first things as a message lists them, and how many more there are."""
     more = len(things) - NAMED
     named = separator.join(things[:NAMED])
     return f"{named}{separator}and {more} more" if more > 0 else named
 
 
 def counted(number: int, thing: str) -> str:
-    """The number and the thing, in the plural where it needs one."""
+    """Return the number and the thing, in the plural where it needs one."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
-def checked_in_tables(find: Callable[[], CheckResult], table: str) -> CheckResult:
-    """What is found; or that `table`, or another that is read, is missing."""
+def found_in_tables(find: Callable[[], CheckResult], table: str) -> CheckResult:
+    """Return what is found; or that `table`, or another that is read, is missing."""
     try:
         return find()
     except DatabaseUndefinedRelation:
@@ -104,7 +115,7 @@ def checked_in_tables(find: Callable[[], CheckResult], table: str) -> CheckResul
 
 
 def no_table(table: str) -> CheckResult:
-    """Say that `table`, or another that is read, is missing."""
+    """Return the result that `table`, or another that is read, is missing."""
     return CheckResult(
         f"The table {table} or one it is compared with does not exist yet.",
         "Materialize link_assets/links, then link_assets/clicks.",

@@ -1,4 +1,7 @@
-"""Which paths of clicks belong to which links, however they are spelled."""
+"""Which paths of clicks belong to which links, however they are spelled.
+
+The check `known_links` uses it. Pure functions: nothing here reads the warehouse.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ DomainPath = tuple[int, str]
 
 
 def plain_sql(path: str) -> str:
-    """The SQL of a path without query, fragment and slashes at its ends, in lower case.
+    """Return the SQL of a path without query, fragment and slashes at its ends, in lower case.
 
-    `path` is the SQL of a column. What is left to `address` a database may not know.
+    `path` is the SQL of a column. Databases differ in the rest, which is left to `address`.
     """
     without_query = f"split_part(split_part(lower({path}), '?', 1), '#', 1)"
     return f"rtrim(ltrim({without_query}, '/'), '/')"
 
 
 def address(path: str) -> str:
-    """What all spellings of the same path have in common.
+    """Return what all spellings of the same path have in common.
 
     Percent-escapes are decoded as UTF-8; invalid ones stay as they are, and so does `+`, which
     means a space only in queries. Case and Unicode's composed and decomposed letters are the same,
@@ -37,7 +40,7 @@ def address(path: str) -> str:
 
 
 def shown_path(path: str) -> str:
-    """A path as a message quotes it: its beginning, on one line, without query."""
+    """Return a path as a message quotes it: its beginning, on one line, without query."""
     (beginning, *_) = re.split("[?#]", path, maxsplit=1)
     shown = "".join(letter if letter.isprintable() else "?" for letter in beginning[:SHOWN])
     return shown + ("..." if len(beginning) > SHOWN else "")
@@ -46,7 +49,7 @@ def shown_path(path: str) -> str:
 def unknown_paths(
     clicks: Mapping[DomainPath, int], links: Iterable[DomainPath]
 ) -> dict[DomainPath, int]:
-    """The paths of clicks, with their numbers, that are no link's.
+    """Return the paths of clicks that are no link's, with how many clicks each has.
 
     A `?` or `#` begins a query or a fragment, or belongs to the path if a link has it.
     """

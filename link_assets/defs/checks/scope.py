@@ -1,4 +1,7 @@
-"""What the checks of a run look at: what the run was to load, or everything if it loads nothing."""
+"""What the checks of a run look at: what the run loads, or everything if it loads nothing.
+
+Read from what Dagster recorded about the run, and about earlier evaluations.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
+
+# Private: Dagster has no public name for the statuses of an evaluation that has ended, and planned
+# ones would take up the limit of those that are read.
 from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as COMPLETED,
 )
@@ -13,13 +19,17 @@ from dagster._core.storage.asset_check_execution_record import (
 NOT_JUDGED = "not_judged_because"
 """The metadata of an evaluation that judged nothing, with the reason."""
 
+EVALUATIONS_BACK = 100
+"""How many of a check's evaluations are looked through for what it found earlier."""
+
 
 @dataclass(frozen=True)
 class Scope:
-    """What is looked at: everything if the run loads nothing, and so `began` is None.
+    """What is looked at.
 
-    `began` is when a run that loads began, in whole seconds of Unix time. `domains` are those it
-    was to load. `load_failed` tells that it did not load all of it.
+    `began` is when a run that loads began, in whole seconds of Unix time; None if the run loads
+    nothing, and everything is looked at. `domains` are those it was to load, and `load_failed`
+    says whether it failed to load all of them.
     """
 
     began: int | None = None
@@ -28,12 +38,12 @@ class Scope:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything is looked at."""
+        """Return whether everything is looked at."""
         return self.began is None
 
 
 def scope_of_run(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> Scope:
-    """The scope of a run's checks of an asset, after what the run loaded of it."""
+    """Return the scope of a run's checks of an asset, by what the run loaded of it."""
     found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     records = [record for record in found.records if record.asset_key == asset_key]
     if not records:
@@ -45,12 +55,12 @@ def scope_of_run(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetK
 def scope_of_failed_load(
     instance: dg.DagsterInstance, run_id: str, domains: Sequence[str]
 ) -> Scope:
-    """The scope of the checks of a run that was to load these domains, and failed in it."""
+    """Return the scope of the checks of a run that failed to load these domains."""
     return Scope(began(instance, run_id), tuple(domains), load_failed=True)
 
 
 def began(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """When a run began, in whole seconds of Unix time; None if it is not known."""
+    """Return when a run began, in whole seconds of Unix time; None if it is not known."""
     record = instance.get_run_record_by_id(run_id)
     return int(record.start_time) if record and record.start_time else None
 
@@ -58,10 +68,11 @@ def began(instance: dg.DagsterInstance, run_id: str) -> int | None:
 def evaluations(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey, limit: int
 ) -> list[tuple[str, dg.AssetCheckEvaluation]]:
-    """The last evaluations of a check that judged something, the latest first.
+    """Return the run id and evaluation of a check's last evaluations that judged something.
 
-    Each stands after its run's id. They are among the `limit` that were planned last.
+    The latest comes first. They are among the `limit` that were planned last.
     """
+    # Private, of Dagster's storage: no public way gives the evaluations before the latest
     history = instance.event_log_storage.get_asset_check_execution_history(
         key, limit=limit, status=COMPLETED
     )
@@ -75,7 +86,7 @@ def evaluations(
 
 
 def planned_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckKey]:
-    """The checks that a run is to evaluate."""
+    """Yield the keys of the checks that a run is planned to evaluate."""
     planned = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
     for record in instance.get_records_for_run(run_id, of_type=planned).records:
         if event := record.event_log_entry.dagster_event:

@@ -1,216 +1,153 @@
-"""Every check, those of a table in one step: a step costs more than most checks.
+"""Runs the checks of a table: all in one step, because a step costs more than most checks.
 
-Dagster skips the checks of a table whose load fails. They are then evaluated by the load's step.
+`tables` says which checks a table has. A check that cannot be judged says why and leaves the others
+alone.
 """
 
+# Dagster resolves the annotations of a check's function: no `from __future__ import annotations`
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, TypeVar
 
 import dagster as dg
 
-from link_assets.contract import CLICKS, LINKS, Table
+from link_assets.contract import Table
 from link_assets.defs.checks.check import Check, CheckResult, no_table
+from link_assets.defs.checks.judged_rows import RowsCheck, in_rows
 from link_assets.defs.checks.last_loads import (
-    CLICKS_LOAD_CHECKS,
-    CLICKS_VOLUME_CHECKS,
-    LINKS_LOAD_CHECKS,
     Known,
-    LastLoads,
+    LoadedRowsCheck,
     LoadsCheck,
-    VolumeCheck,
-    clicks_last_loads,
-    in_loads,
-    in_volume,
+    LoadsReader,
     known_problems,
-    links_last_load,
 )
-from link_assets.defs.checks.row_checks import (
-    CLICKS_DATA_CHECKS,
-    LINKS_DATA_CHECKS,
-    RowsCheck,
-    in_rows,
-)
-from link_assets.defs.checks.scope import Scope, planned_checks, scope_of_failed_load, scope_of_run
-from link_assets.defs.failures import explanation, find_cause, kind_and_place
-from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
-from link_assets.warehouse.pipeline import (
-    Reader,
-    WarehouseBusy,
-    WarehouseUnusable,
-    duckdb_file,
-    reading,
-)
+from link_assets.defs.checks.scope import Scope, scope_of_run
+from link_assets.defs.failures import explanation, kind_and_place
+from link_assets.defs.translator import asset_key
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.reader import Reader, reading
 
-Found = Iterator[tuple[str, CheckResult]]
+Kind = TypeVar("Kind", bound=Check[...])
+Results = Iterator[tuple[str, CheckResult]]
 """What checks find, by their names."""
 
 
 @dataclass(frozen=True)
 class TableChecks:
-    """The checks of a table."""
+    """The checks of a table.
+
+    `last_loads` reads when the table was loaded last; `loaded_after` are the tables whose assets
+    a run loads before this one.
+    """
 
     table: Table
-    asset_key: dg.AssetKey
-    last_loads: Callable[
-        [dg.DagsterInstance, Scope, Mapping[str, Known]], Callable[[str], LastLoads]
-    ]
-    on_loads: Sequence[LoadsCheck]
-    on_rows: Sequence[RowsCheck]
-    on_volume: Sequence[VolumeCheck] = ()
+    last_loads: LoadsReader
+    checks: Sequence[LoadsCheck | LoadedRowsCheck | RowsCheck]
+    loaded_after: Sequence[Table] = ()
 
     @property
-    def checks(self) -> dict[dg.AssetCheckKey, Check[...]]:
-        """All of them, by their keys."""
-        every: Sequence[Check[...]] = (*self.on_loads, *self.on_rows, *self.on_volume)
-        return {dg.AssetCheckKey(self.asset_key, check.name): check for check in every}
+    def by_key(self) -> dict[dg.AssetCheckKey, Check[...]]:
+        """Return the checks by their keys."""
+        key = asset_key(self.table)
+        return {dg.AssetCheckKey(key, check.name): check for check in self.checks}
 
     def step(self) -> dg.AssetChecksDefinition:
-        """All of them as one step; if one cannot be judged the step fails, after all results."""
+        """Return one step for all checks, which yields every result before it fails, if it does."""
+        key = asset_key(self.table)
         specs = [
-            dg.AssetCheckSpec(check.name, asset=self.asset_key, description=check.description)
-            for check in self.checks.values()
+            dg.AssetCheckSpec(check.name, asset=key, description=check.description)
+            for check in self.checks
         ]
 
         @dg.multi_asset_check(name=f"{self.table.name}_checks", specs=specs, can_subset=True)
         def run_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-            scope = scope_of_run(context.instance, context.run.run_id, self.asset_key)
-            look = Look(self, context.instance, scope)
-            for key, finding in look.at(context.selected_asset_check_keys):
-                yield finding.result(key, self.checks[key].severity)
-            if look.errors:
-                raise look.errors[0]
+            scope = scope_of_run(context.instance, context.run.run_id, key)
+            run = CheckRun(self, context.instance, scope)
+            for check_key, found in run.results(context.selected_asset_check_keys):
+                yield found.result(check_key, self.by_key[check_key].severity)
+            if run.errors:
+                raise run.errors[0]
 
         return run_checks
 
 
 @dataclass(frozen=True)
-class Look:
+class CheckRun:
     """One evaluation of a table's checks."""
 
     table_checks: TableChecks
     instance: dg.DagsterInstance
     scope: Scope
     unusable: str = ""
-    """Why the warehouse cannot be read, if that is known before."""
+    """Why the warehouse cannot be read, if the load has found that out."""
     errors: list[Exception] = field(default_factory=list)
     """Why checks could not be judged."""
 
-    def at(
+    def results(
         self, keys: Iterable[dg.AssetCheckKey]
     ) -> Iterator[tuple[dg.AssetCheckKey, CheckResult]]:
-        """What each of these checks finds, or why it cannot be judged."""
+        """Yield what each of these checks finds, or why it cannot be judged."""
         by_name = {key.name: key for key in keys}
         try:
-            for name, finding in self._found(set(by_name)):
-                told = "The load of this run failed; this is what there is now."
-                told = told if self.scope.load_failed and finding.judged else ""
-                yield by_name.pop(name), finding.adding(told)
-        except Exception as error:  # noqa: BLE001 - told with each check that is left
+            for name, found in self._results(set(by_name)):
+                failed = self.scope.load_failed and found.judged
+                note = "The load of this run failed; this is what there is now." if failed else ""
+                yield by_name.pop(name), found.adding(note)
+        except Exception as error:  # noqa: BLE001 - given as the reason of each check that is left
             self.errors.append(error)
             for key in by_name.values():
                 yield key, CheckResult.not_judged(_reason(error))
 
-    def _found(self, wanted: set[str]) -> Found:
-        checks, instance = self.table_checks, self.instance
-        on_loads = [check for check in checks.on_loads if check.name in wanted]
-        on_volume = [check for check in checks.on_volume if check.name in wanted]
+    def _results(self, wanted: set[str]) -> Results:
+        """Yield what checks find, first those that do not need the warehouse, which may be busy."""
+        on_loads, on_loaded_rows = self._of(LoadsCheck, wanted), self._of(LoadedRowsCheck, wanted)
         finds: dict[str, Callable[[Reader], CheckResult]] = {}
-        if on_loads or on_volume:
-            known = self._known([*on_loads, *on_volume])
-            last = checks.last_loads(instance, self.scope, known)
-            # told before the warehouse is asked, which may not be had
-            yield from self._each({c.name: partial(in_loads, last, c) for c in on_loads})
-            finds |= in_volume(last, on_volume)
-        on_rows = [check for check in checks.on_rows if check.name in wanted]
-        finds |= in_rows(instance, self.scope, checks.table, checks.asset_key, on_rows)
+        if on_loads or on_loaded_rows:
+            known = self._known([*on_loads, *on_loaded_rows])
+            table = self.table_checks.table
+            last = self.table_checks.last_loads(self.instance, table, self.scope, known)
+            yield from self._each({c.name: partial(c.result_of, last) for c in on_loads})
+            finds |= {c.name: partial(c.result_in, last(c.name)) for c in on_loaded_rows}
+        on_rows = self._of(RowsCheck, wanted)
+        finds |= in_rows(self.instance, self.scope, self.table_checks.table, on_rows)
         yield from self._in_warehouse(finds)
 
+    def _of(self, kind: type[Kind], wanted: set[str]) -> list[Kind]:
+        checks: Sequence[Any] = self.table_checks.checks
+        return [check for check in checks if isinstance(check, kind) and check.name in wanted]
+
     def _known(self, checks: Iterable[Check[...]]) -> dict[str, Known]:
-        """What each of these checks knows of domains that this run does not load."""
+        """Return, by name of a check, the problems of domains that this run does not load."""
         if self.scope.is_whole or not self.scope.domains:
             return {}
-        key = self.table_checks.asset_key
+        key = asset_key(self.table_checks.table)
         return {
             check.name: known_problems(self.instance, dg.AssetCheckKey(key, check.name))
             for check in checks
         }
 
-    def _in_warehouse(self, finds: Mapping[str, Callable[[Reader], CheckResult]]) -> Found:
+    def _in_warehouse(self, finds: Mapping[str, Callable[[Reader], CheckResult]]) -> Results:
         if self.unusable:
             yield from ((name, CheckResult.not_judged(self.unusable)) for name in finds)
-        elif (file := duckdb_file()) and not file.exists():  # looking would make it
+        elif not configured_warehouse().exists():  # looking would make it
             yield from ((name, no_table(self.table_checks.table.name)) for name in finds)
         elif finds:
             with reading() as reader:
                 found = list(self._each({name: partial(f, reader) for name, f in finds.items()}))
             yield from found
 
-    def _each(self, finds: Mapping[str, Callable[[], CheckResult]]) -> Found:
+    def _each(self, finds: Mapping[str, Callable[[], CheckResult]]) -> Results:
         for name, find in finds.items():
             try:
-                finding = find()
-            except Exception as error:  # noqa: BLE001 - raised when all are told
+                found = find()
+            except Exception as error:  # noqa: BLE001 - raised when all results are known
                 self.errors.append(error)
-                finding = CheckResult.not_judged(_reason(error))
-            yield name, finding
+                found = CheckResult.not_judged(_reason(error))
+            yield name, found
 
 
 def _reason(error: BaseException) -> str:
-    """Why something could not be judged, without what the error quotes."""
+    """Return why something could not be judged, without what the error quotes."""
     known = explanation(error, "the checks")
     return str(known.description) if known else f"{kind_and_place(error)}."
-
-
-TABLES = (
-    TableChecks(LINKS, LINKS_KEY, links_last_load, LINKS_LOAD_CHECKS, LINKS_DATA_CHECKS),
-    TableChecks(
-        CLICKS,
-        CLICKS_KEY,
-        clicks_last_loads,
-        CLICKS_LOAD_CHECKS,
-        CLICKS_DATA_CHECKS,
-        CLICKS_VOLUME_CHECKS,
-    ),
-)
-CHECKS = [table.step() for table in TABLES]
-
-
-def checked_after_failure(
-    context: dg.AssetExecutionContext,
-    asset_key: dg.AssetKey,
-    errors: Iterable[BaseException],
-    domains: Sequence[str] = (),
-) -> Iterator[dg.AssetCheckEvaluation]:
-    """Evaluates the checks that Dagster skips in this run, since the load of the asset fails.
-
-    `errors` are what it fails with, and `domains` those it was to load. What fails in here is
-    logged: the load's own failure is the one to raise.
-    """
-    try:
-        planned = {*planned_checks(context.instance, context.run.run_id)}
-        scope = scope_of_failed_load(context.instance, context.run.run_id, domains)
-        for table in TABLES:
-            keys = planned & table.checks.keys()
-            look = Look(table, context.instance, scope, _why_unusable(errors))
-            # the clicks are loaded after the links, so without links there are none of this run
-            own = table.asset_key == asset_key
-            found = look.at(keys) if own else _not_reached(asset_key, keys)
-            for key, finding in found:
-                yield finding.evaluation(key, table.checks[key].severity)
-    except Exception as error:  # noqa: BLE001 - it would hide the failure of the load
-        context.log.warning(f"Checks could not be evaluated: {kind_and_place(error)}.")
-
-
-def _not_reached(
-    failed: dg.AssetKey, keys: Iterable[dg.AssetCheckKey]
-) -> Iterator[tuple[dg.AssetCheckKey, CheckResult]]:
-    if failed == LINKS_KEY:
-        reason = "the run failed before the clicks were loaded."
-        yield from ((key, CheckResult.not_judged(reason)) for key in keys)
-
-
-def _why_unusable(errors: Iterable[BaseException]) -> str:
-    """What kept the load from the warehouse, so that nobody waits for it again."""
-    causes = (find_cause(e, kind) for e in errors for kind in (WarehouseBusy, WarehouseUnusable))
-    return next((str(cause) for cause in causes if cause), "")

@@ -1,137 +1,143 @@
-"""DuckDB as dlt's destination, with what is being loaded beside the file, in memory.
+"""A DuckDB file as the warehouse: one process has it open at a time, with little memory.
 
-dlt merges from a staging dataset, which would be written to the file like any other, and a copy of
-the last load would stay there. Here it is in another database, so that every name says in which.
-dlt leaves the database out of names; DuckDB would even refuse `link_assets.clicks` in the file
-`link_assets.duckdb`, where it may mean a table of the database or of the schema.
+`duckdb_file.py` says where the file is, `duckdb_memory.py` how much memory DuckDB may take,
+`duckdb_client.py` how dlt's own client and destination are changed.
 """
 
 from __future__ import annotations
 
-import os
-import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import duckdb as duckdb_library
-from dlt.common.destination import DestinationCapabilitiesContext
-from dlt.destinations import duckdb
-from dlt.destinations.impl.duckdb.duck import DuckDbClient
-from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+import dlt
+from dlt.common.destination import Destination
+from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.sql_client import SqlClientBase
+from dlt.extract import DltSource
 
-from link_assets.warehouse.causes import find_cause
-from link_assets.warehouse.destinations.duckdb_memory import DuckDbMemory, OutOfMemory
-from link_assets.warehouse.lock import OpenElsewhere
+from link_assets.contract import CLICKS
+from link_assets.settings import location_settings
+from link_assets.warehouse.destinations.base import OpenWarehouse, Warehouse
+from link_assets.warehouse.destinations.duckdb_file import duckdb_path
+from link_assets.warehouse.destinations.duckdb_memory import DuckDbMemory
 
-STAGING = "link_assets_in_memory"
-"""The database of the staging dataset."""
-ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
-"""Makes that database, which is there for as long as the process has the file open."""
-RESERVED = ("main", "system", "temp")
-"""Names that DuckDB keeps for itself."""
-
-
-def database_name(file: str) -> str:
-    """What DuckDB calls the database in a file."""
-    (name, *_) = Path(file).name.lstrip(".").split(".")
-    return f"{name}_db" if name in RESERVED else name
-
-
-def open_elsewhere(error: BaseException) -> OpenElsewhere | None:
-    """Who else has the file open, if that is what `error` was caused by."""
-    refused = find_cause(error, duckdb_library.Error)
-    told = re.search(r"(?:held|open) in (.+) \(PID (\d+)\)", str(refused))
-    if isinstance(refused, duckdb_library.IOException) and told:
-        return OpenElsewhere(told[2], f"another program ({told[1]})")
-    if re.search(
-        "already held in current process|different configuration|already attached", str(refused)
-    ):
-        return OpenElsewhere(str(os.getpid()), "another connection of that process")
-    return None
-
-
-class CatalogSqlClient(DuckDbSqlClient):
-    """Qualifies every name with its database."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        # dlt would have each connection ask for what DuckDB does anyway
-        self._pragmas = []
-
-    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
-        """The file's database, or the one in memory while the staging dataset is used."""
-        staging = self.is_staging_dataset_active
-        name = STAGING if staging else database_name(str(self.credentials.database))
-        return self.capabilities.escape_identifier(name) if quote else name
-
-    @classmethod
-    def _make_database_exception(cls, ex: Exception) -> Exception:
-        """dlt's own, but for a lack of memory: dlt would try five times more with as little."""
-        lacks_memory = isinstance(ex, duckdb_library.OutOfMemoryException)
-        return OutOfMemory(ex) if lacks_memory else super()._make_database_exception(ex)
-
-    def warn_if_catalog_equals_dataset_name(self) -> None:
-        """Says nothing: qualified names are not confused."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class OpenDuckDb:
-    """A DuckDB file that this process has open, so that no other changes it."""
+class OpenDuckDb(OpenWarehouse):
+    """A DuckDB file that this process has open, so that no other process changes it."""
 
     client: SqlClientBase[Any]
     memory: DuckDbMemory
     schemas: set[str] = field(default_factory=set)
     """Version hashes of the schemas whose tables are known to be there."""
 
+    def run(self, purpose: str, action: Callable[[], _T]) -> _T:
+        """Return what `action` returns; repeat it while it lacks memory and may have more."""
+        return self.memory.enough_for(purpose, self.client, action)
+
     def drop_staging(self) -> None:
-        """Forgets what was staged before, also in the file, where earlier versions left it."""
+        """Drop what was staged in memory, and in the file, where earlier versions left it."""
         in_memory = self.client.fully_qualified_dataset_name(staging=True)
         # DuckDB takes the name of the file's database for that of the schema, but needs none
         in_file = self.client.escape_column_name(self.client.staging_dataset_name)
         for dataset in (in_memory, in_file):
             self.client.execute_sql(f"DROP SCHEMA IF EXISTS {dataset} CASCADE")
 
+    def has_tables_of(self, schema_hash: str) -> bool:
+        """Return whether they were there since the file was opened, so nobody can drop them."""
+        return schema_hash in self.schemas
 
-class CatalogDuckDbClient(DuckDbClient):
-    """dlt's DuckDB client on CatalogSqlClient."""
-
-    def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
-        super().__init__(schema, config, capabilities)
-        plain = self.sql_client
-        self.sql_client = CatalogSqlClient(
-            plain.dataset_name, plain.staging_dataset_name, config.credentials, capabilities
-        )
+    def remember_tables_of(self, schema_hash: str) -> None:
+        """Note that the tables of this version of a schema are there."""
+        self.schemas.add(schema_hash)
 
 
-class catalog_duckdb(duckdb):
-    """The destination `duckdb`, under that name in the configuration."""
+@dataclass(frozen=True)
+class DuckDbWarehouse(Warehouse):
+    """The DuckDB file that the settings name.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._resolved: dict[tuple[Any, ...], Any] = {}
+    Raises:
+        SettingsError: The settings give no file that can be a warehouse.
+    """
 
-    def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
-        """dlt's own, resolved once: dlt asks for every client it makes, some ten a load."""
-        given = (initial_config.dataset_name, initial_config.default_schema_name, accept_partial)
-        if given not in self._resolved:
-            self._resolved[given] = super().configuration(initial_config, accept_partial)
-        return self._resolved[given]
+    file: Path = field(default_factory=duckdb_path)
 
-    def capabilities(
-        self, config: Any = None, naming: Any = None
-    ) -> DestinationCapabilitiesContext:
-        """dlt's own, which are the same for DuckDB whatever the configuration."""
-        return super().capabilities(config or self.spec(), naming)
-
-    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
-        """dlt's own, and that DuckDB has transactions: a merge must not stop half-way."""
-        capabilities = super()._raw_capabilities()
-        capabilities.supports_transactions = True
-        return capabilities
+    # with INSERT statements, which are dlt's default, loading takes many times as long
+    loader_file_format = "parquet"
+    # DuckDB locks a file for a process that writes or reads it
+    readers_need_lock = True
 
     @property
-    def client_class(self) -> type[DuckDbClient]:
-        """The client that loads and reads."""
-        return CatalogDuckDbClient
+    def address(self) -> str:
+        """The file's absolute path."""
+        return str(self.file)
+
+    def exists(self) -> bool:
+        """Return whether the file is there; DuckDB would make it to read it."""
+        return self.file.exists()
+
+    def destination(self, pipeline: str) -> Destination[Any, Any]:
+        """Return dlt's DuckDB destination; pipelines write in turn and so share its staging."""
+        from link_assets.warehouse.destinations.duckdb_client import catalog_duckdb
+
+        return catalog_duckdb(credentials=str(self.file), destination_name=self.type)
+
+    def lock_file(self) -> Path:
+        """Return the lock file beside the database, where every process that uses it looks."""
+        with suppress(FileExistsError):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        return self.file.with_name(self.file.name + ".lock")
+
+    @contextmanager
+    def open(self) -> Iterator[OpenDuckDb]:
+        """Open the file for all of dlt's clients in this process; else each would open it anew.
+
+        Raises:
+            OpenElsewhere: Another program has the file open.
+        """
+        from link_assets.warehouse.destinations.duckdb_client import ATTACH_STAGING, open_elsewhere
+
+        client = self._dataset.sql_client
+        try:
+            client.open_connection()
+        except DestinationException as error:
+            if elsewhere := open_elsewhere(error):
+                raise elsewhere from None
+            raise
+        with ExitStack() as stack:
+            stack.callback(client.close_connection)
+            # DuckDB would fill most of the machine's memory before it writes to disk
+            self._memory.limit(client, location_settings().duckdb_memory)
+            # dividing a chunk among threads takes longer than it saves, and each wants memory
+            client.execute_sql("SET threads = 1")
+            client.execute_sql(ATTACH_STAGING)
+            yield OpenDuckDb(client, self._memory)
+
+    def adapt_source(self, source: DltSource) -> None:
+        """Have a merge not look for clicks that came twice, which takes most of its memory.
+
+        The source yields none twice, and in this process dlt does not give DuckDB a file twice.
+        """
+        if clicks := source.resources.get(CLICKS.name):
+            clicks.apply_hints(
+                write_disposition={
+                    "disposition": "merge",
+                    "strategy": "delete-insert",
+                    "deduplicated": True,
+                }
+            )
+
+    @cached_property
+    def _dataset(self) -> dlt.Dataset:
+        return self.dataset()
+
+    @cached_property
+    def _memory(self) -> DuckDbMemory:
+        """Keeps the limit from one opening to the next: what one load needs others need, too."""
+        return DuckDbMemory()

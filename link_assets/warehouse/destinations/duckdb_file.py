@@ -1,4 +1,7 @@
-"""Where the DuckDB file is, as the setting says it."""
+"""Where the DuckDB file is, by dlt's settings; a setting that cannot work is refused at once.
+
+`duckdb.py` asks for the path. Nothing here opens or creates a file.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from link_assets.settings import SettingsError, environment_name
 
 DEFAULT_FILE = "warehouse.duckdb"
 FORMER_FILE = "link_assets.duckdb"
-"""The default of earlier versions. Where it exists it is the warehouse, so that rows stay in one
-file; DuckDB wants its tables spelled in three parts, since file and schema have the same name."""
+"""The default of earlier versions: where this file exists it is the warehouse, so that rows stay in
+one file. Since file and schema have the same name, DuckDB wants its tables named by three parts."""
 SETTINGS = (
-    # not those that dlt would try after these: a bare CREDENTIALS is meant for something else
+    # dlt would try more, but a variable such as CREDENTIALS alone is meant for something else
     "destination.duckdb.credentials",
     "destination.duckdb.credentials.database",
     "destination.credentials",
@@ -24,10 +27,14 @@ SETTINGS = (
 
 
 def duckdb_path() -> Path:
-    """The file, absolute. Raises SettingsError if the setting gives no file that lasts."""
+    """Return the file's absolute path: from the first of SETTINGS that is given, or the default.
+
+    Raises:
+        SettingsError: The setting is not the path of a file; the message says what to give.
+    """
     for setting in SETTINGS:
         given: Any = dlt.config.get(setting)  # type: ignore[arg-type]
-        # a table of dlt's files has its `database` under the next name
+        # in dlt's TOML files it may be a table, whose `database` comes next in SETTINGS
         if isinstance(given, str) and given.strip():
             return _path(given.strip(), environment_name(setting))
     former = Path(FORMER_FILE).absolute()

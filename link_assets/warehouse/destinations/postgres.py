@@ -1,236 +1,42 @@
-"""PostgreSQL as dlt's destination: exact values, safe beside other machines, no copy left behind.
+"""PostgreSQL as the warehouse: exact values, and machines that do not load the same at once.
 
-dlt would hand Arrow tables over as CSV, in which empty text and null are the same. Here they go as
-Parquet through ADBC, or as INSERT statements where ADBC is not installed.
+`postgres_client.py` says how dlt's own client and destination are changed.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from dlt.common.configuration import configspec
-from dlt.common.destination import DestinationCapabilitiesContext
-from dlt.common.destination.client import LoadJob
-from dlt.common.schema.typing import TSchemaTables
-from dlt.destinations import postgres
-from dlt.destinations.exceptions import DatabaseTransientException
-from dlt.destinations.impl.postgres.configuration import (
-    PostgresClientConfiguration,
-    PostgresCredentials,
-)
-from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
-from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
-from dlt.destinations.sql_client import raise_open_connection_error
-from psycopg2.errorcodes import LOCK_NOT_AVAILABLE, TOO_MANY_COLUMNS
-from psycopg2.extensions import make_dsn
+import dlt
+from dlt.common.destination import Destination
 
-from link_assets.contract import DATASET
-from link_assets.warehouse.errors import TooManyColumns
+from link_assets.warehouse.destinations.base import Warehouse
 
-LONGEST_TIMEOUT = 2**31 - 1
-"""Milliseconds that PostgreSQL waits for a lock at most."""
-NOTICE_THE_DEAD = (
-    "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6"
-)
-"""Has the server free what a machine held that went down without a word; else after two hours."""
-
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from link_assets.warehouse.destinations.postgres_client import PostgresLoadClient
 
 
-@configspec(init=False)
-class LibpqCredentials(PostgresCredentials):
-    """dlt's, in the notation that libpq reads for psycopg2 and for ADBC.
+class PostgresWarehouse(Warehouse):
+    """The PostgreSQL database that dlt's settings name."""
 
-    A URL made of them again would have `+` for the spaces of a query, which libpq leaves as is.
-    """
+    def destination(self, pipeline: str) -> Destination[Any, Any]:
+        """Return dlt's PostgreSQL destination, changed to keep every value as it is."""
+        from link_assets.warehouse.destinations.postgres_client import exact_postgres
 
-    session_timezone: str | None = "UTC"
-    """Python cannot hold the first and the last year in every time zone."""
-
-    def get_query(self) -> dict[str, Any]:
-        """dlt's, with text as UTF-8 whatever the server assumes: ADBC writes nothing else."""
-        return {**super().get_query(), "client_encoding": "UTF8"}
-
-    def to_native_representation(self) -> str:
-        """The connection string, password included."""
-        query = {key: str(value) for key, value in self.get_query().items()}
-        address = {
-            "host": self.host,
-            "port": self.port,
-            "user": self.username,
-            "password": self.password,
-            "dbname": self.database,
-        }
-        return make_dsn(**(query | address))
-
-
-@configspec
-class PostgresConfiguration(PostgresClientConfiguration):
-    """dlt's, with these credentials."""
-
-    credentials: LibpqCredentials = None  # type: ignore[assignment]
-
-
-class PostgresSqlClient(Psycopg2SqlClient):
-    """dlt's, whose refused connections are dlt's errors as those of other destinations are."""
-
-    @raise_open_connection_error
-    def open_connection(self) -> Any:
-        """Opens the connection; raises DestinationConnectionError."""
-        return super().open_connection()
-
-
-class StreamedParquetJob(PostgresParquetCopyJob):
-    """dlt's, which would read a file of any size whole and fail on one without rows."""
-
-    def run(self) -> None:
-        """Appends the file to its table, all of it or nothing."""
-        import pyarrow as pa
-        from pyarrow.parquet import ParquetFile
-
-        _, schema = self._set_catalog_and_schema()
-        with (
-            ParquetFile(self._file_path) as file,
-            self._connect() as connection,
-            connection.cursor() as cursor,
-        ):
-            rows = pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches())
-            cursor.adbc_ingest(self.load_table_name, rows, mode="append", db_schema_name=schema)
-            connection.commit()
-
-
-class PostgresLoadClient(PostgresClient):
-    """dlt's, alone in the database while it makes tables."""
-
-    def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
-        super().__init__(schema, config, capabilities)
-        plain = self.sql_client
-        self.sql_client = PostgresSqlClient(
-            plain.dataset_name, plain.staging_dataset_name, config.credentials, capabilities
-        )
-
-    def create_load_job(self, table: Any, file_path: str, *options: Any, **named: Any) -> LoadJob:
-        """dlt's job for the file, or that for Parquet."""
-        job = super().create_load_job(table, file_path, *options, **named)
-        return StreamedParquetJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
+        layout = self.staging_layout(pipeline)
+        return exact_postgres(destination_name=self.type, staging_dataset_name_layout=layout)
 
     @contextmanager
-    def maybe_ddl_transaction(self) -> Iterator[None]:
-        """A transaction during which no other machine makes tables of this dataset."""
-        with super().maybe_ddl_transaction():
-            key = lock_key(f"tables of {self.config.dataset_name}")
-            self.sql_client.execute_sql("SELECT pg_advisory_xact_lock(%s)", key)
-            yield
+    def loading_alone(self, pipeline: dlt.Pipeline, seconds: float) -> Iterator[None]:
+        """Hold a lock of the database within the block, and start with an empty staging dataset.
 
-    def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
-        """Makes the dataset in such a transaction."""
-        with self.maybe_ddl_transaction():
-            super().initialize_storage(truncate_tables)  # type: ignore[arg-type]
-
-    def update_stored_schema(self, *arguments: Any, **options: Any) -> TSchemaTables | None:
-        """Makes what tables and columns are missing; raises TooManyColumns beyond the limit."""
-        try:
-            return super().update_stored_schema(*arguments, **options)
-        except DatabaseTransientException as error:
-            if getattr(error.dbapi_exception, "pgcode", None) == TOO_MANY_COLUMNS:
-                widest = max(self.schema.tables, key=self._width)
-                raise TooManyColumns(_too_wide(widest)) from error
-            raise
-
-    def _width(self, table: str) -> int:
-        return len(self.schema.get_table_columns(table))
-
-    def load_alone(self, name: str, seconds: float) -> None:
-        """Waits until no other machine loads `name`, which then none does before this disconnects.
-
-        Two merges of the same rows at once would each add them. Raises TimeoutError after
-        `seconds`.
+        Raises:
+            TimeoutError: Another machine held it for longer than `seconds`.
         """
-        milliseconds = min(max(1, round(seconds * 1000)), LONGEST_TIMEOUT)
-        self.sql_client.execute_sql(f"SET lock_timeout = {milliseconds}; {NOTICE_THE_DEAD}")
-        try:
-            self.sql_client.execute_sql("SELECT pg_advisory_lock(%s)", lock_key(f"load of {name}"))
-        except DatabaseTransientException as error:
-            if getattr(error.dbapi_exception, "pgcode", None) == LOCK_NOT_AVAILABLE:
-                raise TimeoutError from None
-            raise
-
-    def complete_load(self, load_id: str) -> None:
-        """Marks the load as complete and deletes the copy of it that was staged."""
-        super().complete_load(load_id)
-        self.empty_staging()
-
-    def empty_staging(self) -> None:
-        """Deletes what this load staged, and loads that failed or were of an earlier version."""
-        query = (
-            "SELECT table_name FROM information_schema.tables"
-            " WHERE table_schema = %s AND table_name NOT LIKE '\\_dlt%%'"
-        )
-        with self.with_staging_dataset():
-            found = self.sql_client.execute_sql(query, self.sql_client.dataset_name) or ()
-            self.sql_client.truncate_tables(*(name for (name,) in found))
-
-
-class exact_postgres(postgres):
-    """The destination `postgres`, under that name in the configuration."""
-
-    spec = PostgresConfiguration
-
-    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
-        """dlt's own without CSV, which has one spelling for empty text and for null."""
-        capabilities = super()._raw_capabilities()
-        formats = capabilities.supported_loader_file_formats or ()
-        capabilities.supported_loader_file_formats = [name for name in formats if name != "csv"]
-        capabilities.loader_file_format_selector = _parquet_if_possible(
-            capabilities.loader_file_format_selector
-        )
-        return capabilities
-
-    @property
-    def client_class(self) -> type[PostgresLoadClient]:
-        """The client that loads and reads."""
-        return PostgresLoadClient
-
-
-def _parquet_if_possible(dlt_selector: Any) -> Callable[..., tuple[Any, Sequence[Any]]]:
-    """dlt's choice of file formats, which leaves Parquet out without ADBC; Parquet if it is in."""
-
-    def select(preferred: Any, supported: Any, **table: Any) -> tuple[Any, Sequence[Any]]:
-        preferred, supported = dlt_selector(preferred, supported, **table)
-        if "parquet" in supported:
-            return "parquet", supported
-        _warn_of_inserts()
-        return preferred, supported
-
-    return select
-
-
-@cache
-def _warn_of_inserts() -> None:
-    """Says once in a process why loading is slow."""
-    logger.warning(
-        "PostgreSQL is loaded with INSERT statements, which takes several times as long as with "
-        "ADBC. Install adbc-driver-manager and adbc-driver-postgresql; the extra "
-        "link-assets[postgres] has both."
-    )
-
-
-def _too_wide(table: str) -> str:
-    return (
-        f"PostgreSQL gives a table 1,600 columns at most, and {DATASET}.{table} would need more: "
-        "the API sends so many undocumented fields, each of which becomes a column. Nothing of "
-        "this load was written. Ask the API's provider what the fields are for, or load into "
-        "DuckDB, which has no such limit. Columns that were dropped count until the table is "
-        "copied into a new one."
-    )
-
-
-def lock_key(purpose: str) -> int:
-    """The key of an advisory lock, a 64-bit number; keys count within one database."""
-    digest = blake2b(f"link_assets: {purpose}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, signed=True)
+        client = cast("PostgresLoadClient", pipeline.destination_client())
+        with client:
+            client.load_alone(pipeline.pipeline_name, seconds)
+            client.empty_staging()
+            yield

@@ -14,8 +14,10 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster_dlt import DagsterDltResource
 from filelock import FileLock
 
-from link_assets.defs.assets import clicks, links
-from link_assets.defs.checks import table_checks
+from link_assets.defs.checks import failed_loads, table_checks
+from link_assets.defs.checks.tables import CHECKS, TABLES
+from link_assets.defs.clicks import clicks
+from link_assets.defs.links import links
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Fault, Sandbox
 from link_assets_tests.support import Location, failure_text
@@ -36,8 +38,8 @@ BUSY = "Not judged: The warehouse was not free for 0.2 seconds"
 def latest(location: Location, asset: dg.AssetKey) -> dict[str, dg.AssetCheckEvaluation]:
     """The evaluations that the UI shows for an asset; none of its checks is left without one."""
     shown: dict[str, dg.AssetCheckEvaluation] = {}
-    for table in table_checks.TABLES:
-        for key in table.checks:
+    for table in TABLES:
+        for key in table.by_key:
             (record,) = location.instance.event_log_storage.get_asset_check_execution_history(
                 key, limit=1
             ) or [None]
@@ -114,7 +116,7 @@ def test_a_run_of_both_tables_that_fails_at_the_links_says_so_for_the_clicks(
     assert location.links().success
     both = dg.Definitions(
         [links, clicks],
-        asset_checks=table_checks.CHECKS,
+        asset_checks=CHECKS,
         jobs=[dg.define_asset_job("both", dg.AssetSelection.assets(LINKS_KEY, CLICKS_KEY))],
         resources={"dlt": DagsterDltResource()},
     )
@@ -208,7 +210,7 @@ def test_an_instance_that_cannot_be_asked_does_not_hide_what_the_load_failed_wit
     def fail(*_: Any) -> None:
         raise ConnectionError("no instance")
 
-    monkeypatch.setattr(table_checks, "planned_checks", fail)
+    monkeypatch.setattr(failed_loads, "planned_checks", fail)
     sandbox.faults = [Fault(path="/v1/domain/1", status=503, times=None)]
     result = location.clicks("1")
     assert failure_text(result).startswith("clicks of domain 1, page 1: the API answered 503")
@@ -219,7 +221,7 @@ def test_a_run_that_planned_no_check_records_none(location: Location, sandbox: S
     selection = dg.AssetSelection.assets(CLICKS_KEY).without_checks()
     alone = dg.Definitions(
         [links, clicks],
-        asset_checks=table_checks.CHECKS,
+        asset_checks=CHECKS,
         jobs=[dg.define_asset_job("alone", selection)],
         resources={"dlt": DagsterDltResource()},
     )

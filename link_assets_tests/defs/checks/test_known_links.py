@@ -8,10 +8,11 @@ import dagster as dg
 import pytest
 
 from link_assets.contract import CLICKS
-from link_assets.defs.checks import row_checks
-from link_assets.defs.checks.row_checks import Rows, unknown_links
+from link_assets.defs.checks import known_links
+from link_assets.defs.checks.judged_rows import Rows
+from link_assets.defs.checks.known_links import unknown_links
 from link_assets.sandbox import Sandbox
-from link_assets.warehouse.pipeline import reading
+from link_assets.warehouse.reader import reading
 from link_assets_tests.defs.checks.test_link_paths import SAME
 from link_assets_tests.support import Location, rows
 from link_assets_tests.warehouse.destinations.postgres_server import needs_postgres
@@ -110,7 +111,7 @@ def test_a_link_that_is_marked_as_deleted_is_known(location: Location, sandbox: 
 def test_the_paths_that_are_compared_in_every_spelling_are_bounded(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_checks, "COMPARED_PATHS", 2)
+    monkeypatch.setattr(known_links, "COMPARED_PATHS", 2)
     load(location, sandbox, [link(1, "promo")], ["/a", "/a", "/b", "/b", "/c", "/d"])
     with reading() as reader:
         found = unknown_links(reader, Rows(CLICKS))

@@ -14,7 +14,7 @@ from link_assets.defs.checks import last_loads
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Sandbox
-from link_assets.warehouse.pipeline import Reader
+from link_assets.warehouse.reader import Reader
 from link_assets_tests.support import Location
 
 

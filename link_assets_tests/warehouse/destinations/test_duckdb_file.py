@@ -12,8 +12,8 @@ from link_assets.cli.main import main
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Sandbox
 from link_assets.settings import SettingsError
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.destinations.duckdb_file import DEFAULT_FILE, FORMER_FILE
-from link_assets.warehouse.pipeline import duckdb_file
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.support import Location, failure_text, rows
 
@@ -45,7 +45,7 @@ def home(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (" ", DEFAULT_FILE),
     ],
 )
-def test_an_address_that_works_is_where_the_rows_are(
+def test_the_rows_are_in_the_file_of_a_usable_address(
     given: str, file: str, api: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = workdir / "here"
@@ -91,19 +91,19 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("given", "says"), REFUSED)
-def test_an_address_that_cannot_work_is_refused_with_what_to_give(
+def test_an_unusable_address_is_refused_with_what_to_give(
     given: str, says: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SETTING, given)
     with pytest.raises(SettingsError) as refused:
-        duckdb_file()
+        configured_warehouse()
     assert str(refused.value).startswith(f"{SETTING} must be ")
     assert says in str(refused.value)
     assert "nobody-may-see" not in str(refused.value)
     assert {f.name for f in workdir.iterdir()} == {"home"}
 
 
-def test_a_run_with_such_an_address_says_so_and_asks_the_api_nothing(
+def test_a_run_refuses_an_unusable_address_before_it_asks_the_api(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location.everything()
@@ -116,7 +116,7 @@ def test_a_run_with_such_an_address_says_so_and_asks_the_api_nothing(
 
 
 @pytest.mark.parametrize("command", ["demo", "dev"])
-def test_a_command_with_such_an_address_says_so_and_starts_nothing(
+def test_a_command_refuses_an_unusable_address_and_starts_nothing(
     command: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SETTING, "md:db")
@@ -127,7 +127,7 @@ def test_a_command_with_such_an_address_says_so_and_starts_nothing(
 
 
 @pytest.mark.parametrize("name", ["CREDENTIALS", "DATABASE", "DUCKDB__CREDENTIALS"])
-def test_a_variable_that_is_meant_for_something_else_does_not_move_the_warehouse(
+def test_a_variable_of_a_similar_name_does_not_move_the_warehouse(
     name: str, api: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "elsewhere.duckdb")
@@ -137,17 +137,17 @@ def test_a_variable_that_is_meant_for_something_else_does_not_move_the_warehouse
 
 
 @pytest.mark.parametrize("name", [f"{SETTING}__DATABASE", "DESTINATION__CREDENTIALS"])
-def test_other_names_that_dlt_gives_the_setting_are_honoured_and_named(
+def test_dlts_other_names_of_the_setting_work_and_are_named_in_errors(
     name: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "x.duckdb")
-    assert duckdb_file() == workdir / "x.duckdb"
+    assert configured_warehouse().address == str(workdir / "x.duckdb")
     monkeypatch.setenv(name, ":memory:")
     with pytest.raises(SettingsError, match=f"^{name} must be "):
-        duckdb_file()
+        configured_warehouse()
 
 
-def test_what_the_ui_offers_for_copying_works_as_pasted_in_the_default_file(
+def test_table_names_copied_from_the_ui_work_in_the_default_file(
     location: Location,
 ) -> None:
     location.everything()
@@ -173,7 +173,7 @@ def test_a_file_of_the_former_name_stays_the_warehouse(
     load_clicks(1)
     assert not (workdir / DEFAULT_FILE).exists()
     (workdir / DEFAULT_FILE).write_bytes((workdir / FORMER_FILE).read_bytes())
-    assert duckdb_file() == workdir / FORMER_FILE
+    assert configured_warehouse().address == str(workdir / FORMER_FILE)
     joined = "SELECT count(DISTINCT l.id) FROM {dataset}.links l, {dataset}.clicks c"
     assert rows(joined) == [(15,)]
 

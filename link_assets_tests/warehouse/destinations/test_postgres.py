@@ -15,15 +15,16 @@ from link_assets.contract import CLICKS
 from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import transforms
-from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
+from link_assets.source.resume import ClicksRead
+from link_assets.warehouse.access import warehouse_lock
 from link_assets.warehouse.chunks import Chunks
-from link_assets.warehouse.destinations.postgres import _warn_of_inserts
-from link_assets.warehouse.pipeline import _turns
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.destinations.postgres_client import _warn_of_inserts
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.scenarios.test_versions import load, serve, serve_spelled, spelled, versions
 from link_assets_tests.scenarios.test_versions import load_links as list_links
-from link_assets_tests.support import Location, failure_text, rows
+from link_assets_tests.support import Location, failure_text, mostly_long, rows
 from link_assets_tests.truth import expected_tags, loaded_tags
 from link_assets_tests.warehouse.destinations.postgres_server import (
     needs_postgres,
@@ -78,11 +79,11 @@ def test_domains_loaded_at_once_in_chunks_lose_nothing(
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
 
     def load(domain: int) -> int:
-        settings, progress = api_settings(), LoadStats()
+        settings, read = api_settings(), ClicksRead()
         with Chunks(f"clicks_{domain}") as chunks:
-            while not progress.finished:
-                chunks.load(lambda p: p.run(clicks_source(settings, domain, progress)))
-        return progress.accepted
+            while not read.finished:
+                chunks.load(lambda p: p.run(clicks_source(settings, domain, read)))
+        return read.stats.accepted
 
     with ThreadPoolExecutor(3) as threads:
         assert list(threads.map(load, (1, 2, 3))) == [40, 40, 40]
@@ -115,7 +116,7 @@ def test_any_connection_string_reaches_the_server_whole(
     assert rows(settings) == [("50s", "a b&c")]
 
 
-def test_a_refused_connection_is_told_without_the_password(
+def test_a_refused_connection_is_explained_without_the_password(
     location: Location, server: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     for wrong, text in (
@@ -127,13 +128,13 @@ def test_a_refused_connection_is_told_without_the_password(
         (f"postgresql://loader:{SECRET}@127.0.0.1/x?sslmode={SECRET[:3]}", "sslmode"),
     ):
         monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", wrong)
-        told = failure_text(location.links())
-        assert text in told
-        assert SECRET not in told + caplog.text
+        message = failure_text(location.links())
+        assert text in message
+        assert SECRET not in message + caplog.text
 
 
 @pytest.mark.parametrize("adbc", [True, False], ids=["ADBC", "INSERT"])
-def test_a_database_that_does_not_take_all_text_is_told(
+def test_a_database_of_another_encoding_is_named_in_the_failure(
     adbc: bool, location: Location, port: int, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = f"{server.rpartition('/')[0]}/{new_database(port, LATIN1)}"
@@ -149,7 +150,7 @@ def test_a_domain_without_clicks_loads(api: str, sandbox: Sandbox) -> None:
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(0,)]
 
 
-def test_without_adbc_the_slow_way_is_said_once(
+def test_without_adbc_a_warning_is_logged_once(
     api: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     _warn_of_inserts.cache_clear()
@@ -197,7 +198,7 @@ def test_nothing_of_a_load_stays_staged(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(1,)]
 
 
-def test_a_name_in_a_refusal_is_shown(
+def test_a_name_that_the_database_quotes_is_shown(
     location: Location, port: int, server: str, sandbox: Sandbox
 ) -> None:
     location.links()
@@ -207,7 +208,7 @@ def test_a_name_in_a_refusal_is_shown(
     assert 'refused: column "title" is of type boolean but' in failure_text(location.links())
 
 
-def test_a_value_in_a_refusal_is_not_shown(
+def test_a_value_that_the_database_quotes_is_not_shown(
     location: Location, port: int, server: str, sandbox: Sandbox, caplog: Any
 ) -> None:
     sandbox.links = [{"id": "1", "title": "t", "originalURL": "u"}]
@@ -216,27 +217,27 @@ def test_a_value_in_a_refusal_is_not_shown(
     unique = "ALTER TABLE link_assets.links ADD CONSTRAINT one_title UNIQUE (title, original_url)"
     run_sql(port, database, unique)
     sandbox.links = [{"id": n, "title": SECRET, "originalURL": "it's"} for n in ("2", "3")]
-    told = failure_text(location.links())
-    assert 'violates unique constraint "one_title"' in told
-    assert SECRET not in told + caplog.text
+    message = failure_text(location.links())
+    assert 'violates unique constraint "one_title"' in message
+    assert SECRET not in message + caplog.text
 
 
-@pytest.mark.parametrize("adbc", [True, False], ids=["ADBC", "INSERT"])
-def test_more_columns_or_fields_than_fit_are_told_with_the_table(
+@pytest.mark.parametrize("adbc", mostly_long([True, False], 1), ids=["ADBC", "INSERT"])
+def test_too_many_columns_or_fields_fail_with_the_name_of_the_table(
     adbc: bool, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISABLE_ADBC_DETECTION", str(not adbc))
     location.instance.add_dynamic_partitions("domain", ["1"])
     click = {"dt": "2026-01-01T00:00:00Z"}
     sandbox.clicks = {1: [click | {f"a{i}": "some text of it" for i in range(800)}]}
-    told = failure_text(location.clicks("1"))
-    assert "row is too big" in told
-    assert "more fields than PostgreSQL can keep in one row" in told
+    message = failure_text(location.clicks("1"))
+    assert "row is too big" in message
+    assert "more fields than PostgreSQL can keep in one row" in message
     assert column_count("clicks") > 800
     sandbox.clicks = {1: [click | {f"b{i}": "x" for i in range(800)}]}
-    told = failure_text(location.clicks("1"))
-    assert "link_assets.clicks would need more" in told
-    assert "undocumented fields" in told
+    message = failure_text(location.clicks("1"))
+    assert "link_assets.clicks would need more" in message
+    assert "undocumented fields" in message
     sandbox.clicks = {1: [click]}
     assert location.clicks("1").success
 
@@ -244,12 +245,12 @@ def test_more_columns_or_fields_than_fit_are_told_with_the_table(
 def test_warehouses_of_one_machine_do_not_wait_for_each_other(
     server: str, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = _turns(None).path
+    here = warehouse_lock(configured_warehouse()).path
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server.replace("unused", SECRET))
-    assert _turns(None).path == here
+    assert warehouse_lock(configured_warehouse()).path == here
     for other in (server + "_too", server.replace("127.0.0.1", "localhost")):
         monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", other)
-        assert _turns(None).path != here
+        assert warehouse_lock(configured_warehouse()).path != here
 
 
 def test_the_last_version_of_a_row_is_kept(
@@ -266,7 +267,7 @@ def test_the_last_version_of_a_row_is_kept(
         assert versions("links") == versions("clicks") == kept
 
 
-def test_text_with_nul_is_set_aside(api: str, sandbox: Sandbox) -> None:
+def test_text_with_nul_is_rejected(api: str, sandbox: Sandbox) -> None:
     bad = [{"dt": "2026-02-01T12:00:00Z", "n\x00w": "x\x00"}, {"id": "a", "tags": ["x\x00"]}]
     for table, row in zip(("clicks", "links"), bad, strict=True):
         serve(sandbox, table, [[row, spelled(table, "n0")[0]]])

@@ -1,0 +1,46 @@
+"""Which checks each table has. A new check is its own module and one line here.
+
+`definitions` registers CHECKS, a step for each table.
+"""
+
+from __future__ import annotations
+
+from link_assets.contract import CLICKS, LINKS
+from link_assets.defs.checks.freshness import CLICKS_FRESH, LINKS_FRESH
+from link_assets.defs.checks.known_links import KNOWN_LINKS
+from link_assets.defs.checks.last_loads import last_load_of_table, last_loads_by_domain
+from link_assets.defs.checks.missing_rows import NO_MASS_DISAPPEARANCE
+from link_assets.defs.checks.rejected_rows import NO_REJECTED_CLICKS, NO_REJECTED_LINKS
+from link_assets.defs.checks.row_checks import NO_UNKNOWN_COLUMNS, REQUIRED_COLUMNS, UNIQUE_KEYS
+from link_assets.defs.checks.table_checks import TableChecks
+from link_assets.defs.checks.volume import USUAL_VOLUME
+
+TABLES = (
+    TableChecks(
+        LINKS,
+        last_load_of_table,
+        (
+            LINKS_FRESH,
+            NO_REJECTED_LINKS,
+            NO_MASS_DISAPPEARANCE,
+            REQUIRED_COLUMNS,
+            UNIQUE_KEYS,
+            NO_UNKNOWN_COLUMNS,
+        ),
+    ),
+    TableChecks(
+        CLICKS,
+        last_loads_by_domain,
+        (
+            CLICKS_FRESH,
+            NO_REJECTED_CLICKS,
+            REQUIRED_COLUMNS,
+            UNIQUE_KEYS,
+            NO_UNKNOWN_COLUMNS,
+            KNOWN_LINKS,
+            USUAL_VOLUME,
+        ),
+        loaded_after=(LINKS,),
+    ),
+)
+CHECKS = [table.step() for table in TABLES]

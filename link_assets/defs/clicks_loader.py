@@ -1,0 +1,225 @@
+"""Loads the clicks of a run's domains, several at once, each chunk by chunk to its last page.
+
+The asset `clicks` calls `load_domains`. What stands here is when a domain is read from its first
+page again, how a run is stopped, and what it shows of each domain; fetching is the source's
+business and writing the warehouse's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Event
+
+import dagster as dg
+from dagster_dlt import DagsterDltResource, DagsterDltTranslator
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.pipeline.exceptions import PipelineStepFailed
+from requests.exceptions import RequestException
+
+from link_assets.contract import CLICKS
+from link_assets.defs import configuration
+from link_assets.defs.failures import failures_explained, kind_and_place
+from link_assets.defs.load_result import LoadResult
+from link_assets.defs.partitions import domain_id, is_domain_id
+from link_assets.defs.translator import CLICKS_KEY
+from link_assets.settings import ApiSettings, api_settings
+from link_assets.source.load_stats import LoadStats
+from link_assets.source.rest import clicks_source
+from link_assets.source.resume import FROM_FIRST_PAGE, ClicksRead, Restart, full_refresh
+from link_assets.source.run_resources import RunResources, open_resources
+from link_assets.warehouse.chunks import Chunks
+from link_assets.warehouse.errors import (
+    ConcurrentWriteError,
+    WarehouseBusy,
+    WarehouseUnusable,
+    find_cause,
+)
+from link_assets.warehouse.pipeline import WarehousePipeline
+from link_assets.warehouse.reader import reading
+from link_assets.warehouse.row_counts import ClickCounts
+
+
+def load_domains(
+    context: dg.AssetExecutionContext,
+    dlt: DagsterDltResource,
+    translator: DagsterDltTranslator,
+    full_refresh: bool,
+    keys: Sequence[str],
+) -> tuple[dict[str, LoadResult], dict[str, BaseException]]:
+    """Load the clicks of these partition keys, `domains_at_once` of them side by side.
+
+    Returns:
+        What the domains that were loaded came to, and what the others failed with, each by key.
+
+    Raises:
+        What keeps every domain from being loaded, as a dg.Failure if it can be explained.
+    """
+    named = set(context.partition_keys)
+    with failures_explained(CLICKS.name):
+        settings = api_settings()
+        counts = _counts(context, keys)
+    with (
+        open_resources(settings) as resources,
+        ThreadPoolExecutor(configuration.SETTINGS.domains_at_once, "domain") as threads,
+    ):
+        loader = ClicksLoader(context, dlt, translator, settings, resources, full_refresh)
+        tasks = {key: threads.submit(loader.load, key) for key in keys}
+        try:
+            _add_metadata(context, tasks, named)
+        finally:  # a run that is stopped starts no further domain, and no further chunk
+            loader.stopped.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+    failed = {key: error for key, task in tasks.items() if (error := task.exception())}
+    loaded = {key: task.result() for key, task in tasks.items() if key not in failed}
+    return _with_growth(context, loaded, counts, named), failed
+
+
+def _counts(context: dg.AssetExecutionContext, keys: Sequence[str]) -> ClickCounts | None:
+    """Count the domains' clicks before the load; log it and return None if that fails."""
+    try:
+        domains = [int(key) for key in keys if is_domain_id(key)]
+        return ClickCounts(domains) if domains else None
+    except (WarehouseBusy, WarehouseUnusable):
+        raise
+    except Exception as error:  # noqa: BLE001 - a table that cannot be counted may be mended by loading
+        context.log.warning(f"The clicks could not be counted: {kind_and_place(error)}.")
+        return None
+
+
+def _add_metadata(
+    context: dg.AssetExecutionContext, tasks: Mapping[str, Future[LoadResult]], named: Set[str]
+) -> None:
+    """Add the metadata of each named partition as soon as it is loaded, and wait for all.
+
+    Dagster asks its instance for the partitions each time, which takes a while, so it is done
+    while others are being loaded. An error in it is raised when all are loaded.
+    """
+    keys, errors = {task: key for key, task in tasks.items()}, []
+    for task in as_completed(keys):
+        if task.exception() or keys[task] not in named:
+            continue
+        try:
+            metadata = task.result().metadata
+            context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=keys[task])
+        except Exception as error:  # noqa: BLE001 - the other domains are loaded all the same
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _with_growth(
+    context: dg.AssetExecutionContext,
+    loaded: Mapping[str, LoadResult],
+    counts: ClickCounts | None,
+    named: Set[str],
+) -> dict[str, LoadResult]:
+    """Return the results with each domain's growth; add it to what named partitions show."""
+    try:
+        growth = counts.growth() if counts and loaded else {}
+    except Exception as error:  # noqa: BLE001 - the rows are there, counted or not
+        context.log.warning(f"The clicks could not be counted: {kind_and_place(error)}.")
+        growth = {}
+    grown = {key: replace(result, growth=growth.get(int(key))) for key, result in loaded.items()}
+    for key, result in grown.items():
+        if result.growth and key in named:
+            metadata = result.growth.metadata
+            context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=key)
+    return grown
+
+
+@dataclass(frozen=True)
+class ClicksLoader:
+    """Loads domains within one run; safe to call from several threads."""
+
+    context: dg.AssetExecutionContext
+    dlt: DagsterDltResource
+    translator: DagsterDltTranslator
+    settings: ApiSettings
+    resources: RunResources
+    full_refresh: bool
+    stopped: Event = field(default_factory=Event)
+
+    def load(self, partition_key: str) -> LoadResult:
+        """Load a domain's chunks, one after the other, to its last page.
+
+        A domain that another run loads meanwhile is continued from where that run is. One whose
+        kept page token brings no page is read from the first page again, once.
+
+        Raises:
+            dg.Failure: the key is not a domain id.
+            dg.DagsterExecutionInterruptedError: `stopped` is set.
+            PipelineStepFailed: the load failed for any other reason.
+        """
+        domain, started = domain_id(partition_key), time.monotonic()
+        restart = refresh = self._refresh(domain) if self.full_refresh else None
+        while True:
+            read = ClicksRead(restart)
+            try:
+                chunks = self._load_chunks(domain, read)
+                return LoadResult(read.stats, time.monotonic() - started, chunks)
+            except ConcurrentWriteError:
+                restart = refresh
+                message = "another run has loaded it meanwhile; continuing from where that one is"
+            except PipelineStepFailed as error:
+                # once: an API that refuses every token would have the pages read in circles
+                reason = _reason_to_restart(error, read)
+                if restart is FROM_FIRST_PAGE or not reason:
+                    raise
+                restart = FROM_FIRST_PAGE
+                message = f"{reason}; reading from the first page again"
+            self.context.log.warning(f"clicks of domain {domain}: {message}.")
+
+    def _load_chunks(self, domain: int, read: ClicksRead) -> int:
+        """Load chunks to the last page and return how many it took."""
+        count = 0
+        with Chunks(f"{CLICKS.name}_{domain}") as chunks:
+            while not read.finished:
+                self._raise_if_stopped(domain)
+                chunks.load(partial(self._load_chunk, domain, read))
+                count += 1
+                self.context.log.info(_report(domain, read.stats))
+        return count
+
+    def _raise_if_stopped(self, domain: int) -> None:
+        if self.stopped.is_set():
+            raise dg.DagsterExecutionInterruptedError(f"stopped while loading domain {domain}")
+
+    def _refresh(self, domain: int) -> Restart:
+        """Return the restart of a full refresh, which is the same one in a retry of the run."""
+        query = f"SELECT count(*) FROM {{dataset}}.{CLICKS.name} WHERE domain_id = {domain}"
+        clicks = 0
+        with reading() as reader, suppress(DatabaseUndefinedRelation):
+            ((clicks,),) = reader.rows(query)
+        return full_refresh(_first_attempt(self.context), is_empty=not clicks)
+
+    def _load_chunk(self, domain: int, read: ClicksRead, pipeline: WarehousePipeline) -> None:
+        source = clicks_source(self.settings, domain, read, resources=self.resources)
+        list(self.dlt.run(self.context, source, pipeline, self.translator))
+
+
+def _first_attempt(context: dg.AssetExecutionContext) -> str:
+    """Return the id of the first of the failed runs that this one retries, or its own."""
+    run = context.run
+    while run.parent_run_id:
+        parent = context.instance.get_run_by_id(run.parent_run_id)
+        if parent is None or parent.is_success:
+            break
+        run = parent
+    return run.run_id
+
+
+def _report(domain: int, stats: LoadStats) -> str:
+    fetched = f"{stats.accepted} rows in {stats.pages} pages fetched"
+    rejected = f", {stats.rejected} rejected" if stats.rejected else ""
+    return f"clicks of domain {domain}: {fetched}{rejected}"
+
+
+def _reason_to_restart(error: BaseException, read: ClicksRead) -> str | None:
+    """Return why the kept position is of no use; None if the load failed for something else."""
+    unanswered = find_cause(error, RequestException)
+    return read.reason_to_restart(unanswered) if unanswered else None

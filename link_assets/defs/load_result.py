@@ -1,0 +1,50 @@
+"""What loading a table, or one domain of it, came to, as a materialization shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from link_assets.source.load_stats import LoadStats
+from link_assets.warehouse.row_counts import Growth
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load came to.
+
+    `seconds` is how long it took, `chunks` in how many loads it was written, None for a table that
+    is not loaded in chunks. `growth` is what it added, None if that was not counted.
+    """
+
+    stats: LoadStats
+    seconds: float
+    chunks: int | None = None
+    growth: Growth | None = None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Return the materialization's metadata, without what nothing is known of.
+
+        `rows_loaded` are the rows that the API delivered and that could be read.
+        """
+        stats = self.stats
+        shown = {
+            "rows_loaded": stats.accepted,
+            "rejected_rows": stats.rejected_before + stats.rejected,
+            "pages": stats.pages,
+            "chunks": self.chunks,
+            "seconds": round(self.seconds, 2),
+            "resumed_from_page": stats.resumed_from,
+            "first_click": _timestamp(stats.first_click),
+            "last_click": _timestamp(stats.last_click),
+        }
+        known = {name: value for name, value in shown.items() if value is not None}
+        return known | (self.growth.metadata if self.growth else {})
+
+
+def _timestamp(time: datetime | None) -> dg.MetadataValue | None:
+    return dg.MetadataValue.timestamp(time) if time else None

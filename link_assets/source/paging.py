@@ -1,0 +1,134 @@
+"""Paging through an endpoint, and its end: no position comes twice, no listing goes on for ever.
+
+dlt asks the paginator of a load for its requests. What has to be remembered from one load of a run
+to the next is in `PagingMemory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
+from requests import Request, Response
+
+from link_assets.source.dialects.base import Endpoint, Position
+from link_assets.source.endless import NewRows
+from link_assets.source.load_stats import LoadStats
+from link_assets.source.pages import ApiError, page_of
+
+
+@dataclass
+class PagingMemory:
+    """What a run has seen of a listing.
+
+    `failure` is the error with which paging was given up because pages went on without a new row.
+    What came before is loaded first, and whoever `watches` raises it then; if nobody does, the
+    paginator raises it at once.
+    """
+
+    watched: bool = True
+    failure: ApiError | None = None
+    positions: set[Position] = field(default_factory=set)
+    new_rows: NewRows = field(default_factory=NewRows)
+
+    def forget(self) -> None:
+        """Begin anew, with the pages of another run."""
+        self.positions.clear()
+        self.new_rows = NewRows()
+
+
+class EndpointPaginator(BasePaginator):
+    """Goes from page to page as the endpoint says, from the parameters that `begin` returns.
+
+    A position that comes again raises ApiError. `max_pages_without_new_rows` pages in a row that
+    bring no new row end the listing with an ApiError in `memory.failure`.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        memory: PagingMemory,
+        stats: LoadStats,
+        max_pages_without_new_rows: int,
+        begin: Callable[[], tuple[Position | None, Mapping[str, Any]]] = lambda: (None, {}),
+    ) -> None:
+        """Page through `endpoint`.
+
+        `begin` is called as the first request is made, and returns the position to go on from, None
+        for the first page, and parameters for all requests of the load.
+        """
+        super().__init__()
+        self.endpoint = endpoint
+        self._memory = memory
+        self._stats = stats
+        self._limit = max_pages_without_new_rows
+        self._begin = begin
+        self._position: Position | None = None
+
+    @property
+    def next_position(self) -> Position | None:
+        """Return where the next page begins; None after the last page."""
+        return self._position if self.has_next_page else None
+
+    def init_request(self, request: Request) -> None:
+        """Ask for the page to begin with."""
+        self._position, parameters = self._begin()
+        self._add(request, parameters)
+        if self._position is not None:
+            self._memory.positions.add(self._position)
+            self.update_request(request)
+
+    def update_request(self, request: Request) -> None:
+        """Ask for the page at the current position."""
+        if self._position is not None:
+            self._add(request, self.endpoint.parameters_at(self._position))
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        """Take the next position from a page, and see whether paging comes to an end."""
+        page = page_of(response)
+        self._position = self.endpoint.next_position(page)
+        self._has_next_page = self._position is not None
+        if self._position in self._memory.positions:
+            raise self.error(
+                response,
+                f"its {self.endpoint.token_key or 'position'} came a second time, so paging would "
+                "never end; report it to the API's provider",
+            )
+        self._memory.new_rows.look_at(page.rows, self.endpoint.identity)
+        if self._position is not None:
+            self._memory.positions.add(self._position)
+            self._stop_without_new_rows(response)
+
+    def stop(self) -> None:
+        """Make the current page the last one of this load."""
+        self._has_next_page = False
+
+    def error(self, response: Response, reason: str) -> ApiError:
+        """Make an ApiError that names the resource and the page."""
+        refused = response.status_code in self.endpoint.statuses_refusing_position
+        return ApiError(
+            f"{self.endpoint.what}, page {self._stats.page}: {reason}.", response, refused
+        )
+
+    def _add(self, request: Request, parameters: Mapping[str, Any]) -> None:
+        if self.endpoint.method == "GET":
+            request.params = {**cast(dict[str, Any], request.params or {}), **parameters}
+        else:
+            request.json = {**cast(dict[str, Any], request.json or {}), **parameters}
+
+    def _stop_without_new_rows(self, response: Response) -> None:
+        pages = self._memory.new_rows.pages_without
+        if pages < self._limit:
+            return
+        error = self.error(
+            response,
+            f"{pages} pages in a row brought no new row, and each led to another; report it to "
+            "the API's provider, or raise SOURCES__LINK_ASSETS__MAX_PAGES_WITHOUT_NEWS if its "
+            "pages are right",
+        )
+        if not self._memory.watched:
+            raise error
+        self._memory.failure = error
+        self.stop()

@@ -1,0 +1,82 @@
+"""Exclusive access to the warehouse: for one process at a time, and within it one thread.
+
+All writing, and all reading of a DuckDB file, happens within `exclusive_access`. Waiting too long,
+or a lock file that cannot be made, ends in an error whose message is for users. How the lock works
+is in `lock.py`; what is opened with it, the warehouse says (`destinations/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+
+from filelock import Timeout
+
+from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
+from link_assets.warehouse.destinations.base import OpenWarehouse, Warehouse
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
+from link_assets.warehouse.lock import WarehouseLock
+
+
+@contextmanager
+def exclusive_access(purpose: str) -> Iterator[OpenWarehouse]:
+    """Hold the warehouse for this process and thread alone; it is released if the process dies.
+
+    Args:
+        purpose: What it is held for, as messages say it to those who wait.
+
+    Raises:
+        WarehouseBusy: It was not free within the setting `lock_timeout_seconds`; the message says
+            who holds it and since when.
+        WarehouseUnusable: The lock file cannot be made.
+        SettingsError: The settings cannot be those of a warehouse.
+    """
+    warehouse = configured_warehouse()
+    lock, seconds = warehouse_lock(warehouse), location_settings().lock_timeout_seconds
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(lock.acquire(purpose, seconds))
+        except Timeout:
+            raise busy(seconds, purpose, lock.holder()) from None
+        except OSError as error:
+            raise _unusable(warehouse, lock.path, error) from None
+        yield opened
+
+
+def warehouse_lock(warehouse: Warehouse) -> WarehouseLock[OpenWarehouse]:
+    """Return the one lock of a warehouse in this process."""
+    return _lock_at(warehouse.lock_file(), warehouse)
+
+
+@cache
+def _lock_at(path: Path, warehouse: Warehouse) -> WarehouseLock[OpenWarehouse]:
+    """Return the same lock to all threads, since they hand it on to each other.
+
+    So the first of several equal warehouses is the one that is opened every time.
+    """
+    return WarehouseLock(path, warehouse.open)
+
+
+def warehouse_name() -> str:
+    """Return what messages call the warehouse: its file, or the destination's type."""
+    return configured_warehouse().name
+
+
+def busy(seconds: float, purpose: str, holder: str) -> WarehouseBusy:
+    """Return the error to raise when the warehouse was not free for so long."""
+    return WarehouseBusy(
+        f"The warehouse was not free for {seconds:g} seconds while waiting for {purpose}. "
+        f"It is held by {holder}. Wait for that to end, or for that program to close the file; or "
+        "give it longer with "
+        f"{environment_name(LOCATION_SECTION)}__LOCK_TIMEOUT_SECONDS."
+    )
+
+
+def _unusable(warehouse: Warehouse, lock_file: Path, error: OSError) -> WarehouseUnusable:
+    return WarehouseUnusable(
+        f"{warehouse.name} cannot be used: its lock file {lock_file} cannot be made "
+        f"({error.strerror}). Check that its folder is one, and can be written."
+    )

@@ -1,0 +1,127 @@
+"""What a warehouse says about itself, with answers that hold for any destination of dlt.
+
+The rest of `warehouse/` asks a `Warehouse` instead of comparing types. To add one, subclass it in a
+new file of this folder, override what is particular to it, and add a line to `configured.py`. That
+module is imported at start-up, so it imports drivers and dlt's clients only within methods.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, cast
+
+import dlt
+from dlt.common.destination import Destination
+from dlt.extract import DltSource
+
+from link_assets.contract import DATASET
+
+_T = TypeVar("_T")
+
+
+class OpenWarehouse:
+    """The warehouse while this process uses it."""
+
+    def run(self, purpose: str, action: Callable[[], _T]) -> _T:
+        """Return what `action` returns; a subclass may repeat it with more resources.
+
+        Args:
+            purpose: What the action is for, as log lines say it.
+            action: Reads or writes the warehouse; repeating it does no harm.
+        """
+        return action()
+
+    def drop_staging(self) -> None:
+        """Drop what earlier loads staged. By default do nothing: dlt empties its staging tables."""
+
+    def has_tables_of(self, schema_hash: str) -> bool:
+        """Return whether the tables of this version of a schema are known to be there."""
+        return False
+
+    def remember_tables_of(self, schema_hash: str) -> None:
+        """Note that the tables of this version of a schema are there. By default do nothing."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A place that dlt loads into; two of the same settings are equal."""
+
+    type: str
+    """dlt's name of the destination, such as `duckdb`."""
+
+    loader_file_format: ClassVar[Any] = None
+    """Format of the files that dlt loads; None for the one that dlt prefers."""
+    readers_need_lock: ClassVar[bool] = False
+    """Whether a reader keeps writers of other processes out, and so has to hold the lock."""
+
+    @property
+    def address(self) -> str:
+        """Where users find the rows; empty where that may contain a password."""
+        return ""
+
+    @property
+    def name(self) -> str:
+        """What messages call the warehouse, at the beginning of a sentence."""
+        return f"The warehouse {self.address or f'({self.type})'}"
+
+    def exists(self) -> bool:
+        """Return whether reading is safe; False if it would make an empty warehouse."""
+        return True
+
+    def destination(self, pipeline: str) -> Destination[Any, Any]:
+        """Return dlt's destination for the pipeline of this name."""
+        layout = self.staging_layout(pipeline)
+        found = Destination.from_reference(self.type, staging_dataset_name_layout=layout)
+        return cast(Destination[Any, Any], found)
+
+    def staging_layout(self, pipeline: str) -> str:
+        """Return dlt's pattern for the name of a pipeline's own staging dataset.
+
+        Loads that run at the same time and share a staging dataset lose each other's rows.
+        """
+        return f"%s_staging_{pipeline}"
+
+    def dataset(self) -> dlt.Dataset:
+        """Return the dataset to read."""
+        # a schema is given so that dlt does not read it from the warehouse first
+        return dlt.dataset(self.destination("reader"), DATASET, dlt.Schema(DATASET))
+
+    def lock_file(self) -> Path:
+        """Return the file that processes lock to use the warehouse alone; its folder is made.
+
+        By default it is a file for this machine: such a warehouse takes several writers, but first
+        loads must not create the same tables at once.
+        """
+        return Path(tempfile.gettempdir()) / f"{DATASET}_{self._location_hash()}.lock"
+
+    @contextmanager
+    def open(self) -> Iterator[OpenWarehouse]:
+        """Open the warehouse for this process, with the lock held. By default nothing is opened.
+
+        Raises:
+            OpenElsewhere: Another program has it open; it is worth trying again.
+        """
+        yield OpenWarehouse()
+
+    @contextmanager
+    def loading_alone(self, pipeline: dlt.Pipeline, seconds: float) -> Iterator[None]:
+        """Keep other machines from loading this pipeline within the block. By default do nothing.
+
+        Raises:
+            TimeoutError: Another machine was still loading it after `seconds`.
+        """
+        yield
+
+    def adapt_source(self, source: DltSource) -> None:
+        """Change a source's hints to what suits this warehouse. By default do nothing."""
+
+    def _location_hash(self) -> str:
+        """Return a text that differs between warehouses and gives no secret away."""
+        config = self.dataset().destination_client.config
+        location = (self.type, config.data_location(), DATASET)
+        return hashlib.blake2b(repr(location).encode(), digest_size=8).hexdigest()

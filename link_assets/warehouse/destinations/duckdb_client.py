@@ -1,0 +1,135 @@
+"""dlt's DuckDB destination with the staging dataset in memory, and every name spelled in full.
+
+dlt merges from a staging dataset. In the file it would be written like any other, and a copy of the
+last load would stay there; here it is in a database of its own, in memory. So names have to say in
+which database they are, which dlt leaves out. DuckDB even refuses `link_assets.clicks` in a file
+`link_assets.duckdb`, where it may mean a table of the database or of the schema.
+
+`duckdb.py` imports this module when a warehouse is used, since it imports DuckDB itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb as duckdb_library
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.destinations import duckdb
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+
+from link_assets.warehouse.errors import OpenElsewhere, OutOfMemory, find_cause
+
+STAGING = "link_assets_in_memory"
+"""The name of the database that holds the staging dataset."""
+ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
+"""Creates that database, which is there for as long as the process has the file open."""
+RESERVED = ("main", "system", "temp")
+"""Names of files to which DuckDB adds `_db`, because it uses these names itself."""
+OPEN_IN_OTHER_PROCESS = re.compile(
+    r"(?:held|open) in (?:(?P<program>.+) \(PID (?P<pid>\d+)\)|PID (?:0\b|(?P<nameless>\d+)))"
+)
+OPEN_IN_THIS_PROCESS = "already held in current process|different configuration|already attached"
+"""Matches what DuckDB says of a file that another connection of the same process has open."""
+
+
+def database_name(file: str) -> str:
+    """Return the name that DuckDB gives to the database in a file."""
+    (name, *_) = Path(file).name.lstrip(".").split(".")
+    return f"{name}_db" if name in RESERVED else name
+
+
+def open_elsewhere(error: BaseException) -> OpenElsewhere | None:
+    """Return who else has the file open; None if `error` has another cause.
+
+    Which process it is only stands in the text of DuckDB's error. That lacks the program's name if
+    it is another user's, and name and number (it says PID 0) if it has closed the file meanwhile.
+    """
+    refused = find_cause(error, duckdb_library.Error)
+    held = OPEN_IN_OTHER_PROCESS.search(str(refused))
+    if isinstance(refused, duckdb_library.IOException) and held:
+        process = held["pid"] or held["nameless"] or "unknown"
+        return OpenElsewhere(process, f"another program ({held['program'] or 'of unknown name'})")
+    if re.search(OPEN_IN_THIS_PROCESS, str(refused)):
+        return OpenElsewhere(str(os.getpid()), "another connection of that process")
+    return None
+
+
+class CatalogSqlClient(DuckDbSqlClient):
+    """dlt's SQL client, with the database in every qualified name."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # private to dlt: it would have each connection ask for what DuckDB does by default
+        self._pragmas = []
+
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
+        """Return the file's database, or the one in memory while the staging dataset is used."""
+        staging = self.is_staging_dataset_active
+        name = STAGING if staging else database_name(str(self.credentials.database))
+        return self.capabilities.escape_identifier(name) if quote else name
+
+    @classmethod
+    def _make_database_exception(cls, ex: Exception) -> Exception:
+        """Return dlt's exception for DuckDB's, or OutOfMemory."""
+        # private to dlt: it takes a lack of memory for transient and would retry five times with
+        # as little; here DuckDbMemory repeats the statement with more
+        lacks_memory = isinstance(ex, duckdb_library.OutOfMemoryException)
+        return OutOfMemory(ex) if lacks_memory else super()._make_database_exception(ex)
+
+    def warn_if_catalog_equals_dataset_name(self) -> None:
+        """Do not warn: names that say their database are not ambiguous."""
+
+
+class CatalogDuckDbClient(DuckDbClient):
+    """dlt's client, using CatalogSqlClient."""
+
+    def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
+        super().__init__(schema, config, capabilities)
+        plain = self.sql_client
+        # dlt has no hook for the class of the SQL client
+        self.sql_client = CatalogSqlClient(
+            plain.dataset_name, plain.staging_dataset_name, config.credentials, capabilities
+        )
+
+
+class catalog_duckdb(duckdb):
+    """dlt's destination `duckdb`, configured under that name, using CatalogDuckDbClient."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._resolved: dict[tuple[Any, ...], Any] = {}
+
+    def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
+        """Return dlt's configuration, resolved once: dlt asks for each of some ten clients a load.
+
+        The result depends on nothing else of `initial_config` than what is compared here.
+        """
+        given = (initial_config.dataset_name, initial_config.default_schema_name, accept_partial)
+        if given not in self._resolved:
+            self._resolved[given] = super().configuration(initial_config, accept_partial)
+        return self._resolved[given]
+
+    def capabilities(
+        self, config: Any = None, naming: Any = None
+    ) -> DestinationCapabilitiesContext:
+        """Return dlt's capabilities, which for DuckDB are the same for any configuration.
+
+        Without one, dlt would resolve it first.
+        """
+        return super().capabilities(config or self.spec(), naming)
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        """Return dlt's capabilities, with transactions: a merge must not stop halfway."""
+        # private to dlt: `capabilities` starts from these, and dlt leaves transactions unset
+        capabilities = super()._raw_capabilities()
+        capabilities.supports_transactions = True
+        return capabilities
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        """The class of the clients that load and read."""
+        return CatalogDuckDbClient

@@ -1,0 +1,110 @@
+"""The check `fresh`: what is late, and by how much."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from link_assets.defs import configuration
+from link_assets.defs.checks.freshness import lateness
+from link_assets.defs.checks.last_loads import LastLoad, LastLoads
+from link_assets.defs.partitions import PARTITIONS_NAME
+from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
+from link_assets.sandbox import Sandbox
+from link_assets_tests.defs.checks.evaluated import (
+    by_the_guide,
+    checked,
+    materialized_at,
+    troubles,
+)
+from link_assets_tests.support import Location
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """An API without anything for a check to find."""
+    return by_the_guide()
+
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def load(hours: float) -> LastLoad:
+    """A load so many hours ago."""
+    return LastLoad(at=NOW - timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("expected", "loads", "problem"),
+    [
+        (["1"], {"1": load(0)}, ""),
+        (["1"], {"1": load(25)}, ""),
+        (["1"], {"1": load(-1)}, ""),
+        (["1", "2"], {"1": load(26), "2": load(1)}, "Not fresh: 1 is late by 1.0 hours."),
+        (["1"], {"1": load(25.5)}, "Not fresh: 1 is late by 30 minutes."),
+        (["1"], {"1": load(97.25)}, "Not fresh: 1 is late by 72.2 hours."),
+        (["1", "2"], {"1": load(1)}, "Not fresh: 2 was never loaded."),
+        (
+            ["1", "2", "3"],
+            {"2": load(30), "3": load(2)},
+            "Not fresh: 2 is late by 5.0 hours; 1 was never loaded.",
+        ),
+        ([], {}, "No domain is known."),
+    ],
+)
+def test_lateness_names_what_is_late_and_by_how_much_and_what_was_never_loaded(
+    expected: list[str], loads: dict[str, LastLoad], problem: str
+) -> None:
+    finding = lateness(LastLoads("clicks", expected, loads, 25), NOW)
+    assert finding.problem == problem
+    assert bool(finding.remedy) == bool(problem)
+
+
+def test_lateness_is_given_as_numbers_too() -> None:
+    last = LastLoads("clicks", ["1", "2", "3"], {"1": load(26.5), "3": load(1)}, 25)
+    finding = lateness(last, NOW)
+    assert finding.metadata == {
+        "judged": 3,
+        "late": 1,
+        "never_loaded": 1,
+        "window_hours": 25,
+        "late_by_hours": {"1": 1.5},
+        "oldest_load_age_hours": 26.5,
+    }
+    assert finding.domains == ["1", "2"]
+
+
+def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
+    loaded: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=35, minutes=3)
+    loaded.instance.add_dynamic_partitions(PARTITIONS_NAME, ["4", "5"])
+    materialized_at(loaded.instance, long_ago, asset_key=CLICKS_KEY, partition="5")
+    late = "Not fresh: 5 is late by 10.1 hours; 4 was never loaded. "
+    assert troubles(checked(loaded)) == {"clicks.fresh": late}
+    monkeypatch.setenv("LINK_ASSETS__DOMAINS", "1,2,3,5")
+    patient = replace(configuration.SETTINGS, clicks_fresh_hours=36)
+    monkeypatch.setattr(configuration, "SETTINGS", patient)
+    assert troubles(checked(loaded)) == {}
+
+
+def test_links_loaded_too_long_ago_are_late(
+    loaded: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=35, minutes=3)
+    materialized_at(loaded.instance, long_ago, asset_key=LINKS_KEY, metadata={"rejected_rows": 0})
+    assert troubles(checked(loaded)) == {"links.fresh": "Not fresh: links is late by 10.1 hours. "}
+    patient = replace(configuration.SETTINGS, links_fresh_hours=36)
+    monkeypatch.setattr(configuration, "SETTINGS", patient)
+    assert troubles(checked(loaded)) == {}
+
+
+def test_an_allow_list_that_admits_no_domain_is_not_fresh(
+    loaded: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINK_ASSETS__DOMAINS", "99")
+    fresh = checked(loaded)["clicks.fresh"]
+    assert not fresh.passed
+    assert "LINK_ASSETS__DOMAINS" in str(fresh.description)

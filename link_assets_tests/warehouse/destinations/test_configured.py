@@ -1,0 +1,67 @@
+"""The choice of the warehouse, and what another kind of warehouse takes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.common.destination import Destination
+
+from link_assets.warehouse.access import warehouse_lock
+from link_assets.warehouse.destinations import configured
+from link_assets.warehouse.destinations.base import Warehouse
+from link_assets.warehouse.destinations.configured import configured_warehouse, destination_type
+from link_assets.warehouse.destinations.duckdb import DuckDbWarehouse
+from link_assets.warehouse.destinations.postgres import PostgresWarehouse
+from link_assets_tests.support import rows
+from link_assets_tests.warehouse.helpers import load_clicks, load_links
+
+SETTING = "DESTINATION_TYPE"
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "kind"),
+    [
+        ("", "duckdb", DuckDbWarehouse),
+        ("duckdb", "duckdb", DuckDbWarehouse),
+        ("dlt.destinations.postgres", "postgres", PostgresWarehouse),
+        ("snowflake", "snowflake", Warehouse),
+    ],
+)
+def test_the_setting_chooses_the_warehouse(
+    given: str, name: str, kind: type[Warehouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, given)
+    assert destination_type() == name
+    assert type(configured_warehouse()) is kind
+
+
+class PlainDuckDb(Warehouse):
+    """dlt's own DuckDB destination, with what `Warehouse` says of any destination."""
+
+    def destination(self, pipeline: str) -> Destination[Any, Any]:
+        layout = self.staging_layout(pipeline)
+        return dlt.destinations.duckdb("plain.duckdb", staging_dataset_name_layout=layout)
+
+
+def test_another_kind_of_warehouse_is_one_class_and_one_line(
+    api: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(workdir))
+    monkeypatch.setitem(configured.WAREHOUSES, "plain", PlainDuckDb)
+    monkeypatch.setenv(SETTING, "plain")
+    load_links()
+    for _ in range(2):
+        load_clicks(1)
+        load_clicks(2)
+    found = rows("SELECT count(*), count(DISTINCT click_id) FROM {dataset}.clicks")
+    assert found == [(80, 80)]
+    assert rows("SELECT count(*) FROM {dataset}.links") == [(15,)]
+    staging = "SELECT schema_name FROM duckdb_schemas() WHERE schema_name LIKE '%staging%'"
+    own = [("link_assets_staging_clicks_1",), ("link_assets_staging_clicks_2",)]
+    assert rows(f"{staging} ORDER BY 1") == [*own, ("link_assets_staging_links",)]
+    assert warehouse_lock(configured_warehouse()).path.parent == workdir
+    assert [file.name for file in workdir.glob("*.duckdb")] == ["plain.duckdb"]
