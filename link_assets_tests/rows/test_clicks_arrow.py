@@ -29,7 +29,10 @@ from link_assets_tests.scenarios.test_faults import READ, REFUSED
 
 KEPT: dict[PersonalGroup, Treatment] = {"password": "keep", "people": "keep"}
 CLICKS_OF_WORLD = World(clicks_per_domain=60).clicks(1, 0, 60)
-GOOD_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+# text that spells the escape of NUL is taken for NUL at first, and so is not read at once
+GOOD_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).filter(
+    lambda text: "\\u0000" not in text
+)
 # fields of the right type alone, so that Arrow takes them
 GOOD = st.fixed_dictionaries(
     {"dt": st.sampled_from([DT, "1969-12-31T23:59:59.999999+01:00", "2500-01-01T00:00:00Z"])},
