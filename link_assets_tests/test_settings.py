@@ -63,7 +63,7 @@ def test_a_missing_key_names_both_of_its_settings(
     ("of_section", "top_level", "taken"),
     [(None, "top", "top"), ("section", None, "section"), ("section", "top", "section")],
 )
-def test_the_top_level_key_is_honoured_and_the_sections_wins(
+def test_the_top_level_key_is_used_if_the_section_has_none(
     configured: None,
     monkeypatch: pytest.MonkeyPatch,
     of_section: str | None,
@@ -78,7 +78,7 @@ def test_the_top_level_key_is_honoured_and_the_sections_wins(
 
 
 @pytest.mark.parametrize("name", ["BASE_URL", "SOURCES__BASE_URL", "LINK_ASSETS__BASE_URL"])
-def test_an_address_meant_for_something_else_is_not_taken(
+def test_an_address_of_another_section_is_not_used(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "https://elsewhere.example")
@@ -109,7 +109,7 @@ def test_an_address_meant_for_something_else_is_not_taken(
         ("personal_people", "keep", "keep"),
     ],
 )
-def test_api_settings_are_read_as_what_they_are(
+def test_api_settings_are_read_as_their_types(
     configured: None, monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: Any
 ) -> None:
     monkeypatch.setenv(API + name.upper(), text)
@@ -136,7 +136,7 @@ def test_api_settings_are_read_as_what_they_are(
         ("lock_timeout_seconds", "2", 2.0),
     ],
 )
-def test_location_settings_are_read_as_what_they_are(
+def test_location_settings_are_read_as_their_types(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: Any
 ) -> None:
     monkeypatch.setenv(LOCATION + name.upper(), text)
@@ -185,7 +185,7 @@ NO_ADDRESSES = [
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("around", ["{}", " {} ", "{}\n"])
-def test_an_address_is_taken_without_the_blanks_around_it(
+def test_blanks_around_an_address_are_ignored(
     configured: None, monkeypatch: pytest.MonkeyPatch, address: str, around: str
 ) -> None:
     monkeypatch.setenv(f"{API}BASE_URL", around.format(address))
@@ -194,7 +194,7 @@ def test_an_address_is_taken_without_the_blanks_around_it(
 
 
 @pytest.mark.parametrize("address", NO_ADDRESSES)
-def test_what_no_request_can_be_sent_to_is_refused_without_being_shown(
+def test_an_unusable_address_is_refused_without_being_quoted(
     configured: None, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv(f"{API}BASE_URL", address)
@@ -213,7 +213,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize("text", ["nan", "-nan", "-1", "-0.001", "inf", "1e999", "'3'", "3 4"])
 @pytest.mark.parametrize(("prefix", "name"), NUMBERS)
-def test_a_number_that_makes_no_sense_is_refused_by_its_name(
+def test_a_number_out_of_range_is_refused_by_its_name(
     configured: None, monkeypatch: pytest.MonkeyPatch, prefix: str, name: str, text: str
 ) -> None:
     monkeypatch.setenv(prefix + name.upper(), text)
@@ -240,7 +240,7 @@ def test_a_time_that_no_timeout_or_date_can_hold_is_refused(
 
 
 @pytest.mark.parametrize(("name", "text", "value"), [("page_size", " 20 ", 20)])
-def test_blanks_around_a_number_are_no_part_of_it(
+def test_blanks_around_a_number_are_ignored(
     configured: None, monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: int
 ) -> None:
     monkeypatch.setenv(API + name.upper(), text)
@@ -386,7 +386,7 @@ def test_neither_the_key_nor_the_salt_shows_in_the_settings(
     assert "the-salt" not in shown
 
 
-def test_the_newline_at_the_end_of_a_secrets_file_is_no_part_of_the_key(
+def test_a_newline_at_the_end_of_the_key_is_ignored(
     configured: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{API}API_KEY", f"{KEY}\n")

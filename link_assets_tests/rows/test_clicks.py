@@ -1,3 +1,5 @@
+"""Pages of clicks become Arrow tables; what cannot be read is rejected with a reason."""
+
 from __future__ import annotations
 
 import random
@@ -57,7 +59,7 @@ def click_id(domain_id: int = 7, **facts: Any) -> str:
     return click_batch([CLICK | facts], domain_id).table.column("click_id")[0].as_py()
 
 
-def test_every_column_of_the_contract_is_there_whatever_the_page_holds() -> None:
+def test_any_page_makes_every_column_of_the_contract() -> None:
     for rows in ([], [{}], [CLICK], [None], [{"dt": DT}]):
         assert click_batch(rows, 7).table.schema == arrow_schema(CLICKS)
 
@@ -176,30 +178,32 @@ def test_the_click_id_never_changes() -> None:
         {"new": 1},
     ],
 )
-def test_spelling_and_later_findings_leave_the_click_id_alone(facts: dict[str, Any]) -> None:
+def test_the_click_id_ignores_spelling_and_what_the_service_works_out(
+    facts: dict[str, Any],
+) -> None:
     assert click_id(**facts) == click_id()
 
 
-def test_other_facts_make_another_click_id() -> None:
+def test_a_different_fact_makes_a_different_click_id() -> None:
     others = [{"host": "b.example"}, {"st": 301}, {"ua": ""}, {"dt": "2020-05-20T06:19:12.000001Z"}]
     ids = {click_id(**facts) for facts in others}
     assert len({*ids, click_id(), click_id(domain_id=8)}) == len(others) + 2
 
 
-def test_identical_clicks_of_a_page_stay_apart_and_replay_as_themselves() -> None:
+def test_identical_clicks_of_a_page_get_different_ids() -> None:
     ids = click_batch([CLICK, CLICK | {"st": "302"}, CLICK], 7).table.column("click_id").to_pylist()
     assert len(set(ids)) == 3
     assert ids[0] == click_id()
 
 
-def test_rejected_rows_do_not_count_as_occurrences() -> None:
+def test_rejected_rows_are_not_numbered_among_identical_clicks() -> None:
     batch = click_batch([CLICK | {"human": "maybe"}, CLICK], 7)
     assert batch.table.column("click_id").to_pylist() == [click_id()]
 
 
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(PAGES)
-def test_accepted_and_rejected_are_all_that_was_received(rows: list[Any]) -> None:
+def test_every_row_is_either_accepted_or_rejected(rows: list[Any]) -> None:
     batch = click_batch(rows, 7)
     assert batch.table.num_rows + len(batch.rejections) == len(rows)
     batch.table.validate(full=True)
@@ -208,7 +212,7 @@ def test_accepted_and_rejected_are_all_that_was_received(rows: list[Any]) -> Non
 
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(PAGES)
-def test_the_fast_way_and_the_careful_way_agree(rows: list[Any]) -> None:
+def test_converting_by_column_and_by_value_agree(rows: list[Any]) -> None:
     assert click_batch(rows, 7) == value_by_value(rows, 7)
 
 
@@ -241,5 +245,5 @@ def test_reasons_never_quote_a_value(row: dict[str, Any], name: str, text: str) 
         fullmatch=True,
     )
 )
-def test_arrow_reads_no_moment_differently(text: str) -> None:
+def test_arrow_and_python_read_times_alike(text: str) -> None:
     assert click_batch([{"dt": text}], 7) == value_by_value([{"dt": text}], 7)

@@ -1,4 +1,4 @@
-"""What Arrow reads straight from the text is what is read by way of objects."""
+"""Clicks are read as expected, by Arrow from their text and otherwise as objects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ from link_assets_tests.scenarios.test_faults import READ, REFUSED
 
 KEPT: dict[PersonalGroup, Treatment] = {"password": "keep", "people": "keep"}
 CLICKS_OF_WORLD = World(clicks_per_domain=60).clicks(1, 0, 60)
-GOOD_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+# text that spells the escape of NUL is taken for NUL at first, and so is not read at once
+GOOD_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).filter(
+    lambda text: "\\u0000" not in text
+)
 # fields of the right type alone, so that Arrow takes them
 GOOD = st.fixed_dictionaries(
     {"dt": st.sampled_from([DT, "1969-12-31T23:59:59.999999+01:00", "2500-01-01T00:00:00Z"])},
@@ -85,14 +88,14 @@ def joined(batches: list[ClickBatch]) -> pa.Table:
     return pa.concat_tables([b.table for b in batches], promote_options="default")
 
 
-def test_documented_fields_of_their_types_are_read_at_once(as_objects: list[int]) -> None:
+def test_arrow_reads_documented_fields_of_the_right_types(as_objects: list[int]) -> None:
     clicks = [{k: v for k, v in c.items() if k != "device_type"} for c in CLICKS_OF_WORLD]
     (batch,) = read(clicks[:20], clicks[20:])
     assert as_objects == []
     assert [batch] == expected(clicks[:20], clicks[20:])
 
 
-def test_undocumented_fields_are_read_at_once_when_they_are_known(as_objects: list[int]) -> None:
+def test_arrow_reads_undocumented_fields_once_they_are_known(as_objects: list[int]) -> None:
     page = [
         CLICK | {"device": "phone", "isBot": False, "score": 12},
         CLICK | {"device": None, "isBot": True, "score": -(2**63)},
@@ -106,7 +109,7 @@ def test_undocumented_fields_are_read_at_once_when_they_are_known(as_objects: li
     assert second[0].table.column("score").to_pylist() == ["12", str(-(2**63)), str(2**63 - 1)]
 
 
-def test_what_one_reader_has_learned_the_others_know(as_objects: list[int]) -> None:
+def test_readers_share_the_fields_they_have_learned(as_objects: list[int]) -> None:
     known: Known = {}
     first, second = reader(known=known), reader(known=known)
     page = [CLICK | {"device": "phone", "score": 12}]
@@ -114,7 +117,7 @@ def test_what_one_reader_has_learned_the_others_know(as_objects: list[int]) -> N
     assert as_objects == [1]
 
 
-def test_a_reader_relies_on_what_it_saw_itself_before_what_others_saw(
+def test_a_reader_trusts_the_type_it_saw_itself_before_that_of_others(
     as_objects: list[int],
 ) -> None:
     known: Known = {}
@@ -125,7 +128,7 @@ def test_a_reader_relies_on_what_it_saw_itself_before_what_others_saw(
     assert as_objects == [1, 1]
 
 
-def test_a_field_that_is_null_is_no_news_to_the_others(as_objects: list[int]) -> None:
+def test_a_null_does_not_change_the_type_that_other_readers_know(as_objects: list[int]) -> None:
     known: Known = {}
     numbers, nothing = [CLICK | {"score": 12}], [CLICK | {"score": None, "st": "302"}]
     read(numbers, by=reader(known=known))
@@ -135,7 +138,9 @@ def test_a_field_that_is_null_is_no_news_to_the_others(as_objects: list[int]) ->
     assert as_objects == []
 
 
-def test_a_field_whose_name_is_no_text_holds_up_no_other_reader(as_objects: list[int]) -> None:
+def test_a_field_name_that_is_not_unicode_does_not_disturb_other_readers(
+    as_objects: list[int],
+) -> None:
     known: Known = {}
     odd = [CLICK | {"half\ud800": "x"}]
     assert read(odd, by=reader(known=known)) == expected(odd)
@@ -144,7 +149,7 @@ def test_a_field_whose_name_is_no_text_holds_up_no_other_reader(as_objects: list
     assert as_objects == []
 
 
-def test_a_field_stays_known_through_rows_in_which_it_is_null(as_objects: list[int]) -> None:
+def test_a_null_does_not_change_the_type_that_a_reader_knows(as_objects: list[int]) -> None:
     by = reader()
     read([CLICK | {"score": 1}], by=by)
     read([CLICK | {"score": None, "st": "302"}], by=by)
@@ -171,7 +176,7 @@ def test_a_field_stays_known_through_rows_in_which_it_is_null(as_objects: list[i
     ids=repr,
 )
 @pytest.mark.parametrize("known_as", ["text", 3, 0, False, 0.5, {}, None])
-def test_an_undocumented_field_is_the_same_text_whatever_it_held_before(
+def test_the_text_of_an_undocumented_field_does_not_depend_on_earlier_values(
     value: Any, known_as: Any
 ) -> None:
     by = reader()
@@ -181,14 +186,14 @@ def test_an_undocumented_field_is_the_same_text_whatever_it_held_before(
         assert read(page, by=by) == expected(page)
 
 
-def test_a_field_that_comes_for_the_first_time_is_not_passed_over() -> None:
+def test_a_new_field_is_not_skipped() -> None:
     by = reader()
     read([CLICK], by=by)
     (batch,) = read([CLICK | {"late": "x"}], by=by)
     assert batch.table.column("late").to_pylist() == ["x"]
 
 
-def test_fields_that_look_alike_are_told_apart_as_ever() -> None:
+def test_fields_with_similar_names_keep_separate_columns() -> None:
     by = reader()
     for row in ({"newField": "x", "new_field": "y"}, {"newField": "x"}, {"new_field": "y"}):
         for _ in range(2):
@@ -199,7 +204,7 @@ def test_fields_that_look_alike_are_told_apart_as_ever() -> None:
     "row", [None, [], 1, "text", True, False, {}, {"dt": None}, {"dt": "soon"}]
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_row_that_is_no_click_is_rejected(row: Any, place: int) -> None:
+def test_a_row_that_is_not_a_click_is_rejected(row: Any, place: int) -> None:
     page = [CLICK, CLICK | {"st": 404}]
     page.insert(place, row)
     (batch,) = read(page)
@@ -207,7 +212,7 @@ def test_a_row_that_is_no_click_is_rejected(row: Any, place: int) -> None:
     assert len(batch.rejections) == 1
 
 
-def test_the_last_of_a_repeated_name_counts(as_objects: list[int]) -> None:
+def test_the_last_value_of_a_repeated_name_counts(as_objects: list[int]) -> None:
     text = b'{"dt": "%b", "city": "first", "x": 1, "city": "last", "x": 2}' % DT.encode()
     by = reader()
     for _ in range(2):
@@ -249,7 +254,7 @@ def test_identical_clicks_are_numbered_by_page(as_objects: list[int]) -> None:
 
 
 @pytest.mark.parametrize("treatment", ["hash", "drop"])
-def test_addresses_are_treated_alike_either_way(
+def test_addresses_are_treated_alike_by_arrow_and_as_objects(
     treatment: Treatment, as_objects: list[int]
 ) -> None:
     rows = [CLICK, CLICK | {"ip": None}, CLICK | {"ip": "2001:db8::1"}]
@@ -260,7 +265,7 @@ def test_addresses_are_treated_alike_either_way(
     assert CLICK["ip"] not in str(at_once.table.to_pylist())
 
 
-def test_each_value_of_the_fault_matrix_is_read_as_ever() -> None:
+def test_each_value_of_the_fault_matrix_is_read_as_expected() -> None:
     for data_type, value, _ in [*READ, *REFUSED]:
         page = clicks_of([{OF_TYPE[data_type]: value}, {}])
         assert read(page) == expected(page), (data_type, value)
@@ -268,7 +273,7 @@ def test_each_value_of_the_fault_matrix_is_read_as_ever() -> None:
 
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.lists(PAGES | st.lists(CLICKS_WITH_DT, max_size=4), min_size=1, max_size=3), SPELLED)
-def test_any_pages_come_out_as_by_way_of_objects(
+def test_any_pages_are_read_as_expected(
     pages: list[list[Any]], spell: Callable[[Any], Raw]
 ) -> None:
     by = reader()
@@ -278,7 +283,7 @@ def test_any_pages_come_out_as_by_way_of_objects(
 
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(st.lists(st.lists(GOOD, min_size=1, max_size=5), min_size=1, max_size=3), SPELLED)
-def test_values_of_their_types_come_out_as_by_way_of_objects_but_at_once(
+def test_arrow_alone_reads_values_of_the_right_types_as_expected(
     pages: list[list[Any]], spell: Callable[[Any], Raw]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -287,14 +292,14 @@ def test_values_of_their_types_come_out_as_by_way_of_objects_but_at_once(
     assert batches == expected(*pages)
 
 
-def test_many_rows_that_arrow_does_not_take_are_read_in_lots(as_objects: list[int]) -> None:
+def test_rows_that_arrow_cannot_read_are_read_some_pages_at_a_time(as_objects: list[int]) -> None:
     page = [CLICK | {"st": "302"}] * 300
     batches = read(*[page] * 7)
     assert as_objects == [900, 900, 300]
     assert joined(batches).num_rows == 2_100
 
 
-def test_only_the_first_rows_with_a_new_field_are_read_in_lots(as_objects: list[int]) -> None:
+def test_only_the_first_pages_with_a_new_field_are_read_as_objects(as_objects: list[int]) -> None:
     page = [CLICK | {"new": "x"}] * 300
     batches = read(*[[CLICK] * 300] * 4, *[page] * 7)
     assert as_objects == [900, 900]

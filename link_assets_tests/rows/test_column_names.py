@@ -1,3 +1,5 @@
+"""Every field has a column of its own, spelled as dlt spells it."""
+
 from __future__ import annotations
 
 import re
@@ -49,19 +51,19 @@ def test_an_undocumented_field_gets_the_name_dlt_would_give_it(raw: str, column:
         ("\u4f4f\u6240", "x"),
     ],
 )
-def test_a_name_that_means_something_else_is_told_apart(raw: str, base: str) -> None:
+def test_a_name_that_is_taken_gets_a_hash(raw: str, base: str) -> None:
     assert SUFFIX.sub("", one(raw)) == base
     assert SUFFIX.search(one(raw))
 
 
-def test_a_flat_field_is_not_taken_for_a_nested_one() -> None:
+def test_a_flat_field_does_not_take_the_column_of_a_nested_one() -> None:
     names = column_names(["Owner__id", "Owner.id", "OwnerId"], LINKS)
     assert names["OwnerId"] == "owner_id"
     assert "owner__id" not in names.values()
     assert len(set(names.values())) == 3
 
 
-def test_fields_that_normalize_alike_are_told_apart_and_the_exact_one_keeps_the_name() -> None:
+def test_of_fields_that_normalize_alike_only_the_exact_one_keeps_the_name() -> None:
     names = column_names(["a-b", "aB", "a_b"], CLICKS)
     assert names["a_b"] == "a_b"
     assert len(set(names.values())) == 3

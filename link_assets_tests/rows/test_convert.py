@@ -1,3 +1,5 @@
+"""A JSON value is read as the type of its column, or refused with a reason."""
+
 from __future__ import annotations
 
 import json
@@ -146,14 +148,16 @@ UNREADABLE: list[tuple[DataType, Any, str]] = [
 
 
 @pytest.mark.parametrize(("data_type", "value", "expected"), READABLE)
-def test_value_reads_safely(data_type: DataType, value: Any, expected: Any) -> None:
+def test_a_readable_value_is_converted(data_type: DataType, value: Any, expected: Any) -> None:
     read = convert_value(value, data_type)
     assert read == expected
     assert type(read) is type(expected)
 
 
 @pytest.mark.parametrize(("data_type", "value", "reason"), UNREADABLE)
-def test_value_is_refused_with_its_kind(data_type: DataType, value: Any, reason: str) -> None:
+def test_an_unreadable_value_is_refused_with_a_reason(
+    data_type: DataType, value: Any, reason: str
+) -> None:
     with pytest.raises(UnreadableValue) as refusal:
         convert_value(value, data_type)
     assert str(refusal.value) == reason
@@ -193,16 +197,14 @@ def test_text_with_nul_is_refused_as_undocumented_text_too(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", " \t\n", [], {}])
-def test_what_says_nothing_is_told_from_what_says_something(value: Any) -> None:
+def test_null_blank_text_and_empty_containers_are_empty_and_nothing_else_is(value: Any) -> None:
     assert is_empty(value)
     assert not any(map(is_empty, ([value], {"a": value}, 0, False, ExactNumber("-0"), "0", "\x00")))
 
 
 @settings(max_examples=200, derandomize=True)
 @given(st.text(), st.sampled_from(SPELLED))
-def test_a_number_is_written_as_spelled_whatever_texts_stand_beside_it(
-    text: str, spelled: str
-) -> None:
+def test_a_number_is_written_as_spelled_beside_any_text(text: str, spelled: str) -> None:
     written = json_text([text, ExactNumber(spelled), {text: ExactNumber(spelled)}])
     assert written == f"[{json_text(text)},{spelled},{{{json_text(text)}:{spelled}}}]"
 
@@ -220,7 +222,7 @@ def test_a_number_without_fraction_and_exponent_is_called_whole(spelled: str) ->
     assert kind_of(ExactNumber(f"{spelled}.0")) == "a floating-point number"
 
 
-def test_json_that_could_be_decoded_can_be_written_from_any_depth_of_calls() -> None:
+def test_deeply_nested_json_can_be_written_at_the_end_of_many_calls() -> None:
     nested = json.loads("[" * 850 + "]" * 850)
 
     def deeper(calls: int) -> str:
@@ -241,7 +243,7 @@ def test_a_reason_never_quotes_the_value(tail: str, data_type: DataType) -> None
 
 @settings(max_examples=100, derandomize=True)
 @given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)))
-def test_every_moment_reads_back(moment: datetime) -> None:
+def test_every_time_reads_from_its_iso_text(moment: datetime) -> None:
     aware = moment.replace(tzinfo=UTC)
     for text in (aware.isoformat(), moment.isoformat(), f"{moment.isoformat()}Z"):
         assert convert_value(text, "timestamp") == aware

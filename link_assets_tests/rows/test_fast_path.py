@@ -1,4 +1,4 @@
-"""What comes through Arrow is, row by row, what dlt makes of the rows on its own way."""
+"""Clicks load through Arrow, row by row, as dlt alone loads them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def assert_same_table(rows: int) -> None:
         assert fast[path] == row
 
 
-def test_the_sandbox_s_clicks_are_the_same_either_way(
+def test_clicks_of_the_sandbox_load_as_by_dlt_alone(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = World(clicks_per_domain=40).clicks(1, 0, 40)
@@ -101,7 +101,7 @@ def test_the_sandbox_s_clicks_are_the_same_either_way(
     assert_same_table(40)
 
 
-def test_hard_values_of_the_right_type_are_the_same_either_way(
+def test_unusual_values_of_the_right_type_load_as_by_dlt_alone(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clicks = clicks_of(WELL_TYPED)
@@ -111,7 +111,7 @@ def test_hard_values_of_the_right_type_are_the_same_either_way(
     assert_same_table(len(WELL_TYPED))
 
 
-def test_values_that_had_to_be_converted_are_the_same_as_if_they_had_come_so(
+def test_converted_values_load_as_if_they_had_come_converted(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.clicks = {1: clicks_of([{OF_TYPE[kind]: value} for kind, value, _ in READ])}

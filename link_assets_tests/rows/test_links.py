@@ -1,3 +1,5 @@
+"""Links become rows by column name; what cannot be read is rejected with a reason."""
+
 from __future__ import annotations
 
 import random
@@ -148,7 +150,7 @@ def test_an_unreadable_link_is_rejected(row: Any, reason: str) -> None:
 
 
 @pytest.mark.parametrize("absent", [{"id": None}, {"id": ""}, {"id": []}, {"id": {}}, {}])
-def test_a_link_without_an_id_goes_by_its_id_string(absent: dict[str, Any]) -> None:
+def test_a_link_without_an_id_gets_its_id_string_as_id(absent: dict[str, Any]) -> None:
     assert accepted({"idString": "lnk_9"} | absent)["id"] == "lnk_9"
 
 

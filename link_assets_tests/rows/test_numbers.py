@@ -60,7 +60,7 @@ def test_clicks_keep_numbers_as_spelled(
 
 
 @pytest.mark.parametrize("spelled", mostly_long(SPELLED, 3))
-def test_a_number_alone_is_kept_as_spelled_where_whole_numbers_came_before(
+def test_a_number_is_kept_as_spelled_in_a_column_that_held_whole_numbers(
     api: str, sandbox: Sandbox, spelled: str
 ) -> None:
     for value in ("7", spelled):
@@ -101,7 +101,9 @@ def test_tags_and_people_keep_numbers_as_spelled(api: str, sandbox: Sandbox) -> 
     assert column("links", "owner__name") == ["1.50"]
 
 
-def test_a_column_of_whole_numbers_takes_those_that_are_whole(api: str, sandbox: Sandbox) -> None:
+def test_a_whole_number_column_takes_numbers_that_are_whole_in_any_spelling(
+    api: str, sandbox: Sandbox
+) -> None:
     bodies = [click(n, "st", s) for n, s in enumerate([*WHOLE, *BROKEN])]
     serve(sandbox, page("data", *bodies))
     load_clicks(1)

@@ -134,7 +134,7 @@ def test_people_are_treated_but_not_their_ids(
 
 @pytest.mark.parametrize("treatment", TREATMENTS)
 @pytest.mark.parametrize("person", mostly_long(["Ada-4e1d", ["Ada-4e1d"], 4711, True], 1))
-def test_a_person_that_is_no_object_is_treated_whole(
+def test_a_person_that_is_not_an_object_is_treated_as_a_whole(
     treatment: str, person: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     treat(monkeypatch, treatment, "PEOPLE")
@@ -154,7 +154,7 @@ def test_a_person_that_is_no_object_is_treated_whole(
 
 @pytest.mark.parametrize("treatment", TREATMENTS)
 @pytest.mark.parametrize("value", mostly_long([{"v4": IP}, [IP], 42, ""], 1))
-def test_personal_values_of_an_odd_kind_are_treated_too(
+def test_personal_values_of_an_unexpected_type_are_treated_too(
     treatment: str, value: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     treat(monkeypatch, treatment)
@@ -168,7 +168,7 @@ def test_personal_values_of_an_odd_kind_are_treated_too(
     assert [row["Owner"] for row in rejected() if "Owner" in row] == [{"name": expected}]
 
 
-def test_null_stays_null_and_what_is_not_there_stays_away(
+def test_null_stays_null_and_a_missing_field_stays_missing(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     treat(monkeypatch, "hash")
@@ -199,7 +199,7 @@ def test_a_hash_is_the_same_in_every_run_domain_and_table_field(
     assert {row[name] for name in names} == {hashed(IP)}
 
 
-def test_hashes_of_other_salts_have_nothing_in_common() -> None:
+def test_different_salts_make_different_hashes() -> None:
     rows_of = [{"ip": f"203.0.113.{number}"} for number in range(50)]
     found: list[str] = []
     for salt in ("one", "another", "one "):
@@ -219,7 +219,7 @@ def test_treating_leaves_the_given_rows_as_they_were() -> None:
 
 
 @pytest.mark.parametrize("group", ["IP", "PASSWORD", "PEOPLE"])
-def test_hashing_without_a_salt_fails_the_run_before_it_asks(
+def test_hashing_without_a_salt_fails_the_run_before_its_first_request(
     group: str, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     treat(monkeypatch, "hash", group)
@@ -321,7 +321,7 @@ def visits(*ages: float) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("treatment", TREATMENTS)
-def test_clicks_that_differ_in_nothing_but_the_address_stay_two_however_often_they_come(
+def test_clicks_that_differ_only_in_the_address_stay_separate_when_loaded_again(
     treatment: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     treat(monkeypatch, treatment, "IP")
@@ -365,7 +365,7 @@ def set_ip(patch: pytest.MonkeyPatch, treatment: str, salt: str) -> None:
 
 
 @pytest.mark.parametrize("change", mostly_long(CHANGES, 1))
-def test_another_treatment_of_addresses_is_refused_until_the_domain_is_loaded_anew(
+def test_a_changed_treatment_of_addresses_is_refused_until_the_domain_is_loaded_again(
     change: tuple[tuple[str, str], tuple[str, str]],
     location: Location,
     sandbox: Sandbox,
@@ -382,9 +382,9 @@ def test_another_treatment_of_addresses_is_refused_until_the_domain_is_loaded_an
     sandbox.reset_log()
     refused = location.clicks("1")
     assert not refused.success
-    told = failure_text(refused)
-    assert f"{API}{CHANGED}" in told
-    assert "Delete this domain's rows from link_assets.clicks and run it with full_refresh" in told
+    text = failure_text(refused)
+    assert f"{API}{CHANGED}" in text
+    assert "Delete this domain's rows from link_assets.clicks and run it with full_refresh" in text
     assert (sandbox.requests, loaded_clicks_with_keys()) == ([], loaded)
     assert not location.clicks("1", full_refresh=True).success
     assert loaded_clicks_with_keys() == loaded
@@ -397,7 +397,7 @@ def test_another_treatment_of_addresses_is_refused_until_the_domain_is_loaded_an
     assert not location.clicks("2").success
 
 
-def test_setting_the_treatment_back_goes_on_as_before(
+def test_loads_continue_when_the_treatment_is_set_back(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.clicks = {1: [click(ip=IP)]}
@@ -413,7 +413,7 @@ def test_setting_the_treatment_back_goes_on_as_before(
     assert loaded_clicks_with_keys() == once
 
 
-def test_an_unfinished_load_is_not_gone_on_with_under_another_treatment(
+def test_an_unfinished_load_is_not_resumed_under_another_treatment(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_chunk(ClicksRead(), chunk_rows=15)

@@ -50,22 +50,22 @@ def test_a_number_keeps_its_spelling(number: str, beside: str, encoding: str) ->
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "9223372036854775808", "1" + "0" * 4000])
-def test_a_whole_number_is_one_of_pythons(number: str) -> None:
+def test_a_whole_number_becomes_an_int(number: str) -> None:
     assert parse_json(b"[%b]" % number.encode()) == [int(number)]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<p>", b"{} {}", b"\xff", b"\xff" + b"1" * 20])
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_text_that_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         parse_json(body)
 
 
 @VALUES
-def test_a_row_says_what_it_was_made_of(value: Any) -> None:
+def test_a_row_parses_to_the_value_it_was_made_of(value: Any) -> None:
     (read,) = parse_rows([raw_row(value)])
     assert (read, type(read)) == (value, type(value))
 
 
-def test_rows_are_read_in_order_and_no_row_is_no_row() -> None:
+def test_rows_are_parsed_in_order() -> None:
     assert parse_rows([Raw(b'{"a": 1}'), Raw(b"null"), Raw(b"[2]")]) == [{"a": 1}, None, [2]]
     assert parse_rows([]) == []

@@ -1,3 +1,5 @@
+"""A rejected row is kept whole, under an id that stays the same."""
+
 from __future__ import annotations
 
 import json
@@ -20,7 +22,7 @@ def test_the_payload_is_the_whole_row(row: Any) -> None:
     assert payload.isascii()
 
 
-def test_numbers_that_json_lacks_survive() -> None:
+def test_nan_and_infinity_are_kept() -> None:
     assert reject({"x": float("nan"), "y": -float("inf")}, []).payload == '{"x":NaN,"y":-Infinity}'
 
 
@@ -54,7 +56,7 @@ def test_every_rejection_makes_one_row() -> None:
     assert {(row["resource"], row["domain_id"]) for row in rows} == {("links", None)}
 
 
-def test_a_row_is_known_by_resource_domain_and_payload_whatever_the_reason() -> None:
+def test_the_row_id_depends_on_resource_domain_and_payload_but_not_on_the_reason() -> None:
     def row_id(resource: str, domain_id: int | None, reason: str, payload: str) -> str:
         table = rejected_batch(resource, domain_id, [Rejection(reason, payload)])
         return table.column("row_id")[0].as_py()

@@ -1,4 +1,4 @@
-"""A full disk, a damaged file, tables changed by hand: told clearly, nothing half done."""
+"""A full disk, a damaged file, tables changed by hand: reported clearly, nothing half done."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def load_domains() -> None:
         load_clicks(domain)
 
 
-def test_a_merge_that_fails_half_way_leaves_the_rows_as_they_were(location: Location) -> None:
+def test_a_merge_that_fails_half_way_leaves_the_rows_unchanged(location: Location) -> None:
     location.instance.add_dynamic_partitions("domain", ["1", "2"])
     load_domains()
     before = rows(COUNTS)
     by_hand(f"ALTER TABLE {CLICKS} ALTER st TYPE DATE USING NULL")
     result = location.clicks("1")
     assert not result.success
-    told = failure_text(result)
-    assert "Unimplemented type for cast (BIGINT -> DATE)" in told
-    assert "warehouse.duckdb refused" in told
+    message = failure_text(result)
+    assert "Unimplemented type for cast (BIGINT -> DATE)" in message
+    assert "warehouse.duckdb refused" in message
     assert rows(COUNTS) == before
     by_hand(f"ALTER TABLE {CLICKS} DROP COLUMN st")
     assert location.clicks("1", "2", full_refresh=True).success
@@ -73,16 +73,16 @@ def test_a_column_dropped_by_hand_comes_back_with_the_next_load(api: str) -> Non
     mostly_long([(200_000, "Could not write file"), (20_000, "no room to write to disk")], 1),
     ids=["none to merge", "none for pages"],
 )
-def test_a_full_disk_is_told_and_leaves_nothing_half_done(
+def test_a_full_disk_is_reported_and_leaves_nothing_half_done(
     room: tuple[int, str], api: str, sandbox: Sandbox
 ) -> None:
-    size, told = room
+    size, message = room
     load_clicks(1)
     before = rows(COUNTS)
     sandbox.world, sandbox.page_size = World(clicks_per_domain=1000, links_per_domain=5), 1000
     with files_no_larger_than(size), pytest.raises(dg.Failure) as full:
         load_explained(2)
-    assert told in str(full.value.description)
+    assert message in str(full.value.description)
     assert rows(COUNTS) == before
     load_clicks(2)
     assert [(d, n) for d, n, _ in rows(COUNTS)] == [(1, 40), (2, 1000)]
@@ -93,7 +93,7 @@ def load_explained(domain: int) -> None:
         load_clicks(domain)
 
 
-def test_a_file_that_is_no_database_is_named_and_left_alone(location: Location) -> None:
+def test_a_file_that_is_not_a_database_is_named_and_left_unchanged(location: Location) -> None:
     Path("warehouse.duckdb").write_bytes(b"not a database" * 500)
     result = location.links()
     assert not result.success
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(location: Location) 
     assert location.links().success
 
 
-def test_a_folder_that_is_a_file_is_named(
+def test_a_file_in_place_of_a_folder_is_named(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("taken").write_text("")
