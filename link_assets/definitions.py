@@ -10,7 +10,7 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
-from link_assets.defs.checks.tables import CHECKS
+from link_assets.defs.checks.all_checks import CHECKS
 from link_assets.defs.clicks import clicks
 from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.links import links

@@ -50,7 +50,7 @@ def test_an_asset_is_one_module_and_one_line(location: Location) -> None:
 def test_a_check_is_one_module_and_one_line(
     future: int, location: Location, sandbox: Sandbox
 ) -> None:
-    from link_assets.defs.checks import tables
+    from link_assets.defs.checks import all_checks
     from link_assets.defs.checks.table_checks import TableChecks
 
     click = {"dt": "2900-01-01T00:00:00Z", "host": "a.example"}
@@ -63,7 +63,7 @@ def test_a_check_is_one_module_and_one_line(
         )
     ]
     location.everything()
-    clicks: TableChecks = tables.TABLES[1]
+    clicks: TableChecks = all_checks.TABLES[1]
     step = replace(clicks, checks=(*clicks.checks, example("A check")["NO_FUTURE_CLICKS"])).step()
     job = dg.Definitions(asset_checks=[step]).resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(instance=location.instance, raise_on_error=False)

@@ -14,7 +14,7 @@ import dagster as dg
 
 from link_assets.rows.convert import INT64
 from link_assets.settings import location_settings
-from link_assets.source.dialects import dialect_type
+from link_assets.source.dialects.configured import dialect_type
 from link_assets.warehouse.reader import reading
 
 if TYPE_CHECKING:

@@ -101,7 +101,8 @@ def test_a_refused_page_token_is_logged_and_the_domain_read_from_the_first_page(
     sandbox.faults = [Fault(page=3, status=status)]
     result = location.clicks("1")
     assert result.success
-    assert "clicks of domain 1: the API no longer knows the page token" in said(location, result)
+    message = "clicks of domain 1: the API no longer knows the position to resume from"
+    assert message in said(location, result)
     assert pages_asked(sandbox) == [3, 1, 2, 3]
     assert loaded_clicks() == expected_world(world_of(sandbox), 1)
     shown = location.click_metadata("1")
@@ -145,7 +146,7 @@ def test_a_saved_position_that_brings_no_page_is_logged_and_the_domain_read_anew
     result = location.clicks("1")
     assert result.success
     assert pages_asked(sandbox) == [*[3] * tries, 1, 2, 3]
-    told = "clicks of domain 1: no page came for the page token that an earlier run left ("
+    told = "clicks of domain 1: no page came for the position that an earlier run left ("
     (line,) = [line for line in said(location, result).splitlines() if told in line]
     assert reason in line
     assert "reading from the first page again" in line
@@ -164,9 +165,7 @@ def test_a_saved_position_stays_if_the_first_page_fails_as_well(
     sandbox.faults = [Fault(status=status, times=None)]
     result = location.clicks("1")
     assert f"domain 1, page 1: the API answered {status}" in failure_text(result)
-    assert "page token that an earlier run left (clicks of domain 1, page 3" in said(
-        location, result
-    )
+    assert "position that an earlier run left (clicks of domain 1, page 3" in said(location, result)
     tries = 4 if status == 503 else 1
     assert pages_asked(sandbox) == [*[3] * tries, *[1] * tries]
     sandbox.faults.clear()

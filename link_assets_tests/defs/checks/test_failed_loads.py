@@ -15,7 +15,7 @@ from dagster_dlt import DagsterDltResource
 from filelock import FileLock
 
 from link_assets.defs.checks import failed_loads, table_checks
-from link_assets.defs.checks.tables import CHECKS, TABLES
+from link_assets.defs.checks.all_checks import CHECKS, TABLES
 from link_assets.defs.clicks import clicks
 from link_assets.defs.links import links
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
