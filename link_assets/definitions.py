@@ -32,7 +32,7 @@ def _spare_the_garbage_collector() -> None:
     """Keep the garbage collector from searching everything that was imported, again and again.
 
     It holds up every thread meanwhile, and what is imported stays until the process ends. At the
-    end it is searched after all, or DuckDB complains about what is left of it. This is done when the
+    end it is searched after all, or DuckDB complains about what is left of it. It is done when the
     definitions are imported: Dagster's own commands call nothing else of ours as a process starts.
     """
     gc.freeze()

@@ -18,28 +18,17 @@ from requests.exceptions import ContentDecodingError, RequestException, SSLError
 
 from link_assets.settings import SettingsError
 from link_assets.source.pages import ApiError
-from link_assets.warehouse.access import warehouse_name
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import (
-    NOT_IN_ENCODING,
-    ROW_TOO_BIG,
     OutOfMemory,
     TooManyColumns,
     WarehouseBusy,
     WarehouseUnusable,
     find_cause,
-    reason,
-    sqlstate,
 )
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SEE_README = "See the README's 'When something is wrong', then run this again."
-ADVICE = {
-    ROW_TOO_BIG: "A row has more fields than PostgreSQL can keep in one row, which is about 450 "
-    "long texts. Nothing of this load was written. Ask the API's provider what the undocumented "
-    "fields are for, or load into DuckDB, which takes such rows.",
-    NOT_IN_ENCODING: "Load into a database with the encoding UTF8, which takes all text.",
-}
-"""What to do about an error, by PostgreSQL's SQLSTATE."""
 
 
 @contextmanager
@@ -126,8 +115,9 @@ def _out_of_memory(error: BaseException) -> str | None:
     lacking = find_cause(error, OutOfMemory)
     if lacking is None:
         return None
+    reason = configured_warehouse().reason(lacking)
     return (
-        f"DuckDB may not take the memory that this needs ({reason(lacking)}). Raise "
+        f"DuckDB may not take the memory that this needs ({reason}). Raise "
         "LINK_ASSETS__DUCKDB_MEMORY or unset it, or have less loaded at once with "
         "SOURCES__LINK_ASSETS__CHUNK_ROWS or SOURCES__LINK_ASSETS__CHUNK_MEGABYTES; then run "
         "this again. Nothing was lost."
@@ -139,8 +129,9 @@ def _refused(error: BaseException) -> str | None:
     refused = find_cause(error, DestinationException)
     if refused is None:
         return None
-    advice = ADVICE.get(sqlstate(refused) or "", SEE_README)
-    return f"{warehouse_name()} refused: {reason(refused)}. {advice}"
+    warehouse = configured_warehouse()
+    advice = warehouse.advice(refused) or SEE_README
+    return f"{warehouse.name} refused: {warehouse.reason(refused)}. {advice}"
 
 
 def kind_and_place(error: BaseException) -> str:

@@ -60,11 +60,6 @@ def _lock_at(path: Path, warehouse: Warehouse) -> WarehouseLock[OpenWarehouse]:
     return WarehouseLock(path, warehouse.open)
 
 
-def warehouse_name() -> str:
-    """Return what messages call the warehouse: its file, or the destination's type."""
-    return configured_warehouse().name
-
-
 def busy(seconds: float, purpose: str, holder: str) -> WarehouseBusy:
     """Return the error to raise when the warehouse was not free for so long."""
     return WarehouseBusy(

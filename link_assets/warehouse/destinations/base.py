@@ -20,6 +20,8 @@ from dlt.common.destination import Destination
 from dlt.extract import DltSource
 
 from link_assets.contract import DATASET
+from link_assets.warehouse.errors import root_cause
+from link_assets.warehouse.redaction import without_quoted
 
 _T = TypeVar("_T")
 
@@ -119,6 +121,27 @@ class Warehouse:
 
     def adapt_source(self, source: DltSource) -> None:
         """Change a source's hints to what suits this warehouse. By default do nothing."""
+
+    def reason(self, error: BaseException) -> str:
+        """Return the first line of what the database said, without values of rows.
+
+        `error` is the driver's own or one that was raised from it.
+        """
+        cause = root_cause(error)
+        text = self.message_without_values(cause) or without_quoted(str(cause))
+        (line, *_) = text.splitlines() or [type(cause).__name__]
+        return line.rstrip(".")
+
+    def message_without_values(self, error: BaseException) -> str | None:
+        """Return what a driver's error says if it quotes no value of a row; None if it may.
+
+        By default it may, and what the message quotes is left out.
+        """
+        return None
+
+    def advice(self, error: BaseException) -> str | None:
+        """Return what to do about a refusal; None if there is nothing particular to say."""
+        return None
 
     def _location_hash(self) -> str:
         """Return a text that differs between warehouses and gives no secret away."""

@@ -94,6 +94,18 @@ class DuckDbWarehouse(Warehouse):
             self.file.parent.mkdir(parents=True, exist_ok=True)
         return self.file.with_name(self.file.name + ".lock")
 
+    def message_without_values(self, error: BaseException) -> str | None:
+        """Return the message of an error about names, files or transactions."""
+        import duckdb
+
+        kinds = (
+            duckdb.BinderException,
+            duckdb.CatalogException,
+            duckdb.IOException,
+            duckdb.TransactionException,
+        )
+        return str(error) if isinstance(error, kinds) else None
+
     @contextmanager
     def open(self) -> Iterator[OpenDuckDb]:
         """Open the file for all of dlt's clients in this process; else each would open it anew.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -13,9 +14,28 @@ import dlt
 from dlt.common.destination import Destination
 
 from link_assets.warehouse.destinations.base import Warehouse
+from link_assets.warehouse.errors import root_cause
 
 if TYPE_CHECKING:
     from link_assets.warehouse.destinations.postgres_client import PostgresLoadClient
+
+NAMES_ONLY = ("08", "23", "28", "3D", "3F", "42", "53", "54", "55", "57", "58")
+"""Classes of SQLSTATE whose primary message quotes names but no value of a row.
+
+The classes are listed in PostgreSQL's documentation, appendix A.
+"""
+SYNTAX_ERROR = "42601"
+"""The one error of these classes that quotes the statement, and with it any value."""
+ADVICE = {
+    "54000": "A row has more fields than PostgreSQL can keep in one row, which is about 450 long "
+    "texts. Nothing of this load was written. Ask the API's provider what the undocumented fields "
+    "are for, or load into DuckDB, which takes such rows.",
+    "22P05": "Load into a database with the encoding UTF8, which takes all text.",
+}
+"""What to do about an error, by SQLSTATE: a row that does not fit into a page of the database, and
+text that the database's encoding has no character for."""
+
+_PRIMARY = re.compile(r"(?:ERROR|FATAL): +(.*)")
 
 
 class PostgresWarehouse(Warehouse):
@@ -40,3 +60,34 @@ class PostgresWarehouse(Warehouse):
             client.load_alone(pipeline.pipeline_name, seconds)
             client.empty_staging()
             yield
+
+    def message_without_values(self, error: BaseException) -> str | None:
+        """Return the message without details if its SQLSTATE says that it quotes only names."""
+        if code := sqlstate(error):
+            names_only = code.startswith(NAMES_ONLY) and code != SYNTAX_ERROR
+            return _primary(error) if names_only else None
+        return str(error) if _is_refused_connection(error) else None
+
+    def advice(self, error: BaseException) -> str | None:
+        """Return what to do about a row or a text that PostgreSQL cannot hold."""
+        return ADVICE.get(sqlstate(root_cause(error)) or "")
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return PostgreSQL's code of a driver's error, psycopg2's or ADBC's; None if it has none."""
+    return getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
+
+
+def _is_refused_connection(error: BaseException) -> bool:
+    """Return whether it is psycopg2's, raised without a connection: before a statement or after."""
+    kind = type(error)
+    return (kind.__module__, kind.__name__) == ("psycopg2", "OperationalError")
+
+
+def _primary(error: BaseException) -> str:
+    """Return the message without the details after it, which PostgreSQL takes from rows."""
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    if primary:
+        return str(primary)
+    found = _PRIMARY.search(str(error))
+    return found[1] if found else str(error)
