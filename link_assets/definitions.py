@@ -10,7 +10,7 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
-from link_assets.defs.checks.tables import CHECKS
+from link_assets.defs.checks.all_checks import CHECKS
 from link_assets.defs.clicks import clicks
 from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.links import links
@@ -32,7 +32,8 @@ def _spare_the_garbage_collector() -> None:
     """Keep the garbage collector from searching everything that was imported, again and again.
 
     It holds up every thread meanwhile, and what is imported stays until the process ends. At the
-    end it is searched after all, or DuckDB complains about what is left of it.
+    end it is searched after all, or DuckDB complains about what is left of it. This is done when the
+    definitions are imported: Dagster's own commands call nothing else of ours as a process starts.
     """
     gc.freeze()
     atexit.register(gc.unfreeze)

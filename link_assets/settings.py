@@ -137,7 +137,7 @@ class LocationSettings:
     checks them when it loads its definitions. A table that is older than its `fresh_hours` is
     late. If more than `disappeared_share` of the links are gone at once, none is marked as
     deleted. A day is unusual if a domain has less than `volume_share` of its usual clicks.
-    `lock_timeout_seconds` bounds the wait for other writers of a DuckDB file. DuckDB takes up to
+    `lock_timeout_seconds` bounds the wait for others that use the warehouse. DuckDB takes up to
     `duckdb_memory` before it writes to disk; if that is not set, as much as a load needs.
     """
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from link_assets.contract import CLICKS
 from link_assets.sandbox import Fault, Sandbox
 from link_assets_tests.support import Location, rows
 
@@ -27,11 +29,28 @@ def example(section: str) -> dict[str, Any]:
     return names
 
 
-def test_a_field_is_one_line() -> None:
+FIELD = """
+from dataclasses import replace
+from link_assets import contract
+contract.CLICKS = replace(contract.CLICKS, fields=(*contract.CLICKS.fields, contract.{line}))
+from link_assets_tests.children import load_clicks
+from link_assets_tests.support import rows
+load_clicks(1)
+print(rows("SELECT geoname_id, typeof(geoname_id) FROM {{dataset}}.clicks"))
+"""
+
+
+def test_a_field_is_one_line(api: str, sandbox: Sandbox) -> None:
     (line,) = re.findall(r"^Field\(.*\)$", EXTENDING, re.MULTILINE)
-    field = eval(line, vars(__import__("link_assets.contract", fromlist=["Field"])))
-    table = replace(CLICKS, fields=(*CLICKS.fields, field))
-    assert [column.column for column in table.columns][-1] == "geoname_id"
+    sandbox.clicks = {1: [{"dt": "2026-02-01T12:00:00Z", "geoname_id": "2950159"}]}
+    run = subprocess.run(
+        [sys.executable, "-c", FIELD.format(line=line).replace("{{", "{").replace("}}", "}")],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == "[(2950159, 'BIGINT')]\n", run.stderr
 
 
 def test_an_asset_is_one_module_and_one_line(location: Location) -> None:
@@ -50,7 +69,7 @@ def test_an_asset_is_one_module_and_one_line(location: Location) -> None:
 def test_a_check_is_one_module_and_one_line(
     future: int, location: Location, sandbox: Sandbox
 ) -> None:
-    from link_assets.defs.checks import tables
+    from link_assets.defs.checks import all_checks
     from link_assets.defs.checks.table_checks import TableChecks
 
     click = {"dt": "2900-01-01T00:00:00Z", "host": "a.example"}
@@ -63,7 +82,7 @@ def test_a_check_is_one_module_and_one_line(
         )
     ]
     location.everything()
-    clicks: TableChecks = tables.TABLES[1]
+    clicks: TableChecks = all_checks.TABLES[1]
     step = replace(clicks, checks=(*clicks.checks, example("A check")["NO_FUTURE_CLICKS"])).step()
     job = dg.Definitions(asset_checks=[step]).resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(instance=location.instance, raise_on_error=False)

@@ -38,8 +38,8 @@ class ClicksConfig(dg.Config):
     full_refresh: bool = Field(
         default=False,
         description=(
-            "Read every page again from the first, whatever earlier runs have kept of where to go "
-            "on. No row is deleted for it, and a retry of the run goes on where it failed."
+            "Read every page again from the first, even if an earlier run stopped midway. No row "
+            "is deleted for it, and a retry of the run continues where it failed."
         ),
     )
 

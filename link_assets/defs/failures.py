@@ -1,4 +1,8 @@
-"""What a user is told when a load fails."""
+"""What a user reads when a load fails: the cause, and what to do about it.
+
+Assets, checks and the loader of clicks turn errors into such sentences here. No key, and no value
+of a row, is ever part of one.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +39,18 @@ ADVICE = {
     "fields are for, or load into DuckDB, which takes such rows.",
     NOT_IN_ENCODING: "Load into a database with the encoding UTF8, which takes all text.",
 }
-"""By PostgreSQL's code of an error, what to do about it."""
+"""What to do about an error, by PostgreSQL's SQLSTATE."""
 
 
 @contextmanager
 def failures_explained(what: str) -> Iterator[None]:
-    """Turns failures with a known cause into a dg.Failure that names it and what to do.
+    """Turn an error with a known cause into a dg.Failure that names it and says what to do.
 
-    `what` is what was being loaded. Anything unknown passes unchanged.
+    Args:
+        what: What is being loaded, as a message says it.
+
+    Raises:
+        dg.Failure: The cause is known. Any other error is raised unchanged.
     """
     try:
         yield
@@ -53,52 +61,42 @@ def failures_explained(what: str) -> Iterator[None]:
 
 
 def explanation(error: BaseException, what: str) -> dg.Failure | None:
-    """The failure to show for `error`; None if its cause is not one of the known ones."""
-    if told := find_cause(error, dg.Failure):
-        return told
+    """Return the failure to show for an error; None if its cause is not a known one.
+
+    Args:
+        error: The error as it was raised; the cause is looked for among its causes.
+        what: What was being loaded, as a message says it.
+    """
+    if failure := find_cause(error, dg.Failure):
+        return failure
     for kind in (SettingsError, WarehouseBusy, WarehouseUnusable, TooManyColumns):
         if cause := find_cause(error, kind):
             return dg.Failure(str(cause), metadata={"loading": what})
     if answer := find_cause(error, ApiError):
         return dg.Failure(str(answer), metadata={"loading": what, "status": answer.status})
-    if unanswered := find_cause(error, RequestException):
-        return dg.Failure(f"{what}: {_no_answer(unanswered)}", metadata={"loading": what})
-    if (full := find_cause(error, OSError)) and full.errno in DISK_FULL:
-        return dg.Failure(
-            f"{what}: no room to write to disk ({full.strerror}). Make room where the warehouse is "
-            "and where temporary files go (TMPDIR), then run this again; nothing was lost.",
-            metadata={"loading": what},
-        )
-    if lacking := find_cause(error, OutOfMemory):
-        return dg.Failure(
-            f"{what}: DuckDB may not take the memory that this needs ({reason(lacking)}). Raise "
-            "LINK_ASSETS__DUCKDB_MEMORY or unset it, or have less loaded at once with "
-            "SOURCES__LINK_ASSETS__CHUNK_ROWS or SOURCES__LINK_ASSETS__CHUNK_MEGABYTES; then run "
-            "this again. Nothing was lost.",
-            metadata={"loading": what},
-        )
-    if refused := find_cause(error, DestinationException):
-        advice = ADVICE.get(sqlstate(refused) or "", SEE_README)
-        return dg.Failure(
-            f"{what}: {warehouse_name()} refused: {reason(refused)}. {advice}",
-            metadata={"loading": what},
-        )
+    for explain in (_no_answer, _disk_full, _out_of_memory, _refused):
+        if text := explain(error):
+            return dg.Failure(f"{what}: {text}", metadata={"loading": what})
     return None
 
 
-def _no_answer(error: RequestException) -> str:
-    """Why there was no answer, and what to do."""
-    if isinstance(error, SSLError):
-        return _not_trusted(error)
-    unreadable = isinstance(error, ContentDecodingError)
+def _no_answer(error: BaseException) -> str | None:
+    """Return why the API gave no answer, and what to do."""
+    unanswered = find_cause(error, RequestException)
+    if unanswered is None:
+        return None
+    if isinstance(unanswered, SSLError):
+        return _not_trusted(unanswered)
+    unreadable = isinstance(unanswered, ContentDecodingError)
     return (
-        f"the API gave no whole answer ({type(error).__name__}) after all retries. Check that "
+        f"the API gave no whole answer ({type(unanswered).__name__}) after all retries. Check that "
         "SOURCES__LINK_ASSETS__BASE_URL is right and the API can be reached from here."
         + (" Its answer is not compressed as its Content-Encoding says." if unreadable else "")
     )
 
 
 def _not_trusted(error: SSLError) -> str:
+    """Return why no encrypted connection was made, and what to do."""
     if refused := find_cause(error, SSLCertVerificationError):
         return (
             f"the API's certificate was not accepted ({refused.verify_message.rstrip('.')}). If it "
@@ -112,8 +110,41 @@ def _not_trusted(error: SSLError) -> str:
     )
 
 
+def _disk_full(error: BaseException) -> str | None:
+    """Return where to make room, if a disk is full."""
+    full = find_cause(error, OSError)
+    if full is None or full.errno not in DISK_FULL:
+        return None
+    return (
+        f"no room to write to disk ({full.strerror}). Make room where the warehouse is "
+        "and where temporary files go (TMPDIR), then run this again; nothing was lost."
+    )
+
+
+def _out_of_memory(error: BaseException) -> str | None:
+    """Return which settings to change, if DuckDB needs more memory than it may take."""
+    lacking = find_cause(error, OutOfMemory)
+    if lacking is None:
+        return None
+    return (
+        f"DuckDB may not take the memory that this needs ({reason(lacking)}). Raise "
+        "LINK_ASSETS__DUCKDB_MEMORY or unset it, or have less loaded at once with "
+        "SOURCES__LINK_ASSETS__CHUNK_ROWS or SOURCES__LINK_ASSETS__CHUNK_MEGABYTES; then run "
+        "this again. Nothing was lost."
+    )
+
+
+def _refused(error: BaseException) -> str | None:
+    """Return what the warehouse refused, without the values that it quotes, and what to do."""
+    refused = find_cause(error, DestinationException)
+    if refused is None:
+        return None
+    advice = ADVICE.get(sqlstate(refused) or "", SEE_README)
+    return f"{warehouse_name()} refused: {reason(refused)}. {advice}"
+
+
 def kind_and_place(error: BaseException) -> str:
-    """The error's type and where it arose, without its text, which may quote a row."""
+    """Return the error's type and where it arose, without its text, which may quote a row."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
     return type(error).__name__ + where

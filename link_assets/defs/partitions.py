@@ -1,4 +1,8 @@
-"""The domain partitions and how they are discovered."""
+"""The domain partitions: which there are, how new ones are found, what a partition key is.
+
+A partition is added for each domain that has links, and none is ever removed: its history stays.
+The allow-list `LINK_ASSETS__DOMAINS` is read each time, so that it takes effect without a reload.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import dagster as dg
 
 from link_assets.rows.convert import INT64
 from link_assets.settings import location_settings
-from link_assets.source.dialects import dialect_type
+from link_assets.source.dialects.configured import dialect_type
 from link_assets.warehouse.reader import reading
 
 if TYPE_CHECKING:
@@ -21,9 +25,12 @@ domain_partitions = dg.DynamicPartitionsDefinition(name=PARTITIONS_NAME)
 
 
 def domain_id(partition_key: str) -> int:
-    """The domain's id that a partition key spells; raises dg.Failure if it is no such id.
+    """Return the domain id that a partition key spells.
 
     An id has one spelling, or two partitions could load the same domain.
+
+    Raises:
+        dg.Failure: The key is not the id of a domain.
     """
     if not is_domain_id(partition_key):
         raise dg.Failure(
@@ -36,21 +43,21 @@ def domain_id(partition_key: str) -> int:
 
 
 def is_domain_id(key: str) -> bool:
-    """Whether a partition key spells a domain's id."""
+    """Return whether a partition key spells a domain's id: 64 bits, not negative, no zero first."""
     return bool(re.fullmatch(r"0|[1-9][0-9]{0,18}", key)) and int(key) in INT64
 
 
 def known_domains(instance: DagsterInstance) -> Sequence[str]:
-    """The registered domains that the allow-list admits, oldest first."""
+    """Return the registered domains that the allow-list admits, the oldest partition first."""
     allowed = location_settings().allowed_domains
     keys = instance.get_dynamic_partitions(PARTITIONS_NAME)
     return [key for key in keys if not allowed or key in allowed]
 
 
 def register_domains(instance: DagsterInstance) -> Sequence[str]:
-    """Registers a partition for each domain of the loaded links that has none; returns the new.
+    """Register a partition for each domain of the loaded links that has none; return the new ones.
 
-    The allow-list narrows what is registered. Partitions are never removed.
+    Only domains that the allow-list admits are registered.
     """
     table, column = dialect_type().domains_column
     with reading() as reader:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-# Private: Dagster has no public way to plan a partition that a run is not named by, and only what
-# is planned is shown as under way, and as failed if the run fails.
+# Private, as are the event and its report in plan_partitions: Dagster has no public way to plan a
+# partition that a run is not named by, and shows only planned ones as under way or as failed.
 from dagster._core.events import AssetMaterializationPlannedData
 
 from link_assets.contract import CLICKS

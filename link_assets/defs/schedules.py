@@ -64,5 +64,5 @@ def _being_loaded(instance: dg.DagsterInstance) -> set[str]:
     unfinished = dg.RunsFilter(
         job_name=clicks_job.name, statuses=UNFINISHED, updated_after=datetime.now(UTC) - LOST
     )
-    runs = instance.get_runs(unfinished)
+    runs = [record.dagster_run for record in instance.get_run_records(unfinished)]
     return {domain for run in runs for domain in requested_domains(run.tags, everything)}

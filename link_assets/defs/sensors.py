@@ -26,6 +26,7 @@ def new_domains_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason | l
     The cursor is a JSON list of the domains that were requested.
     """
     requested = set(json.loads(context.cursor or "[]"))
+    # Undocumented: the public way needs all keys and reads the state of each
     loaded = context.instance.get_materialized_partitions(CLICKS_KEY)
     new = set(known_domains(context.instance)) - loaded - requested
     if not new:

@@ -11,6 +11,9 @@ from datetime import timedelta
 
 import dagster as dg
 from dagster_dlt import DagsterDltTranslator
+
+# Private: the names under which `dlt_assets` puts metadata that the UI cannot show, and the type of
+# what get_asset_spec is given, which dagster_dlt does not export
 from dagster_dlt.constants import META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 

@@ -1,4 +1,8 @@
-"""The guide's contract over HTTP."""
+"""The guide's API over HTTP: its two listings, its page tokens, its key.
+
+`server` serves it and `faults` spoils its answers on request. It reads nothing but the made-up
+world, or the rows that a test gives it.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +39,13 @@ class Position:
     at: int | None = None
 
     def token(self) -> str:
-        """An opaque text that `read` turns back, in this process or another."""
+        """Return an opaque text that `read` turns back, in this process or another."""
         text = json.dumps([self.path, self.page, self.at])
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     @staticmethod
     def read(token: str, path: str) -> Position | None:
-        """The position a token of this path stands for; None for any other text."""
+        """Return the position that a token of this path stands for; None for any other text."""
         try:
             _, page, at = json.loads(base64.urlsafe_b64decode(token.encode()))
         except (binascii.Error, ValueError, TypeError):
@@ -87,7 +91,7 @@ class Listing:
     made_up: bool = False
 
     def place(self, at: int) -> int:
-        """An offset as a token says it, and the other way round."""
+        """Return an offset as a token has it, and the other way round."""
         return self.size - at if self.grows else at
 
 
@@ -116,7 +120,7 @@ class Sandbox:
 
     @cached_property
     def app(self) -> Starlette:
-        """The ASGI application. Faults of the connection need the transport `serve` gives it."""
+        """Return the ASGI application; faults of the connection need the transport of `serve`."""
         routes = [
             Route("/v1/links", _Endpoint(self, _links)),
             Route("/v1/domain/{domain_id:int}/link_clicks", _Endpoint(self, _clicks)),
@@ -146,7 +150,7 @@ class Sandbox:
         return record
 
     def take_fault(self, record: RequestRecord) -> Fault | None:
-        """The fault that hits a request, used up by one."""
+        """Return the fault that hits a request, used up by one; None if there is none."""
         with self._lock:
             for fault in self.faults:
                 if fault.matches(record.path, record.page):
@@ -155,7 +159,7 @@ class Sandbox:
         return None
 
     def page(self, record: RequestRecord, listing: Listing) -> Answer:
-        """The page a request asks for."""
+        """Return the page that a request asks for."""
         here = record.position
         if here is None:
             raise HTTPException(400, "The pageToken is not one of this listing.")
@@ -214,7 +218,7 @@ def _links(sandbox: Sandbox, request: Request) -> Listing:
 
 
 def _listed(key: str, rows: list[Any], made_up: bool = False) -> Listing:
-    """A list as it is now."""
+    """Return a list as it is now."""
     return Listing(key, len(rows), lambda start, stop: rows[start:stop], made_up=made_up)
 
 

@@ -1,4 +1,7 @@
-"""What can go wrong with an answer, on request."""
+"""What can go wrong with an answer, on request: statuses, bodies, compression, connections.
+
+Tests give a sandbox the faults that it is to show; `app` asks for the one that hits a request.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Answer:
     fast: bool = False
 
     def content(self) -> bytes:
-        """The body as bytes. Only a `fast` one goes through msgspec, which turns NaN into null."""
+        """Return the body as bytes; only a `fast` one uses msgspec, which makes NaN null."""
         if isinstance(self.body, bytes):
             return self.body
         if self.fast:
@@ -43,6 +46,7 @@ class Answer:
 
 
 def error(status: int, message: str) -> Answer:
+    """Return an error as the sandbox words it."""
     return Answer({"error": responses.get(status, "Error"), "message": message}, status)
 
 
@@ -54,7 +58,7 @@ class Fault:
     `times` is None. What happens to the answer, in this order:
 
     - one of `status` (with `headers`, and `body` or a JSON error), `raw` (a 200 with these bytes)
-      and `replace` (whatever it makes of a page is sent as JSON) takes its place;
+      and `replace` (what it makes of a page is sent as JSON) takes its place;
     - `gzip` compresses it, "broken" with a wrong checksum;
     - `connection` decides how much arrives: "reset" nothing, "reset_mid_body" half of the body
       and then a reset, "short_body" half and then a clean end, "stall" half and the rest after
@@ -89,7 +93,7 @@ class Fault:
         )
 
     def rewrite(self, answer: Answer) -> Answer:
-        """The answer with the fault in its status, headers and body."""
+        """Return the answer with the fault in its status, headers and body."""
         answer = self._replaced(answer)
         if not self.gzip:
             return answer

@@ -1,4 +1,7 @@
-"""Serving a sandbox on the loopback interface, beside other work or in the foreground."""
+"""Serves a sandbox on the loopback interface, beside other work or in the foreground.
+
+Tests and the commands use it. It stops at once when it is left, so that no test waits for it.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +62,10 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def serve(sandbox: Sandbox, port: int = 0, certificate: str | None = None) -> Iterator[str]:
-    """Serves on 127.0.0.1 for as long as the context lasts and gives the base URL.
+    """Serve on 127.0.0.1 within the block; yield the base URL.
 
     Port 0 takes a free one. With a `certificate`, a file that holds its key, too, it serves HTTPS.
-    Leaving stops at once, whatever is open or half answered.
+    Leaving stops at once, even if answers are half sent.
     """
     with socket.create_server(("127.0.0.1", port)) as listener:
         server = _Server(sandbox, certificate)
@@ -80,7 +83,7 @@ def serve(sandbox: Sandbox, port: int = 0, certificate: str | None = None) -> It
 
 
 def run(sandbox: Sandbox, port: int, announce: Callable[[str], object] = print) -> None:
-    """Serves until Ctrl-C, once it accepts connections having told `announce` its base URL."""
+    """Serve until Ctrl-C; call `announce` with the base URL once connections are accepted."""
     with contextlib.suppress(KeyboardInterrupt), serve(sandbox, port) as base_url:
         announce(base_url)
         threading.Event().wait()

@@ -1,4 +1,7 @@
-"""The made-up data: every link and click worked out from a seed when it is asked for."""
+"""The made-up data: every link and click is worked out from a seed when it is asked for.
+
+The same values make the same world on every machine, so tests compare rows with it.
+"""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from link_assets.rows.raw_json import DamagedRow, RawRow, parse_rows
 class NewRows:
     """Counts pages in a row that bring no new row.
 
-    Of a page only the first row is looked at, unless that came first on a page before: then the
-    page counts as new once for all of its rows together. Rows are the same if they agree in the
-    fields of their identity, so that a row that is revised again and again is not new.
+    A page is new if its first row was not the first row of an earlier page, or else if this set of
+    rows has not come before. Rows are the same if they agree in the fields of their identity, so
+    that a row that is revised again and again is not new.
     """
 
     def __init__(self) -> None:

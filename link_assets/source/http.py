@@ -20,7 +20,8 @@ from requests_ratelimiter import LimiterAdapter
 from link_assets.settings import ApiSettings, SettingsError
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
-"""The guide's list; every other failing status fails at once."""
+"""The guide's list, which holds for any API: these are the statuses that say "later" or "again".
+Every other failing status fails at once."""
 
 CONNECT_SECONDS = 5
 """How long an API may take to be reached at all."""

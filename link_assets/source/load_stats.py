@@ -1,4 +1,8 @@
-"""What a load has come to, in numbers. Written by `reads`, read by whoever shows them."""
+"""Counts of one run's reading of a listing: pages, rows, rejected rows, first and last click.
+
+`resume` and `transforms` write them as pages pass, `paging` numbers pages by them in messages, and
+`defs/load_result.py` shows them. They decide nothing.
+"""
 
 from __future__ import annotations
 

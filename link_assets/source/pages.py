@@ -28,8 +28,7 @@ ROWS = "rows"
 class ApiError(HTTPError):
     """The API's answer is not a page; the message says which request, what is wrong, what to do.
 
-    `refuses_position` tells whether the status means that the API does not know the position any
-    more that it was asked to go on from.
+    `refuses_position`: the status means that the API no longer knows the position it was given.
     """
 
     # Python copies an exception by calling its class with the message alone
@@ -65,9 +64,10 @@ def page_check(
 ) -> Callable[..., None]:
     """Make a response hook that lets only valid pages through.
 
-    A page is valid if it is a JSON object with a list under the endpoint's key and a token that is
-    text, a number, null or absent; an answer without content is an empty page. For anything else
-    the hook raises what `error` makes, in whose text no part of a secret can be read.
+    A page is valid if it is a JSON object with a list under the endpoint's `rows_key` and a token
+    that is text, a number, null or absent; or, without a `rows_key`, a JSON list. An answer
+    without content is an empty page. For anything else the hook raises what `error` makes, in
+    whose text no part of a secret can be read.
 
     A later `response.json()` returns the rows under `ROWS`, each a RawRow or DamagedRow, without
     reading the body again; `page_of(response)` returns the whole page.
@@ -111,10 +111,13 @@ class _Body:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._rows_key, self._token_key = endpoint.rows_key, endpoint.token_key
-        fields = [("rows", list[RawRow]), ("token", str | int | None, None)]
-        names = {"rows": self._rows_key, "token": self._token_key or ""}
-        shape = defstruct("Page", fields, rename=names) if self._rows_key else list[RawRow]
-        self._decoder: Decoder[Any] = Decoder(shape)
+        self._decoder: Decoder[Any] = Decoder(self._shape() if self._rows_key else list[RawRow])
+
+    def _shape(self) -> type:
+        """Make the type of an answer that is an object, with its rows and its token, if any."""
+        rows, token = ("rows", list[RawRow]), ("token", str | int | None, None)
+        names = {"rows": self._rows_key or "", "token": self._token_key or ""}
+        return defstruct("Page", [rows, token] if self._token_key else [rows], rename=names)
 
     def page(self, response: Response) -> Page:
         """Return the page; raise ValueError if the body is none."""
@@ -140,7 +143,7 @@ class _Body:
         page = self._decoder.decode(body)
         if self._rows_key is None:
             return page, None
-        return page.rows, _token(page.token, self._token_key)
+        return page.rows, _token(getattr(page, "token", None), self._token_key)
 
     def _read(self, body: bytes) -> _Parts:
         try:

@@ -21,11 +21,11 @@ from link_assets.source.pages import ApiError, page_of
 
 @dataclass
 class PagingMemory:
-    """What a run has seen of a listing.
+    """What a run has seen of a listing: positions, and rows as far as `endless` needs them.
 
-    `failure` is the error with which paging was given up because pages went on without a new row.
-    What came before is loaded first, and whoever `watches` raises it then; if nobody does, the
-    paginator raises it at once.
+    `failure` is the error if paging was given up because pages brought no new row. The rows before
+    it are loaded first; then the caller raises it. With `watched=False` the paginator raises it at
+    once.
     """
 
     watched: bool = True

@@ -1,4 +1,7 @@
-"""Tells rows that are rejected for the first time from those that come again on a later page."""
+"""Knows which rejected rows have come before, so that a row on two pages counts once.
+
+`resume` and `transforms` ask it for each batch. It remembers ids only, and no more than REMEMBERED.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from dlt.sources.rest_api.typing import EndpointResource
 from link_assets.contract import CLICKS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
 from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings
-from link_assets.source.dialects import configured_dialect
+from link_assets.source.dialects.configured import configured_dialect
 from link_assets.source.http import new_connections, new_session
 from link_assets.source.pages import ROWS, page_check
 from link_assets.source.paging import EndpointPaginator, PagingMemory
@@ -95,13 +95,13 @@ def clicks_source(
 
     The clicks are merged on `(domain_id, dt, click_id)`. One load takes up to `chunk_rows` rows or
     `chunk_seconds` of fetching and keeps, in the state that is loaded with them, where to go on:
-    load again with the same `read` until `read.finished` (chunks.Chunks fetches one load while it
-    writes the one before). `resources` may be shared with other domains. A pipeline that is not
-    of warehouse.open_pipeline needs dlt's setting `normalize.parquet_normalizer.add_dlt_load_id`,
-    or its extraction fails.
+    load again with the same `read` until `read.finished` (warehouse.chunks.Chunks fetches one load
+    while it writes the one before). `resources` may be shared with other domains. A pipeline that
+    is not of warehouse.pipeline.open_pipeline needs dlt's setting
+    `normalize.parquet_normalizer.add_dlt_load_id`, or its extraction fails.
 
-    Extraction raises pages.ApiError if an answer is not a valid page. A listing without end is cut
-    off: the load after the last rows raises that; without a `read` extraction does at once.
+    Extraction raises source.pages.ApiError if an answer is not a valid page. A listing without end
+    is cut off: the load after the last rows raises that; without a `read` extraction does at once.
     """
     read = read or ClicksRead(paging=PagingMemory(watched=False))
     resources = resources or RunResources(new_connections(settings))

@@ -2,8 +2,8 @@
 
 The clicks of a domain are read from the first page to the last in chunks. Each chunk is one load,
 and the position to go on from is kept in dlt's resource state, which is loaded with the rows. So a
-run that is killed loses only what it had not loaded yet. Positions are opaque here: what they are
-is the dialect's business. `transforms` calls, `rest` wires; no row is looked into.
+run that is killed loses only what it had not loaded yet. What a position is, only the dialect
+knows. `rest` makes a Chunk for each load and `transforms` calls it; no row is looked into here.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ POSITION = "page_token"
 """The state's key of the position. Its name is older than other APIs, and in users' warehouses."""
 
 OF_ONE_READ = (POSITION, "since", "newest", "pages", "rejected", "last_rejected")
-"""What the state no longer has when the last page is loaded."""
+"""The state's keys that are removed when a read ends."""
 
 KEPT_REJECTED = 100
-"""Rejected rows that a run which resumes the read knows again: pages may shift meanwhile."""
+"""How many rejected rows the state remembers, so that a run which resumes does not count them twice
+if pages have shifted."""
 
 
 @dataclass(frozen=True)
 class Restart:
-    """A wish to begin at the first page, with a state that loses all but what it `keeps`.
+    """An order to read from the first page.
 
-    One with an `id` is fulfilled once for that id: a retry resumes where the attempt before it
-    stopped.
+    All keys of the state are dropped but those in `keeps`. With an `id` it is carried out once: a
+    retry with the same id resumes instead.
     """
 
     keeps: frozenset[str] = frozenset()
@@ -55,7 +56,11 @@ FROM_FIRST_PAGE = Restart(keeps=frozenset({"ip", "watermark", "restart"}))
 
 
 def full_refresh(id: str, is_empty: bool) -> Restart:
-    """Read every page again. Only an empty domain may be given other `click_id`s than before."""
+    """Return the restart that reads every page again.
+
+    Unless the domain is empty it keeps how addresses are treated, because the rows that are there
+    must keep their `click_id`s.
+    """
     return Restart(keeps=frozenset() if is_empty else frozenset({"ip"}), id=id)
 
 
@@ -63,7 +68,8 @@ def full_refresh(id: str, is_empty: bool) -> Restart:
 class ClicksRead:
     """One run's reading of all clicks of a domain, over any number of loads.
 
-    Give the same object to `rest.clicks_source` for each load until it is `finished`.
+    Give the same object to `rest.clicks_source` for each load until it is `finished`, and a new one
+    to read again after a load that failed.
     """
 
     restart: Restart | None = None
@@ -73,9 +79,9 @@ class ClicksRead:
     rejected: RejectedIds = field(default_factory=RejectedIds)
     finished: bool = False
     kept_position: Position | None = None
-    """The one that this run left in the state."""
+    """The position that this run saved last."""
     is_position_on_trial: bool = False
-    """Whether the API was given a kept position and has not answered it yet."""
+    """Whether the last request used a saved position and no page has come for it yet."""
 
     def reason_to_restart(self, error: RequestException) -> str | None:
         """Return why the kept position is of no use; None if that is not what failed.
@@ -86,18 +92,19 @@ class ClicksRead:
         if not self.is_position_on_trial:
             return None
         if isinstance(error, ApiError) and error.refuses_position:
-            return f"the API no longer knows the page token to go on from ({error.status})"
+            return f"the API no longer knows the position to resume from ({error.status})"
         if self.stats.pages:
             return None
         short = str(error).rstrip(".") if isinstance(error, ApiError) else type(error).__name__
-        return f"no page came for the page token that an earlier run left ({short})"
+        return f"no page came for the position that an earlier run left ({short})"
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How far pages have come: `pages` of the read, and `received` rows in this run.
+    """A point of the read.
 
-    `position` is where the others begin; None after the last.
+    `pages` since its first page, rows `received` in this run, and the `position` of the next page,
+    None after the last.
     """
 
     pages: int = 0
@@ -150,8 +157,9 @@ class Chunk:
     def begin(self, endpoint: Endpoint) -> tuple[Position | None, Mapping[str, Any]]:
         """Return the position to go on from and the parameters of all requests.
 
-        Raises what the load before was given up for, now that its rows are on their way, and
-        SettingsError if click ids would come out otherwise than in the rows so far.
+        Raises:
+            ApiError: Paging was given up in the load before, whose rows are loaded by now.
+            SettingsError: Click ids would differ from those of the rows loaded so far.
         """
         if self.read.paging.failure:
             raise self.read.paging.failure
@@ -186,9 +194,9 @@ class Chunk:
         return is_last or self._is_full()
 
     def keep(self, to: Mark, converted: Iterable[Converted]) -> None:
-        """Note in the state that dlt has all pages up to there, and what became of them.
+        """Save in the state that dlt has all pages up to `to`, and count what became of them.
 
-        If paging was given up there is no position to go on from: the next run begins anew.
+        If paging was given up no position is saved, so the next run starts at the first page.
         """
         state = _clicks_state()
         for pages in converted:

@@ -1,7 +1,7 @@
 """What the domains of a run share: connections, threads, and what is known of undocumented fields.
 
-Whoever loads several domains opens them once and hands them to every source; nothing of this is
-made when modules are imported.
+Whoever loads several domains opens them once and hands them to every source. No thread is started
+and no connection opened before one is needed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from requests.adapters import HTTPAdapter
@@ -22,25 +23,24 @@ if TYPE_CHECKING:
     from link_assets.rows.clicks_arrow import Known
 
 
-def _new_threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), "convert")
-
-
-@dataclass(frozen=True)
+@dataclass
 class RunResources:
     """Connections to the API, threads that convert pages, and the fields that pages brought."""
 
     connections: HTTPAdapter
-    threads: ThreadPoolExecutor = field(default_factory=_new_threads)
     known: Known = field(default_factory=dict)
+
+    @cached_property
+    def threads(self) -> ThreadPoolExecutor:
+        """Return the threads, as many as there are cores; they end with the last reference."""
+        return ThreadPoolExecutor(os.cpu_count(), "convert")
 
 
 @contextmanager
 def open_resources(settings: ApiSettings) -> Iterator[RunResources]:
-    """Open what the domains of a run share, and close it afterwards."""
+    """Open what the domains of a run share; close the connections afterwards."""
     resources = RunResources(new_connections(settings))
     try:
         yield resources
     finally:
         resources.connections.close()
-        resources.threads.shutdown(wait=False, cancel_futures=True)

@@ -1,8 +1,8 @@
 """Pages whose text is JSON but for some of its strings.
 
 A byte that is not UTF-8, a raw control character, or an escape that JSON does not know costs the
-row it stands in, not the page. The page is read several times with characters in place of the
-damage, for each kind of damage another one: the rows that come out differently are damaged so.
+row it stands in, not the page. The page is read once with a neutral character for all damage, then
+once per kind of damage with a mark in its place: rows that show the mark have that damage.
 Called by `pages` for a body that its fast decoder refuses.
 """
 

@@ -1,4 +1,7 @@
-"""Times as they are kept and sent: UTC, as ISO 8601 text with microseconds."""
+"""Times as they are kept in dlt's state and sent to APIs: UTC, ISO 8601 text with microseconds.
+
+`resume` and the dialects use it; times of rows are the business of `link_assets.rows`.
+"""
 
 from __future__ import annotations
 

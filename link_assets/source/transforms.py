@@ -115,9 +115,9 @@ class ClickPages(PageTransform):
     handed to dlt; the last page of a chunk waits for all. Where to go on is kept when what came
     before is handed to dlt.
 
-    A chunk has no click twice, since the merge relies on that, and of a click that comes twice the
-    last version is loaded. Among pages that are handed on together only the last one is kept.
-    A click that was handed on before is left out if it comes again unchanged; if it has changed,
+    A chunk has no click twice, since the merge relies on that. Of a click that comes twice in pages
+    handed to dlt together, the last version is kept. A click that was handed to dlt before is left
+    out if it comes again unchanged; if it has changed,
     the chunk ends before those pages, and the next chunk, which asks for them again, replaces it.
     """
 
@@ -161,7 +161,7 @@ class ClickPages(PageTransform):
         return ClickReader(self._domain_id, self._personal, self._resources.known)
 
     def _is_old(self, page: PageData[RawRow]) -> bool:
-        """Whether nothing new can follow a page: all of it was there when the last read ended."""
+        """Return whether a page is older than this read looks back; nothing newer follows it."""
         old_before = self._chunk.old_before
         if old_before is None:
             return False

@@ -32,7 +32,7 @@ class LinkCounts:
 
     @property
     def metadata(self) -> dict[str, int]:
-        """The numbers as the materialization shows them.
+        """Return the numbers as the materialization shows them.
 
         `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
         """
@@ -62,7 +62,7 @@ class Disappearance:
 
     @property
     def metadata(self) -> dict[str, int]:
-        """The numbers as the materialization shows them."""
+        """Return the numbers as the materialization shows them."""
         return {
             **self.counts.metadata,
             "links_before": self.present,

@@ -1,6 +1,6 @@
 """Blanks the values that databases and logs quote, which may be personal data.
 
-`errors.py` uses it on what a database says, `pipeline.py` puts it on dlt's log. It works on text
+`errors.py` uses it on what a database says, `process.py` puts it on dlt's log. It works on text
 only: personal fields of rows are treated in `rows/personal.py`, before anything is written.
 """
 

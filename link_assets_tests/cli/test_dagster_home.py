@@ -19,7 +19,7 @@ from link_assets_tests.scenarios.test_end_to_end import until
 STORAGE = {"storage", "local_artifact_storage", "compute_logs"}
 
 
-def test_the_home_that_commands_make_is_set_like_the_project_s(
+def test_the_home_that_commands_make_has_the_settings_of_the_projects_dagster_yaml(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
@@ -47,7 +47,7 @@ def use_home(home: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing_starts")
-def test_a_home_in_use_is_refused_with_who_has_it_until_that_is_killed(
+def test_a_home_in_use_names_its_owner_and_is_free_once_that_is_killed(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = workdir / "home"
@@ -69,7 +69,7 @@ def test_a_home_in_use_is_refused_with_who_has_it_until_that_is_killed(
         assert (home / "dev.owner").read_text() == f"process {os.getpid()}, again"
 
 
-def test_an_owner_that_left_no_name_is_called_unknown(workdir: Path) -> None:
+def test_an_owner_without_a_readable_name_is_called_unknown(workdir: Path) -> None:
     with in_use(workdir, "here"):
         (workdir / "dev.owner").write_bytes(b"\xff")
         with pytest.raises(HomeError, match="an unknown process"), in_use(workdir, "there"):

@@ -64,9 +64,7 @@ def test_a_command_that_loads_reads_the_api_of_the_env_file(
 
 
 @pytest.mark.parametrize("command", READING)
-def test_a_command_that_reads_settings_takes_those_of_the_env_file(
-    command: list[str], clone: Path
-) -> None:
+def test_a_command_that_reads_settings_reads_the_env_file(command: list[str], clone: Path) -> None:
     (clone / ".env").write_text("LINK_ASSETS__TIMEZONE=of/the-file\n")
     done = ran(command, LINK_ASSETS__TIMEZONE="of/the-environment")
     assert done.returncode != 0
@@ -76,7 +74,7 @@ def test_a_command_that_reads_settings_takes_those_of_the_env_file(
 
 
 @pytest.mark.parametrize("command", READING)
-def test_what_the_env_file_leaves_out_is_taken_from_the_environment(
+def test_a_setting_that_the_env_file_lacks_is_taken_from_the_environment(
     command: list[str], clone: Path
 ) -> None:
     (clone / ".env").write_text("LINK_ASSETS__OWNER=team:data\n")

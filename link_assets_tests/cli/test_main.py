@@ -37,7 +37,7 @@ def all_clicks() -> list[tuple[object, ...]]:
 
 
 @pytest.mark.usefixtures("environment_restored")
-def test_the_demo_loads_everything_says_so_and_changes_no_row_the_second_time(
+def test_the_demo_loads_everything_and_changes_no_row_the_second_time(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["demo"])
@@ -72,7 +72,7 @@ def test_the_demo_fails_if_a_load_fails(
 
 
 @pytest.mark.usefixtures("environment_restored")
-def test_the_demo_keeps_out_of_a_configured_apis_warehouse(workdir: Path) -> None:
+def test_the_demo_refuses_to_run_where_an_api_is_configured(workdir: Path) -> None:
     (workdir / ".env").write_text(f"{SECTION}__BASE_URL=https://api.example.com\n")
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
@@ -151,7 +151,7 @@ def test_a_taken_port_is_refused_with_the_option_that_gives_another(
 
 
 @pytest.mark.usefixtures("environment_restored", "nothing_starts")
-def test_the_default_port_and_that_of_the_environment_are_looked_at_too(taken_port: int) -> None:
+def test_the_default_port_and_that_of_the_environment_are_checked(taken_port: int) -> None:
     assert f"Port {taken_port} of" in refusal(["dev"], DAGSTER_WEBSERVER_PORT=str(taken_port))
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -179,7 +179,7 @@ def test_the_default_port_and_that_of_the_environment_are_looked_at_too(taken_po
         ("sandbox --latency -0.5", "-0.5 is not in the range"),
     ],
 )
-def test_what_no_port_host_or_number_can_be_is_refused(arguments: str, says: str) -> None:
+def test_an_impossible_port_host_or_number_is_refused(arguments: str, says: str) -> None:
     assert says in refusal(arguments.split())
 
 
@@ -191,7 +191,7 @@ def test_a_port_that_this_user_may_not_use_is_refused(monkeypatch: pytest.Monkey
     assert "cannot be listened on: Permission denied" in refusal(["sandbox", "--port", "80"])
 
 
-def test_a_taken_port_ends_the_real_commands_too(taken_port: int, workdir: Path) -> None:
+def test_the_installed_commands_refuse_a_taken_port(taken_port: int, workdir: Path) -> None:
     for name in ("dev", "sandbox"):
         done = command(name, "--port", str(taken_port))
         assert (done.returncode, done.stdout) == (1, "")
@@ -211,7 +211,7 @@ def test_a_home_that_does_not_exist_is_refused(workdir: Path) -> None:
 @pytest.mark.parametrize(
     "line", [f"{SECTION}__API_KEY=", f"{SECTION}__BASE_URL=", f"{SECTION}__API_KEY=of-another"]
 )
-def test_dev_reads_no_sandbox_whose_settings_the_env_file_would_undo(
+def test_dev_refuses_an_env_file_that_would_undo_the_sandboxs_settings(
     line: str, workdir: Path
 ) -> None:
     (workdir / ".env").write_text(f"{line}\n")

@@ -153,14 +153,14 @@ def test_the_source_and_what_it_needs_import_no_dagster(workdir: Path) -> None:
     assert {name: found for name, found in imported.items() if found} == {}
 
 
-def test_what_is_imported_is_not_looked_through_for_garbage(workdir: Path) -> None:
+def test_imported_modules_are_left_out_of_garbage_collection(workdir: Path) -> None:
     counts = "gc.get_freeze_count(), len(gc.get_objects())"
     run = python(workdir, "-c", f"import gc, link_assets.definitions; print([{counts}])")
     left_alone, looked_through = json.loads(run.stdout)
     assert left_alone > looked_through
 
 
-def test_a_process_that_has_used_the_warehouse_ends_without_a_word(workdir: Path) -> None:
+def test_a_process_that_has_used_the_warehouse_ends_without_output(workdir: Path) -> None:
     given = (
         "import link_assets.definitions\n"
         "from link_assets.warehouse.reader import reading\n"
@@ -194,7 +194,7 @@ if (DG := Path(sys.executable).with_name("dg")).exists():
             ("list defs --json", '"asset_key": "link_assets/clicks"'),
         ],
     )
-    def test_dg_finds_the_location_without_a_word_of_warning(
+    def test_dg_finds_the_location_without_a_warning(
         command: str, says: str, workdir: Path
     ) -> None:
         run = subprocess.run(
@@ -247,7 +247,7 @@ def test_every_metadata_value_of_an_asset_can_be_shown(key: dg.AssetKey) -> None
     assert not any("unserializable" in str(value.value) for value in shown)
 
 
-def test_what_a_user_can_switch_on_or_set_is_described() -> None:
+def test_schedules_sensors_jobs_and_run_configuration_are_described() -> None:
     repository = defs.get_repository_def()
     switches = [*repository.schedule_defs, *repository.sensor_defs]
     assert len(switches) == 4
@@ -258,7 +258,7 @@ def test_what_a_user_can_switch_on_or_set_is_described() -> None:
     assert all(repository.get_job(job).description for job in jobs)
 
 
-def test_a_table_of_links_begins_with_what_a_row_is_and_ends_with_what_is_added() -> None:
+def test_the_columns_of_the_tables_begin_with_their_keys() -> None:
     columns = [field.column for field in LINKS.columns]
     assert columns[:2] == ["id", "domain_id"]
     assert columns[-1] == "deleted_at"
@@ -273,7 +273,7 @@ def test_clicks_are_partitioned_by_domain_and_links_are_not() -> None:
     assert graph.get(LINKS_KEY).partitions_def is None
 
 
-def test_nothing_runs_by_itself_until_it_is_switched_on() -> None:
+def test_schedules_and_sensors_are_off_until_they_are_started() -> None:
     repository = defs.get_repository_def()
     assert {s.name: s.default_status for s in repository.schedule_defs} == dict.fromkeys(
         ("links_schedule", "clicks_schedule", "checks_schedule"), dg.DefaultScheduleStatus.STOPPED

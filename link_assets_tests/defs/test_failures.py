@@ -68,7 +68,7 @@ KNOWN: list[tuple[BaseException, str]] = [
 
 @pytest.mark.parametrize(("error", "text"), KNOWN, ids=[type(error).__name__ for error, _ in KNOWN])
 @pytest.mark.parametrize("handed_on", [lambda error: error, wrapped], ids=["bare", "wrapped"])
-def test_a_known_cause_is_told_and_what_was_being_loaded(
+def test_a_known_cause_is_explained_with_what_was_being_loaded(
     error: BaseException, text: str, handed_on: Callable[[BaseException], BaseException]
 ) -> None:
     told = explanation(handed_on(error), "links")
@@ -78,7 +78,7 @@ def test_a_known_cause_is_told_and_what_was_being_loaded(
     assert SECRET not in f"{told.description} {told.metadata}"
 
 
-def test_the_status_of_an_answer_is_told_beside_the_text() -> None:
+def test_the_status_of_an_answer_is_in_the_metadata() -> None:
     told = explanation(wrapped(ApiError("no", response=answer(404))), "links")
     assert told is not None
     assert told.metadata["status"].value == 404
@@ -92,12 +92,12 @@ def test_an_unknown_error_passes_unchanged(error: BaseException) -> None:
     assert passed.value is error
 
 
-def test_what_ends_the_process_is_left_alone() -> None:
+def test_an_interrupt_is_not_turned_into_a_failure() -> None:
     with pytest.raises(KeyboardInterrupt), failures_explained("links"):
         raise KeyboardInterrupt from SettingsError("x")
 
 
-def test_the_failure_does_not_drag_its_causes_along() -> None:
+def test_the_failure_is_raised_without_its_causes() -> None:
     with pytest.raises(dg.Failure) as failure, failures_explained("links"):
         raise wrapped(SettingsError("No API key."))
     assert failure.value.__cause__ is None
@@ -142,7 +142,7 @@ def run_explained(pipeline: WarehousePipeline) -> None:
 @pytest.mark.parametrize(
     ("trouble", "text"), [case[1:] for case in REAL], ids=[case[0] for case in REAL]
 )
-def test_what_really_goes_wrong_is_told_without_the_key(
+def test_real_trouble_is_explained_without_the_key(
     sandbox: Sandbox, api: str, monkeypatch: pytest.MonkeyPatch, trouble: Any, text: str
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", SECRET)
@@ -196,7 +196,7 @@ def test_names_of_the_contract_are_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", BLANKED)
-def test_a_quoted_value_is_not_shown_whatever_names_stand_in_it(text: str) -> None:
+def test_a_quoted_value_is_not_shown_even_if_it_holds_names_of_the_contract(text: str) -> None:
     for value in (SECRET, f'"{SECRET}"', f"clicks {SECRET} dt", f'x" {SECRET} "clicks'):
         assert SECRET not in without_quoted(text.format(value))
 
@@ -212,7 +212,7 @@ REFUSED_BY_DUCKDB = [
 
 
 @pytest.mark.parametrize(("statement", "text"), REFUSED_BY_DUCKDB)
-def test_what_duckdb_refuses_is_told_with_names_and_without_values(
+def test_an_error_of_duckdb_is_shown_with_names_and_without_values(
     statement: str, text: str
 ) -> None:
     with duckdb.connect() as database:

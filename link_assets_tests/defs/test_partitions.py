@@ -97,7 +97,7 @@ def test_links_without_a_usable_domain_register_none(location: Location, sandbox
 
 
 @pytest.mark.parametrize("key", [*NOT_DOMAIN_IDS, "9223372036854775808", "9" * 5000])
-def test_a_key_that_spells_no_domain_id_is_refused_with_the_way_out(key: str) -> None:
+def test_a_key_that_is_no_domain_id_is_refused_with_what_to_do(key: str) -> None:
     with pytest.raises(dg.Failure) as refusal:
         domain_id(key)
     told = refusal.value.description or ""
@@ -107,7 +107,7 @@ def test_a_key_that_spells_no_domain_id_is_refused_with_the_way_out(key: str) ->
 
 
 @pytest.mark.parametrize("key", mostly_long(["abc", "-1", ""], 1))
-def test_a_key_that_spells_no_domain_id_is_refused_before_anything_is_fetched(
+def test_a_key_that_is_no_domain_id_is_refused_before_anything_is_fetched(
     key: str, location: Location, sandbox: Sandbox, workdir: Path
 ) -> None:
     location.instance.add_dynamic_partitions(PARTITIONS_NAME, [key])
@@ -123,7 +123,7 @@ def test_a_key_that_spells_no_domain_id_is_refused_before_anything_is_fetched(
 @pytest.mark.parametrize(
     "keys", mostly_long([["1", "abc", "2"], ["abc", "1", "2"], ["1", "2", "007"]], 1)
 )
-def test_a_key_that_spells_no_domain_id_fails_itself_and_not_the_domains_beside_it(
+def test_a_key_that_is_no_domain_id_fails_without_the_other_domains_of_its_run(
     keys: list[str], location: Location, sandbox: Sandbox
 ) -> None:
     location.instance.add_dynamic_partitions(PARTITIONS_NAME, keys)

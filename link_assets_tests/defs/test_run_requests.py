@@ -86,7 +86,7 @@ def tags_of(request: dg.RunRequest) -> dict[str, str]:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30).filter(any))
-def test_any_set_of_domains_fits_into_one_request_and_is_read_from_its_run_again(
+def test_the_domains_of_a_request_are_read_back_from_its_run(
     chosen: Sequence[bool],
 ) -> None:
     everything = [str(number * 7 % 31) for number in range(len(chosen))]
@@ -96,13 +96,13 @@ def test_any_set_of_domains_fits_into_one_request_and_is_read_from_its_run_again
     assert (PARTITION in tags) != (RANGE[0] in tags)
 
 
-def test_neighbours_are_asked_for_as_dagster_s_own_backfills_do() -> None:
+def test_domains_side_by_side_are_requested_as_dagsters_backfills_do() -> None:
     request = run_request(["2", "3"], ALL)
     assert (request.partition_key, dict(request.tags)) == (None, {RANGE[0]: "2", RANGE[1]: "3"})
     assert run_request(["2"], ALL).tags == {}
 
 
-def test_every_second_domain_of_three_thousand_makes_as_few_runs_as_if_they_stood_together(
+def test_scattered_domains_need_no_more_runs_than_neighbours(
     location: Location,
 ) -> None:
     everything = [str(number) for number in range(3000)]
@@ -113,7 +113,7 @@ def test_every_second_domain_of_three_thousand_makes_as_few_runs_as_if_they_stoo
     assert [key for group in asked for key in group] == everything[::2]
 
 
-def test_a_run_of_scattered_domains_loads_records_and_checks_these_and_no_other(
+def test_a_run_of_scattered_domains_loads_and_records_only_these(
     seven: Location, sandbox: Sandbox
 ) -> None:
     shown: list[dict[str, set[str]]] = []
@@ -128,7 +128,7 @@ def test_a_run_of_scattered_domains_loads_records_and_checks_these_and_no_other(
     assert {"fresh", "unique_keys", "no_rejected_rows"} <= checked(result)
 
 
-def test_of_a_failed_run_of_scattered_domains_only_those_that_failed_are_shown_as_failed(
+def test_a_failed_run_of_scattered_domains_shows_only_the_failed_ones_as_failed(
     seven: Location, sandbox: Sandbox
 ) -> None:
     assert seven.clicks("1", "7").success
@@ -147,7 +147,7 @@ def test_of_a_failed_run_of_scattered_domains_only_those_that_failed_are_shown_a
 
 
 @pytest.mark.parametrize("failing", ["1", "5"])
-def test_a_single_domain_that_fails_among_scattered_ones_is_the_only_one_shown_as_failed(
+def test_one_failing_domain_among_scattered_ones_is_shown_as_failed_alone(
     failing: str, seven: Location, sandbox: Sandbox
 ) -> None:
     sandbox.faults = [Fault(path=f"/v1/domain/{failing}", status=403, times=None)]
@@ -155,7 +155,7 @@ def test_a_single_domain_that_fails_among_scattered_ones_is_the_only_one_shown_a
     assert statuses(seven.instance) == {"loaded": ODD - {failing}, "failed": {failing}}
 
 
-def test_a_run_that_ends_before_it_loads_shows_all_its_domains_as_failed_and_no_other(
+def test_a_run_that_fails_before_it_loads_shows_its_domains_as_failed(
     seven: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SOURCES__LINK_ASSETS__API_KEY")
@@ -170,7 +170,7 @@ def test_a_run_that_names_partitions_and_lists_domains_loads_both(seven: Locatio
     assert statuses(seven.instance) == {"loaded": {"1", "2", "5"}}
 
 
-def test_a_process_of_its_own_loads_scattered_domains_by_the_tags_of_the_request(
+def test_another_process_loads_scattered_domains_by_the_tags_of_the_request(
     seven: Location, workdir: Path
 ) -> None:
     home = workdir / "home"

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
+from link_assets.defs.checks.all_checks import TABLES
 from link_assets.defs.checks.check import CheckResult
 from link_assets.defs.checks.scope import planned_checks, scope_of_failed_load
 from link_assets.defs.checks.table_checks import CheckRun, TableChecks
-from link_assets.defs.checks.tables import TABLES
 from link_assets.defs.failures import kind_and_place
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable, find_cause

@@ -58,7 +58,7 @@ def repeated_keys(reader: Reader, rows: Rows) -> CheckResult:
 
 
 def unknown_columns(reader: Reader, rows: Rows) -> CheckResult:
-    """Find columns that the API's guide does not list, whatever is in them."""
+    """Find columns that the API's guide does not list, even if they are empty."""
     known = {column.column for column in rows.table.columns}
     found = [c for c in reader.columns(rows.table.name) if not c.startswith("_dlt_")]
     unknown = sorted(set(found) - known)

@@ -44,6 +44,7 @@ class Scope:
 
 def scope_of_run(instance: dg.DagsterInstance, run_id: str, asset_key: dg.AssetKey) -> Scope:
     """Return the scope of a run's checks of an asset, by what the run loaded of it."""
+    # Undocumented, as in planned_checks: no public way reads the events of one run
     found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     records = [record for record in found.records if record.asset_key == asset_key]
     if not records:

@@ -102,7 +102,7 @@ def _looked_at(judged: int, few: int, others: int) -> str:
     if few:
         parts.append(f"{few} with too few clicks to judge (under {USUAL_CLICKS} a day)")
     if others:
-        parts.append(f"{others} never loaded, or last by a run that went on where one had stopped")
+        parts.append(f"{others} never loaded, or last loaded by a run that resumed another")
     return "; ".join(parts) + "."
 
 

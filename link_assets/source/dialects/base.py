@@ -2,7 +2,7 @@
 
 A dialect is one API, an endpoint one of its listings. Both only describe: retries, resuming,
 rejected rows, chunks and limits are the same for every API and are written elsewhere in `source`.
-A new API is one module beside this one and one line in `dialects/__init__.py`.
+A new API is one module beside this one and one line in `dialects/configured.py`.
 """
 
 from __future__ import annotations
@@ -54,10 +54,13 @@ class Endpoint(ABC):
 
     @abstractmethod
     def parameters_at(self, position: Position) -> Mapping[str, Any]:
-        """Return the parameters that ask for the page at a position."""
+        """Return the parameters that ask for the page at a position.
+
+        They are added to those of the request before: leave none out that a later position changes.
+        """
 
     def parameters_since(self, since: datetime) -> Mapping[str, Any]:
-        """Return the parameters that leave out rows before `since` (UTC); none if it cannot."""
+        """Return the parameters that leave out rows before `since` (UTC); or none."""
         return {}
 
 

@@ -61,12 +61,12 @@ class Warehouse:
 
     @property
     def address(self) -> str:
-        """Where users find the rows; empty where that may contain a password."""
+        """Return where users find the rows; empty where that may contain a password."""
         return ""
 
     @property
     def name(self) -> str:
-        """What messages call the warehouse, at the beginning of a sentence."""
+        """Return what messages call the warehouse, at the beginning of a sentence."""
         return f"The warehouse {self.address or f'({self.type})'}"
 
     def exists(self) -> bool:

@@ -15,7 +15,7 @@ from dagster_dlt import DagsterDltResource
 from filelock import FileLock
 
 from link_assets.defs.checks import failed_loads, table_checks
-from link_assets.defs.checks.tables import CHECKS, TABLES
+from link_assets.defs.checks.all_checks import CHECKS, TABLES
 from link_assets.defs.clicks import clicks
 from link_assets.defs.links import links
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
@@ -71,7 +71,7 @@ def only_what_the_guide_lists(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("only_what_the_guide_lists")
-def test_one_failing_domain_turns_red_what_is_wrong_with_it_and_nothing_else(
+def test_one_failing_domain_fails_the_checks_that_concern_it_and_no_other(
     location: Location, sandbox: Sandbox
 ) -> None:
     assert location.links().success
@@ -154,7 +154,7 @@ def no_folder(patch: pytest.MonkeyPatch) -> None:
         (no_folder, "its lock file"),
     ],
 )
-def test_whatever_a_load_fails_with_each_check_is_judged_or_says_why_not(
+def test_after_any_failure_each_check_is_judged_or_says_why_not(
     trouble: Callable[[pytest.MonkeyPatch], None],
     reason: str,
     location: Location,
@@ -189,7 +189,7 @@ def test_nobody_waits_twice_for_a_warehouse_that_is_not_free(
     assert {name for name, t in said.items() if t.startswith(BUSY)} == CLICKS_CHECKS - ON_LOADS
 
 
-def test_a_check_that_breaks_does_not_hide_what_the_load_failed_with(
+def test_a_check_that_raises_does_not_hide_why_the_load_failed(
     location: Location, sandbox: Sandbox
 ) -> None:
     location.everything()
@@ -202,7 +202,7 @@ def test_a_check_that_breaks_does_not_hide_what_the_load_failed_with(
     assert not_judged == {"no_rejected_rows"}
 
 
-def test_an_instance_that_cannot_be_asked_does_not_hide_what_the_load_failed_with(
+def test_an_instance_that_cannot_be_reached_does_not_hide_why_the_load_failed(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert location.links().success

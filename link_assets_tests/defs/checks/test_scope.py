@@ -52,7 +52,7 @@ def test_a_run_judges_its_own_domains_and_the_schedule_all(location: Location) -
     assert every.metadata["judged"].value == 4
 
 
-def test_what_is_asked_for_a_runs_checks_does_not_grow_with_the_domains(
+def test_the_number_of_a_runs_check_queries_does_not_grow_with_the_domains(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location.everything()
@@ -88,7 +88,7 @@ def test_what_is_asked_for_a_runs_checks_does_not_grow_with_the_domains(
     assert "every domain" in asked
 
 
-def test_a_run_does_not_turn_green_what_is_wrong_with_another_domain(
+def test_a_run_repeats_the_known_problem_of_another_domain(
     location: Location, sandbox: Sandbox
 ) -> None:
     location.everything()
@@ -128,7 +128,7 @@ def test_more_problems_than_are_remembered_by_name_are_counted(
     assert fresh(location.clicks("1")).passed
 
 
-def test_what_could_not_be_judged_does_not_make_a_known_problem_forgotten(
+def test_a_known_problem_is_repeated_after_an_evaluation_that_judged_nothing(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location.everything()

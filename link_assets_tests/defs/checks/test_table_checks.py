@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 from dagster_dlt import DagsterDltResource
 
+from link_assets.defs.checks.all_checks import CHECKS as CHECKS_OF_TABLES
+from link_assets.defs.checks.all_checks import TABLES
 from link_assets.defs.checks.check import CheckResult
 from link_assets.defs.checks.last_loads import LastLoads, LoadsCheck
-from link_assets.defs.checks.tables import CHECKS as CHECKS_OF_TABLES
-from link_assets.defs.checks.tables import TABLES
 from link_assets.defs.clicks import clicks
 from link_assets.defs.links import links
 from link_assets.defs.translator import CLICKS_KEY
