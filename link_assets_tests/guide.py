@@ -1,7 +1,7 @@
 """The API guide's two schemas, written out by hand: fields, their columns, types and nullability.
 
 Tests compare the contract, and what is in the warehouse, with these. Nothing here is taken from
-the package.
+the package. A field that the contract has beyond the guide stands at the end of its list.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ result.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -27,7 +26,7 @@ from link_assets.rows.clicks import (
 )
 from link_assets.rows.column_names import ARROW_TYPES, column_names
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import DamagedRow, RawRow, parse_rows
+from link_assets.rows.raw_json import NEGATIVE_ZERO, DamagedRow, RawRow, parse_rows
 
 OBJECT_ROWS = 750
 """Rows that are parsed to objects at once, to the end of a page; other threads wait meanwhile."""
@@ -45,8 +44,6 @@ Cast to text, its values are spelled as `as_text` spells them. Values of other t
 _REFUSALS = (pa.ArrowInvalid, OverflowError)
 """What Arrow raises for a value that it cannot read, and for too much text in one block."""
 _NULL = b"null"
-_NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
-"""Finds -0 in JSON text; may find it within a text as well."""
 _BACKSLASH, _ESCAPED_NUL = b"\\", rb"\u0000"
 _Pages = Sequence[Sequence[RawRow | DamagedRow]]
 Known = dict[str, pa.DataType]
@@ -154,9 +151,10 @@ def _text_for_arrow(pages: _Pages, *, with_whole_numbers: bool) -> bytes | None:
     if any(len(_NULL) in map(len, page) for page in rows):
         return None  # the row may be null, on which Arrow's reader crashes
     text = b"\n".join(row for page in rows for row in page)
-    if _ESCAPED_NUL in text:
+    # looking for one character first takes a tenth of the time
+    if _BACKSLASH in text and _ESCAPED_NUL in text:
         return None  # Arrow reads it, but not every warehouse can hold it
-    if with_whole_numbers and _NEGATIVE_ZERO.search(text):
+    if with_whole_numbers and NEGATIVE_ZERO.search(text):
         return None  # Arrow reads 0, but a text column keeps the spelling
     return text
 
