@@ -104,7 +104,10 @@ def clicks_source(
     is cut off: the load after the last rows raises that; without a `read` extraction does at once.
     """
     read = read or ClicksRead(paging=PagingMemory(watched=False))
-    resources = resources or RunResources(new_connections(settings))
+    # threads of each chunk's own would keep memory of their own
+    read.resources = resources = (
+        resources or read.resources or RunResources(new_connections(settings))
+    )
     personal = _personal(settings)
     chunk = Chunk(settings, read, personal.identity("ip"))
     endpoint = configured_dialect(settings).clicks(domain_id)

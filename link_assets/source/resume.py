@@ -24,6 +24,7 @@ from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError
 from link_assets.source.paging import PagingMemory
 from link_assets.source.rejected_ids import RejectedIds
+from link_assets.source.run_resources import RunResources
 from link_assets.source.times import earliest, from_text, latest, utc_text
 
 MEGABYTE = 1_000_000
@@ -82,6 +83,8 @@ class ClicksRead:
     """The position that this run saved last."""
     is_position_on_trial: bool = False
     """Whether the last request used a saved position and no page has come for it yet."""
+    resources: RunResources | None = None
+    """The connections and threads of its loads."""
 
     def reason_to_restart(self, error: RequestException) -> str | None:
         """Return why the kept position is of no use; None if that is not what failed.
