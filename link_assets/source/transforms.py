@@ -117,8 +117,8 @@ class ClickPages(PageTransform):
 
     A chunk has no click twice, since the merge relies on that. Of a click that comes twice in pages
     handed to dlt together, the last version is kept. A click that was handed to dlt before is left
-    out if it comes again unchanged; if it has changed,
-    the chunk ends before those pages, and the next chunk, which asks for them again, replaces it.
+    out if it comes again unchanged; if it has changed, the chunk ends before those pages, and the
+    next chunk, which asks for them again, replaces it.
     """
 
     def __init__(

@@ -55,6 +55,7 @@ def test_the_demo_loads_everything_and_changes_no_row_the_second_time(
         assert instance.get_materialized_partitions(CLICKS_KEY) == {"1", "2", "3"}
 
 
+@pytest.mark.long
 def test_the_demo_fails_if_a_load_fails(
     workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,8 +190,10 @@ if (DG := Path(sys.executable).with_name("dg")).exists():
     @pytest.mark.parametrize(
         ("command", "says"),
         [
-            ("check defs", "All definitions loaded successfully."),
             ("list defs --json", '"asset_key": "link_assets/clicks"'),
+            pytest.param(
+                "check defs", "All definitions loaded successfully.", marks=pytest.mark.long
+            ),
         ],
     )
     def test_dg_finds_the_location_without_a_warning(

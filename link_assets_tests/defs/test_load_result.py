@@ -147,6 +147,7 @@ def test_the_newest_click_has_an_age_even_if_a_load_brought_none(
     assert 7 <= shown["newest_click_age_hours"] < 8
 
 
+@pytest.mark.long
 def test_the_number_of_counting_queries_does_not_grow_with_the_domains(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

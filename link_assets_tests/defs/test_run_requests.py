@@ -128,6 +128,7 @@ def test_a_run_of_scattered_domains_loads_and_records_only_these(
     assert {"fresh", "unique_keys", "no_rejected_rows"} <= checked(result)
 
 
+@pytest.mark.long
 def test_a_failed_run_of_scattered_domains_shows_only_the_failed_ones_as_failed(
     seven: Location, sandbox: Sandbox
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_run_that_names_partitions_and_lists_domains_loads_both(seven: Locatio
     assert statuses(seven.instance) == {"loaded": {"1", "2", "5"}}
 
 
+@pytest.mark.long
 def test_another_process_loads_scattered_domains_by_the_tags_of_the_request(
     seven: Location, workdir: Path
 ) -> None:

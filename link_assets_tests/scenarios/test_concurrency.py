@@ -100,6 +100,7 @@ def checking(folder: str) -> Iterator[None]:
         finish(process)
 
 
+@pytest.mark.long
 def test_ten_processes_lose_no_click_three_times_over(
     api: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def load_domains() -> None:
         load_clicks(domain)
 
 
+@pytest.mark.long
 def test_a_merge_that_fails_half_way_leaves_the_rows_unchanged(location: Location) -> None:
     location.instance.add_dynamic_partitions("domain", ["1", "2"])
     load_domains()

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import requests
 
 from link_assets_tests.support import rows
@@ -45,6 +46,7 @@ query {
 }"""
 
 
+@pytest.mark.long
 def test_a_backfill_from_the_ui_brings_every_click(workdir: Path) -> None:
     with dagster_dev(workdir) as graphql:
         assert "Dagster already runs on" in second_dev(workdir)

@@ -146,7 +146,7 @@ CLICK_MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", mostly_long(CLICK_MOMENTS.values(), 3), ids=CLICK_MOMENTS)
+@pytest.mark.parametrize("moment", mostly_long(CLICK_MOMENTS.values(), 2), ids=CLICK_MOMENTS)
 def test_a_killed_backfill_of_clicks_is_completed_by_the_next_run(
     moment: Moment, api: str, sandbox: Sandbox
 ) -> None:

@@ -94,7 +94,7 @@ def database(port: int, api: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-@pytest.mark.parametrize("attempt", mostly_long(range(12), 2))
+@pytest.mark.parametrize("attempt", mostly_long(range(12), 1))
 def test_first_loads_of_many_machines_make_the_tables_together(
     attempt: int, sandbox: Sandbox, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +113,7 @@ def test_first_loads_of_many_machines_make_the_tables_together(
     assert rows(f"SELECT count(new), {own} FROM {{dataset}}.clicks") == [(180, *[30] * 6)]
 
 
-@pytest.mark.parametrize("what", [1, LINKS], ids=["a domain", "the links"])
+@pytest.mark.parametrize("what", mostly_long([1, LINKS], 1), ids=["a domain", "the links"])
 def test_machines_that_load_the_same_add_no_row_twice(
     what: int, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

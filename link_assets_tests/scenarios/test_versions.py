@@ -182,6 +182,7 @@ def test_a_click_has_one_id_on_the_slow_way_and_on_the_fast_way(
     assert versions("clicks") == "a0 c0 d0"
 
 
+@pytest.mark.long
 def test_no_load_brings_a_click_twice(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +278,7 @@ def test_the_last_versions_of_many_links_are_kept(
     assert loaded_tags() == sorted(tags)
 
 
+@pytest.mark.long
 def test_a_link_that_is_listed_twice_is_deleted_and_comes_back_like_any_other(
     location: Location, sandbox: Sandbox
 ) -> None:

@@ -96,8 +96,8 @@ def with_gaps(rows: list[Any]) -> Iterator[list[Any]]:
     return (rows if n % 3 == 0 else [] for n in itertools.count())
 
 
-WAYS = [empty, again, in_turn, turned, revised, with_gaps]
-ways = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+WAYS = [again, with_gaps, empty, in_turn, turned, revised]
+ways = pytest.mark.parametrize("way", mostly_long(WAYS, 2), ids=[way.__name__ for way in WAYS])
 
 
 @ways

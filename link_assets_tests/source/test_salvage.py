@@ -16,7 +16,7 @@ from link_assets.sandbox import Fault, Sandbox
 from link_assets.source.salvage import body_texts, read_salvaged
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.source.test_rest import load_clicks as load_with
-from link_assets_tests.support import Location, rows
+from link_assets_tests.support import Location, mostly_long, rows
 
 UTF_8 = "holds bytes that are not UTF-8"
 CONTROL = "holds a raw control character"
@@ -196,7 +196,7 @@ def test_a_damaged_link_is_kept_and_not_taken_for_deleted(
     assert rows("SELECT title FROM {dataset}.links WHERE id = 'b'") == [("",)]
 
 
-@pytest.mark.parametrize("link", [b"\xff", b"b\x01", b"b\\x"])
+@pytest.mark.parametrize("link", mostly_long([b"\xff", b"b\x01", b"b\\x"], 1))
 def test_a_link_with_a_damaged_id_keeps_all_links_from_being_marked_deleted(
     location: Location, sandbox: Sandbox, link: bytes
 ) -> None:

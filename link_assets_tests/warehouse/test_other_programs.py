@@ -123,6 +123,7 @@ def test_a_program_that_opens_the_file_between_chunks_costs_no_page_again(
     assert loaded_clicks() == expected_world(WORLD, 1)
 
 
+@pytest.mark.long
 def test_several_processes_load_while_a_program_keeps_opening_the_file(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

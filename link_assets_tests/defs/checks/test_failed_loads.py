@@ -89,6 +89,7 @@ def test_one_failing_domain_fails_the_checks_that_concern_it_and_no_other(
     assert said["required_columns"].startswith("80 rows judged.")
 
 
+@pytest.mark.long
 def test_a_retry_that_succeeds_is_judged_as_any_run(location: Location, sandbox: Sandbox) -> None:
     assert location.links().success
     sandbox.faults = [Fault(path="/v1/domain/2", status=503, times=4)]

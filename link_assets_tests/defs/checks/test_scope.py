@@ -52,6 +52,7 @@ def test_a_run_judges_its_own_domains_and_the_schedule_all(location: Location) -
     assert every.metadata["judged"].value == 4
 
 
+@pytest.mark.long
 def test_the_number_of_a_runs_check_queries_does_not_grow_with_the_domains(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_run_repeats_the_known_problem_of_another_domain(
     assert fresh(location.clicks("1")).passed
 
 
+@pytest.mark.long
 def test_more_problems_than_are_remembered_by_name_are_counted(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

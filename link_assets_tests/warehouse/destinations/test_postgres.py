@@ -133,7 +133,7 @@ def test_a_refused_connection_is_explained_without_the_password(
         assert SECRET not in message + caplog.text
 
 
-@pytest.mark.parametrize("adbc", [True, False], ids=["ADBC", "INSERT"])
+@pytest.mark.parametrize("adbc", mostly_long([True, False], 1), ids=["ADBC", "INSERT"])
 def test_a_database_of_another_encoding_is_named_in_the_failure(
     adbc: bool, location: Location, port: int, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +223,7 @@ def test_a_value_that_the_database_quotes_is_not_shown(
 
 
 @pytest.mark.parametrize("adbc", mostly_long([True, False], 1), ids=["ADBC", "INSERT"])
+@pytest.mark.long
 def test_too_many_columns_or_fields_fail_with_the_name_of_the_table(
     adbc: bool, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +254,7 @@ def test_warehouses_of_one_machine_do_not_wait_for_each_other(
         assert warehouse_lock(configured_warehouse()).path != here
 
 
+@pytest.mark.long
 def test_the_last_version_of_a_row_is_kept(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
