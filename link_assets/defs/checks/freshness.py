@@ -70,9 +70,9 @@ def _looked_at(last: LastLoads, now: datetime) -> str:
         age, allowed = span(max(loads.values())), f"{last.fresh_hours:g} hours allowed"
         text += f" {oldest} is {age} old ({allowed})."
     if clicks:
-        (low, _), (high, domain) = min(_by_age(clicks)), max(_by_age(clicks))
-        text += f" The newest click is {span(low)} old"
-        text += f", that of domain {domain} {span(high)}." if len(clicks) > 1 else "."
+        (low, near), (high, far) = min(_by_age(clicks)), max(_by_age(clicks))
+        ages = f"{span(low)} (domain {near}) to {span(high)} (domain {far})"
+        text += f" The newest click is {ages if len(clicks) > 1 else span(low)} old."
     return text
 
 
