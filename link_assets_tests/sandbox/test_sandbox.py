@@ -419,8 +419,8 @@ def test_a_short_body_ends_cleanly_before_its_length(start: Start) -> None:
 
 
 def test_a_stall_is_longer_than_an_impatient_client_waits(start: Start) -> None:
-    stall = Fault(connection="stall", seconds=0.3, times=2)
-    client = start(Sandbox(SMALL, faults=[stall]))
+    stalls = [Fault(connection="stall", seconds=seconds) for seconds in (20, 0.3)]
+    client = start(Sandbox(SMALL, faults=stalls))
     with pytest.raises(requests.exceptions.ConnectionError, match="timed out"):
         client.session.get(client.url + CLICKS_PATH, timeout=0.1)
     length, body = read_raw(client)
