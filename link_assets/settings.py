@@ -159,7 +159,7 @@ class LocationSettings:
 
     def __post_init__(self) -> None:
         _require_ranges(self)
-        _require(self, "domains", all(map(_is_domain_id, self.allowed_domains)), DOMAIN_IDS)
+        _require(self, "domains", all(map(is_domain_id, self.allowed_domains)), DOMAIN_IDS)
         zone = f"a time zone such as Europe/Berlin, not {self.timezone!r}"
         _require(self, "timezone", _is_timezone(self.timezone), zone)
         _require(self, "owner", _is_owner(self.owner), "an email address or team:name")
@@ -313,7 +313,8 @@ def _is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in QUOTES
 
 
-def _is_domain_id(text: str) -> bool:
+def is_domain_id(text: str) -> bool:
+    """Return whether a text spells a domain's id: 64 bits, not negative, no zero first."""
     return bool(re.fullmatch(r"0|[1-9][0-9]{0,18}", text)) and int(text) < 2**63
 
 

@@ -25,9 +25,9 @@ from link_assets.contract import CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.load_result import LoadResult
-from link_assets.defs.partitions import domain_id, is_domain_id
+from link_assets.defs.partitions import domain_id
 from link_assets.defs.translator import CLICKS_KEY
-from link_assets.settings import ApiSettings, api_settings
+from link_assets.settings import ApiSettings, api_settings, is_domain_id
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
 from link_assets.source.resume import FROM_FIRST_PAGE, ClicksRead, Restart, full_refresh

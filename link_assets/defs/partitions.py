@@ -6,14 +6,12 @@ The allow-list `LINK_ASSETS__DOMAINS` is read each time, so that it takes effect
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from link_assets.rows.convert import INT64
-from link_assets.settings import location_settings
+from link_assets.settings import is_domain_id, location_settings
 from link_assets.source.dialects.configured import dialect_type
 from link_assets.warehouse.reader import reading
 
@@ -40,11 +38,6 @@ def domain_id(partition_key: str) -> int:
             allow_retries=False,
         )
     return int(partition_key)
-
-
-def is_domain_id(key: str) -> bool:
-    """Return whether a partition key spells a domain's id: 64 bits, not negative, no zero first."""
-    return bool(re.fullmatch(r"0|[1-9][0-9]{0,18}", key)) and int(key) in INT64
 
 
 def known_domains(instance: DagsterInstance) -> Sequence[str]:

@@ -41,6 +41,11 @@ class LoadStats:
         """Return the number of the page to come, counted from the first of the listing."""
         return (self.resumed_from or 1) + self.pages
 
+    def add_rejected(self, rows: int, new: int) -> None:
+        """Count so many rejected rows, of which some are `new` and the others have come before."""
+        self.rejected += new
+        self.rejected_again += rows - new
+
     def add_page(self, rows: int) -> None:
         """Count a page of so many rows."""
         self.pages += 1

@@ -248,8 +248,7 @@ class Chunk:
     def _count(self, pages: Converted, state: dict[str, Any]) -> None:
         stats, rejected = self.read.stats, self.read.rejected
         new = rejected.add(pages.rejected)
-        stats.rejected += new
-        stats.rejected_again += len(pages.rejected) - new
+        stats.add_rejected(len(pages.rejected), new)
         state["rejected"] = state.get("rejected", 0) + new
         if pages.rejected:
             state["last_rejected"] = rejected.latest(KEPT_REJECTED)

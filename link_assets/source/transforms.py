@@ -92,20 +92,15 @@ class LinkPages(PageTransform):
         rejected = rejected_batch(
             LINKS.name, None, [link for link in converted if isinstance(link, Rejection)]
         )
-        self._count(len(rows), row_ids(rejected))
+        ids = row_ids(rejected)
+        self._read.stats.add_page(len(rows))
+        self._read.stats.add_rejected(len(ids), self._read.rejected.add(ids))
         links = [
             link | {C_DLT_ID: next(self._dlt_ids)}
             for link in converted
             if not isinstance(link, Rejection)
         ]
         return iter([*rejected_rows(rejected), links or dlt.mark.materialize_table_schema()])
-
-    def _count(self, rows: int, rejected: list[str]) -> None:
-        stats = self._read.stats
-        stats.add_page(rows)
-        new = self._read.rejected.add(rejected)
-        stats.rejected += new
-        stats.rejected_again += len(rejected) - new
 
 
 class ClickPages(PageTransform):

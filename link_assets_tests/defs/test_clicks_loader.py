@@ -29,6 +29,16 @@ def stop_after_one_chunk(domain: int) -> None:
         pipeline.run(clicks_source(api_settings(), domain))
 
 
+def leave_a_position(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, rows_of_a_chunk: int
+) -> None:
+    """Loads the first chunk of domain 1, as a run that is killed then does, and empties the log."""
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", str(rows_of_a_chunk))
+    register(location, 1)
+    stop_after_one_chunk(1)
+    sandbox.reset_log()
+
+
 def test_a_backfill_loads_in_chunks_of_the_configured_size(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,10 +73,7 @@ def test_a_run_that_failed_midway_is_resumed_where_it_stopped(
 def test_a_full_refresh_starts_over_although_a_position_is_saved(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
-    register(location, 1)
-    stop_after_one_chunk(1)
-    sandbox.reset_log()
+    leave_a_position(location, sandbox, monkeypatch, rows_of_a_chunk=30)
     assert location.clicks("1", full_refresh=True).success
     assert pages_asked(sandbox) == [1, 2, 3]
     assert "resumed_from_page" not in location.click_metadata("1")
@@ -94,10 +101,7 @@ def test_a_retry_of_a_full_refresh_resumes_and_a_later_one_reads_all_again(
 def test_a_refused_page_token_is_logged_and_the_domain_read_from_the_first_page(
     status: int, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
-    register(location, 1)
-    stop_after_one_chunk(1)
-    sandbox.reset_log()
+    leave_a_position(location, sandbox, monkeypatch, rows_of_a_chunk=30)
     sandbox.faults = [Fault(page=3, status=status)]
     result = location.clicks("1")
     assert result.success
@@ -136,10 +140,7 @@ RETRIED = {"503", "reset", "429", "500", "cut short", "broken gzip"}
 def test_a_saved_position_that_brings_no_page_is_logged_and_the_domain_read_anew(
     answer: str, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
-    register(location, 1)
-    stop_after_one_chunk(1)
-    sandbox.reset_log()
+    leave_a_position(location, sandbox, monkeypatch, rows_of_a_chunk=30)
     tries = 4 if answer in RETRIED else 1
     how, reason = ANSWERS[answer]
     sandbox.faults = [Fault(page=3, times=tries, **how)]
@@ -158,10 +159,7 @@ def test_a_saved_position_that_brings_no_page_is_logged_and_the_domain_read_anew
 def test_a_saved_position_stays_if_the_first_page_fails_as_well(
     status: int, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "30")
-    register(location, 1)
-    stop_after_one_chunk(1)
-    sandbox.reset_log()
+    leave_a_position(location, sandbox, monkeypatch, rows_of_a_chunk=30)
     sandbox.faults = [Fault(status=status, times=None)]
     result = location.clicks("1")
     assert f"domain 1, page 1: the API answered {status}" in failure_text(result)
@@ -178,10 +176,7 @@ def test_a_saved_position_stays_if_the_first_page_fails_as_well(
 def test_a_failing_page_after_the_saved_position_fails_the_run(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
-    register(location, 1)
-    stop_after_one_chunk(1)
-    sandbox.reset_log()
+    leave_a_position(location, sandbox, monkeypatch, rows_of_a_chunk=15)
     sandbox.faults = [Fault(page=3, status=403)]
     assert "page 3: the API answered 403" in failure_text(location.clicks("1"))
     assert pages_asked(sandbox) == [2, 3]

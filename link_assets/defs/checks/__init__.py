@@ -9,7 +9,7 @@
     do redirects go through known links?             known_links, link_paths
 
 `check` is what a check and its result are. `scope` says what a run's checks look at, `last_loads`
-and `judged_rows` read it: from Dagster, and from the warehouse. `tables` lists the checks of each
-table, `table_checks` runs them as one step, and `failed_loads` runs them where a load fails. A new
-check is its own file and a line in `tables`.
+and `judged_rows` read it: from Dagster, and from the warehouse. `all_checks` lists the checks of
+each table, `table_checks` runs them as one step, and `failed_loads` runs them where a load fails. A
+new check is its own file and a line in `all_checks`.
 """

@@ -1,7 +1,7 @@
 """Runs the checks of a table: all in one step, because a step costs more than most checks.
 
-`tables` says which checks a table has. A check that cannot be judged says why and leaves the others
-alone.
+`all_checks` says which checks a table has. A check that cannot be judged says why and leaves the
+others alone.
 """
 
 # Dagster resolves the annotations of a check's function: no `from __future__ import annotations`

@@ -17,7 +17,7 @@ from link_assets.contract import CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
 from link_assets.defs.checks.last_loads import LastLoads, LoadedRowsCheck
-from link_assets.defs.partitions import is_domain_id
+from link_assets.settings import is_domain_id
 from link_assets.warehouse.reader import Reader
 
 USUAL_DAYS = 14
