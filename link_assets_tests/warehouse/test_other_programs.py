@@ -187,6 +187,7 @@ LOCKED = 'IO Error: Could not set lock on file "/data/warehouse.duckdb": Conflic
         ("held in /usr/bin/a b (PID 4711) by user ada. See", "4711", "/usr/bin/a b"),
         ("held in PID 4711 by user ada. See also", "4711", "of unknown name"),
         ("held in PID 0. However, you would be able", "unknown", "of unknown name"),
+        ("held by somebody, in words of a later version", "unknown", "of unknown name"),
     ],
 )
 def test_a_lock_is_recognized_however_duckdb_names_its_holder(
@@ -198,7 +199,11 @@ def test_a_lock_is_recognized_however_duckdb_names_its_holder(
 
 
 def test_an_error_of_the_disk_is_no_lock() -> None:
-    for text in ("Cannot open file: Permission denied", "Could not read from file: held in doubt"):
+    for text in (
+        "Cannot open file: Permission denied",
+        "Could not read from file: held in doubt",
+        "Could not set lock on file: No locks available",
+    ):
         assert open_elsewhere(duckdb.IOException(f"IO Error: {text}")) is None
 
 

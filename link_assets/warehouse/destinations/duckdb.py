@@ -75,7 +75,7 @@ class DuckDbWarehouse(Warehouse):
 
     @property
     def address(self) -> str:
-        """The file's absolute path."""
+        """Return the file's absolute path."""
         return str(self.file)
 
     def exists(self) -> bool:

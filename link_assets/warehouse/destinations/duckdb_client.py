@@ -29,9 +29,10 @@ ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
 """Creates that database, which is there for as long as the process has the file open."""
 RESERVED = ("main", "system", "temp")
 """Names of files to which DuckDB adds `_db`, because it uses these names itself."""
-OPEN_IN_OTHER_PROCESS = re.compile(
-    r"(?:held|open) in (?:(?P<program>.+) \(PID (?P<pid>\d+)\)|PID (?:0\b|(?P<nameless>\d+)))"
-)
+OPEN_IN_OTHER_PROCESS = "Conflicting lock is held|already open in"
+"""Matches what DuckDB says of a file that another process has open."""
+HOLDER = re.compile(r"(?:held|open) in(?: (?P<program>.+?))? \(?PID (?P<process>[1-9]\d*)")
+"""Finds in that who it is: DuckDB does not always know the program, and rarely not the process."""
 OPEN_IN_THIS_PROCESS = "already held in current process|different configuration|already attached"
 """Matches what DuckDB says of a file that another connection of the same process has open."""
 
@@ -49,10 +50,12 @@ def open_elsewhere(error: BaseException) -> OpenElsewhere | None:
     it is another user's, and name and number (it says PID 0) if it has closed the file meanwhile.
     """
     refused = find_cause(error, duckdb_library.Error)
-    held = OPEN_IN_OTHER_PROCESS.search(str(refused))
-    if isinstance(refused, duckdb_library.IOException) and held:
-        process = held["pid"] or held["nameless"] or "unknown"
-        return OpenElsewhere(process, f"another program ({held['program'] or 'of unknown name'})")
+    is_io = isinstance(refused, duckdb_library.IOException)
+    if is_io and re.search(OPEN_IN_OTHER_PROCESS, str(refused), re.IGNORECASE):
+        holder = HOLDER.search(str(refused))
+        process = holder["process"] if holder else "unknown"
+        program = (holder and holder["program"]) or "of unknown name"
+        return OpenElsewhere(process, f"another program ({program})")
     if re.search(OPEN_IN_THIS_PROCESS, str(refused)):
         return OpenElsewhere(str(os.getpid()), "another connection of that process")
     return None
@@ -131,5 +134,5 @@ class catalog_duckdb(duckdb):
 
     @property
     def client_class(self) -> type[DuckDbClient]:
-        """The class of the clients that load and read."""
+        """Return the class of the clients that load and read."""
         return CatalogDuckDbClient

@@ -217,7 +217,7 @@ class exact_postgres(postgres):
 
     @property
     def client_class(self) -> type[PostgresLoadClient]:
-        """The class of the clients that load and read."""
+        """Return the class of the clients that load and read."""
         return PostgresLoadClient
 
 

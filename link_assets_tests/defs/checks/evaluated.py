@@ -38,6 +38,9 @@ REMEDIES = {
 
 Evaluations = Mapping[str, dg.AssetCheckEvaluation]
 
+LONG_AGO = "1000000000.5"
+"""A load's id, which is when it began."""
+
 
 def documented(rows: list[dict[str, Any]], table: Table) -> list[Any]:
     """The rows with the guide's fields alone."""

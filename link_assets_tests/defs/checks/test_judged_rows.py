@@ -8,6 +8,7 @@ import pytest
 
 from link_assets.sandbox import Sandbox
 from link_assets_tests.defs.checks.evaluated import (
+    LONG_AGO,
     by_the_guide,
     checked,
     evaluations,
@@ -21,10 +22,6 @@ from link_assets_tests.support import Location, rows
 def sandbox() -> Sandbox:
     """An API without anything for a check to find."""
     return by_the_guide()
-
-
-LONG_AGO = "1000000000.5"
-"""A load's id, which is when it began."""
 
 
 def spoil_what_was_there() -> None:

@@ -10,6 +10,7 @@ from link_assets.defs.checks.row_checks import repeated_keys
 from link_assets.sandbox import Sandbox
 from link_assets.warehouse.reader import reading
 from link_assets_tests.defs.checks.evaluated import (
+    LONG_AGO,
     by_the_guide,
     checked,
     numbers,
@@ -22,10 +23,6 @@ from link_assets_tests.support import Location, rows
 def sandbox() -> Sandbox:
     """An API without anything for a check to find."""
     return by_the_guide()
-
-
-LONG_AGO = "1000000000.5"
-"""A load's id, which is when it began."""
 
 
 def test_required_fields_the_api_omits_and_fields_it_adds_are_named(
