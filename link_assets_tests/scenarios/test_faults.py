@@ -77,7 +77,7 @@ PASSING = [
     Trouble("reset", page_2(connection="reset"), 2),
     Trouble("reset amid the body", page_2(connection="reset_mid_body"), 2),
     Trouble("body cut short", page_2(connection="short_body"), 2),
-    Trouble("stall", page_2(connection="stall", seconds=3), 2),
+    Trouble("stall", page_2(connection="stall", seconds=20), 2),
     Trouble("gzip", page_2(gzip=True), 1),
     Trouble("gzip broken once", page_2(gzip="broken"), 2),
 ]
@@ -95,7 +95,7 @@ LASTING = [
     Trouble("reset", always(connection="reset"), 4, f"{NO_WHOLE}ConnectionError)"),
     Trouble("reset amid", always(connection="reset_mid_body"), 4, NO_WHOLE),
     Trouble("cut short", always(connection="short_body"), 4, NO_WHOLE),
-    Trouble("stall", always(connection="stall", seconds=3), 4, NO_WHOLE),
+    Trouble("stall", always(connection="stall", seconds=20), 4, NO_WHOLE),
     Trouble("gzip", always(gzip="broken"), 4, f"{NO_WHOLE}ContentDecodingError)"),
     Trouble("HTML", page_2(raw=b"<p>", content_type="text/html"), 1, f"{NO_JSON}text/html, 3 "),
     Trouble("HTML as JSON", page_2(raw=b"<p>"), 1, f"{NO_JSON}application/json, 3 bytes)"),
@@ -154,7 +154,7 @@ def reasons(told: str) -> dict[int, str]:
 def test_each_fault_costs_only_its_own_domain_until_it_is_gone(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOURCES__LINK_ASSETS__TIMEOUT_SECONDS", "0.5")
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__TIMEOUT_SECONDS", "2")
     location.instance.add_dynamic_partitions("domain", [str(d) for d in range(1, LAST + 1)])
     sandbox.faults = faults()
     sandbox.on_request = lambda _: bounded(sandbox)
