@@ -1,7 +1,8 @@
 """The tables: columns, types, merge keys, personal fields. The one place to add a field.
 
-A field is one line, a `Field` in `LINKS.fields` or `CLICKS.fields`: reading it, its column and
-the treatment of personal data follow. The fields are those of the API guide.
+A field is one line, a `Field` in the `fields` of its table: reading it, its column and the
+treatment of personal data follow. The fields of links and clicks are those of the API guide, those
+of domains and folders are Short.io's; what an API documents beside them, its dialect says.
 
 `nullable` is what the guide promises about the API. Checks report on it; the warehouse does not
 enforce it, because real payloads leave out fields that the guide calls required.
@@ -46,7 +47,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its fields, the columns that the loader adds around them, and its merge key."""
+    """A table: its fields, the columns that the loader adds around them, and its merge key.
+
+    The values of `secret` fields are removed as soon as a row is read.
+    """
 
     name: str
     description: str
@@ -54,6 +58,7 @@ class Table:
     fields: tuple[Field, ...]
     added: tuple[Field, ...] = ()
     added_last: tuple[Field, ...] = ()
+    secret: tuple[str, ...] = ()
 
     @cached_property
     def columns(self) -> tuple[Field, ...]:
@@ -82,6 +87,67 @@ def _person(name: str, column: str, who: str) -> tuple[Field, ...]:
         detail("photoURL", "photo_url", "Picture"),
     )
 
+
+DOMAINS = Table(
+    name="domains",
+    description="One row per short-link domain, whether it has links or not.",
+    primary_key=("id",),
+    fields=(
+        Field("id", "id", "bigint", nullable=False, description="The domain's id."),
+        Field("hostname", "hostname", description="Host of its short links, as DNS has it."),
+        Field("unicodeHostname", "unicode_hostname", description="The host as people read it."),
+        Field("state", "state", description="How far the domain is set up."),
+        Field("createdAt", "created_at", "timestamp", description="When the domain was added."),
+        Field("updatedAt", "updated_at", "timestamp", description="When it was changed last."),
+        Field("TeamId", "team_id", "bigint", description="The team that it belongs to."),
+        Field("OrganizationId", "organization_id", description="The organization, likewise."),
+        Field("UserId", "user_id", "bigint", description="Account id of who added it."),
+        Field(
+            "caseSensitive", "case_sensitive", "bool", description="Whether case tells paths apart."
+        ),
+        Field("linkType", "link_type", description="How paths of new links are made."),
+        Field("incrementCounter", "increment_counter", description="The last path that was."),
+        Field("cloaking", "cloaking", "bool", description="Whether targets are hidden."),
+        Field("hideReferer", "hide_referer", "bool", description="Whether referrers are hidden."),
+        Field(
+            "hideVisitorIp",
+            "hide_visitor_ip",
+            "bool",
+            description="Whether addresses are hidden.",
+        ),
+        Field("httpsLevel", "https_level", description="What becomes of requests by http."),
+        Field("httpsLinks", "https_links", "bool", description="Whether new links have https."),
+        Field("robots", "robots", description="What search engines may do."),
+        Field("integrationGA", "integration_ga", description="Google Analytics id of the domain."),
+        Field("integrationFB", "integration_fb", description="Facebook pixel id of the domain."),
+        Field("integrationTT", "integration_tt", description="TikTok pixel id of the domain."),
+        Field("integrationAdroll", "integration_adroll", description="AdRoll id of the domain."),
+        Field(
+            "integrationGTM", "integration_gtm", description="Google Tag Manager id of the domain."
+        ),
+        Field("sslCertExpirationDate", "ssl_cert_expiration_date", "timestamp"),
+        Field("sslCertInstalledSuccess", "ssl_cert_installed_success", "bool"),
+        Field("domainRegistrationId", "domain_registration_id", "bigint"),
+        Field("exportEnabled", "export_enabled", "bool"),
+        Field("enableAI", "enable_ai", "bool"),
+        Field("enableConversionTracking", "enable_conversion_tracking", "bool"),
+        Field("qrScanTracking", "qr_scan_tracking", "bool"),
+        Field("hasFavicon", "has_favicon", "bool"),
+        Field("isFavorite", "is_favorite", "bool"),
+    ),
+    secret=("segmentKey", "webhookURL", "clientStorage"),
+)
+
+FOLDERS = Table(
+    name="folders",
+    description="One row per folder of links, where the API has folders.",
+    primary_key=("id",),
+    fields=(
+        Field("id", "id", nullable=False, description="The folder's id: `folder_id` of its links."),
+        Field("name", "name", description="Name of the folder."),
+        Field("DomainId", "domain_id", "bigint", description="The domain's id."),
+    ),
+)
 
 LINKS = Table(
     name="links",

@@ -32,6 +32,9 @@ ADDRESS = (
 )
 DOMAIN_IDS = "domain ids separated by commas, such as 1,2: whole numbers without leading zeros"
 QUOTES = "\"'"
+BASE_URLS = {"short_io": "https://api.short.io"}
+"""The addresses of the APIs that have one for all."""
+STATISTICS_URL = "https://statistics.short.io/statistics"
 
 # Ranges; the description is what an error says that the setting must be.
 Count = Annotated[int, Meta(gt=0, description="more than zero")]
@@ -58,6 +61,7 @@ MemorySize = Annotated[
     str,
     Meta(pattern=r"\A[1-9][0-9]* *[KMGT]i?B\Z", description="a size such as 512MB or 2GB"),
 ]
+Api = Annotated[Literal["guide", "short_io"], Meta(description="guide or short_io")]
 ClicksOrder = Annotated[
     Literal["unordered", "newest_first"], Meta(description="unordered or newest_first")
 ]
@@ -77,6 +81,10 @@ def environment_name(key: str) -> str:
 class ApiSettings:
     """The API's address and key, and how to read from it; section `sources.link_assets`.
 
+    `api` says which API it is: the guide's, or Short.io's, whose clicks come from
+    `statistics_url`. `full_read_days` is how often a domain of which only new clicks are read is
+    read whole; 0 is never.
+
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
     the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a
     run together. `max_pages_without_news` pages in a row without a new row end a listing with an
@@ -92,6 +100,8 @@ class ApiSettings:
 
     base_url: str
     api_key: str = field(repr=False)
+    api: Api = "guide"
+    statistics_url: str = STATISTICS_URL
     hash_salt: str = field(default="", repr=False)
     max_retries: Retries = 3
     backoff_factor: ZeroOrMore = 2
@@ -103,6 +113,7 @@ class ApiSettings:
     clicks_order: ClicksOrder = "unordered"
     clicks_since_param: QueryParameter | None = None
     clicks_lookback_days: Days = 3
+    full_read_days: Days = 7
     max_pages_without_news: Count = 100
     chunk_rows: Count = 100_000
     chunk_megabytes: Positive = 100
@@ -113,7 +124,8 @@ class ApiSettings:
 
     def __post_init__(self) -> None:
         _require_ranges(self)
-        _require(self, "base_url", _is_address(self.base_url), ADDRESS)
+        for name in ("base_url", "statistics_url"):
+            _require(self, name, _is_address(getattr(self, name)), ADDRESS)
         # errors of the HTTP client quote a header that cannot be sent
         sendable = self.api_key.isascii() and self.api_key.isprintable()
         _require(self, "api_key", sendable, "printable ASCII")
@@ -183,6 +195,8 @@ def api_settings() -> ApiSettings:
         SettingsError: `base_url` or the API key is missing, or a value cannot work.
     """
     configured = _configured(ApiSettings, API_SECTION, secrets=("api_key", "hash_salt"))
+    if known := BASE_URLS.get(configured.get("api", "")):
+        configured.setdefault("base_url", known)
     if "base_url" not in configured:
         raise SettingsError(
             f"No API to read from: set {environment_name(API_SECTION)}__BASE_URL to its address, "
@@ -208,8 +222,13 @@ def location_settings() -> LocationSettings:
 
 
 def base_url_is_set() -> bool:
-    """Return whether an API has been configured, with or without a key."""
-    return bool(_text(f"{API_SECTION}.base_url"))
+    """Return whether it is known which address to read from, with or without a key."""
+    return bool(_text(f"{API_SECTION}.base_url")) or configured_api() in BASE_URLS
+
+
+def configured_api() -> str:
+    """Return the name of the API that is read, which may be unusable: `api_settings` checks it."""
+    return _text(f"{API_SECTION}.api") or ApiSettings.api
 
 
 def _configured(

@@ -22,6 +22,7 @@ from link_assets.defs.partitions import domain_partitions
 from link_assets.defs.run_requests import domains_of_run, plan_partitions
 from link_assets.defs.translator import (
     CLICKS_KEY,
+    DOMAINS_KEY,
     LINKS_KEY,
     LinkAssetsTranslator,
     with_shown_metadata,
@@ -29,7 +30,7 @@ from link_assets.defs.translator import (
 from link_assets.source.rest import UNSET_API, clicks_source
 from link_assets.warehouse.pipeline import described_pipeline
 
-TRANSLATOR = LinkAssetsTranslator(CLICKS, deps=[LINKS_KEY])
+TRANSLATOR = LinkAssetsTranslator([CLICKS], deps=[DOMAINS_KEY, LINKS_KEY])
 
 
 class ClicksConfig(dg.Config):
@@ -63,12 +64,12 @@ def clicks(
     try:
         loaded, failed = load_domains(context, dlt, TRANSLATOR, config.full_refresh, keys)
     except Exception as error:
-        yield from checked_after_failure(context, CLICKS_KEY, [error], keys)
+        yield from checked_after_failure(context, [CLICKS_KEY], [error], keys)
         raise
     if failed:
         # recorded before the checks look at them
         yield from _materializations(loaded)
-        yield from checked_after_failure(context, CLICKS_KEY, [*failed.values()], keys)
+        yield from checked_after_failure(context, [CLICKS_KEY], [*failed.values()], keys)
         raise _failure(failed, len(keys))
     # Dagster itself records the partitions that it names the run by
     yield from _materializations({key: loaded[key] for key in loaded if key not in named})

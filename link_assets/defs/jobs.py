@@ -8,7 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 from link_assets.defs import configuration
-from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
+from link_assets.defs.translator import CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
 
 RETRIED = {
     "dagster/max_retries": str(configuration.SETTINGS.run_retries),
@@ -19,8 +19,8 @@ RETRIED = {
 
 links_job = dg.define_asset_job(
     "links_job",
-    selection=dg.AssetSelection.assets(LINKS_KEY),
-    description="Lists the links and registers new domains.",
+    selection=dg.AssetSelection.assets(DOMAINS_KEY, LINKS_KEY),
+    description="Lists domains and links, and registers new domains.",
     tags=RETRIED,
 )
 clicks_job = dg.define_asset_job(

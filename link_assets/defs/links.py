@@ -1,32 +1,37 @@
-"""The asset `link_assets/links`: every link of the API, and a partition for each domain.
+"""The assets `link_assets/domains` and `link_assets/links`, and a partition for each domain.
 
-Dagster calls it when the asset is materialized. It marks links that are gone as deleted, and never
-removes a row or a partition.
+Dagster calls it when one or both are materialized; they come from one source. It marks links that
+are gone as deleted, and never removes a row or a partition.
 """
 
 # Dagster resolves the annotations of an asset's function: no `from __future__ import annotations`
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 from dagster_dlt import DagsterDltResource, dlt_assets
 
-from link_assets.contract import LINKS
+from link_assets.contract import DOMAINS, LINKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.failures import failures_explained
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import register_domains
-from link_assets.defs.translator import LINKS_KEY, LinkAssetsTranslator, with_shown_metadata
+from link_assets.defs.translator import (
+    DOMAINS_KEY,
+    LINKS_KEY,
+    LinkAssetsTranslator,
+    with_shown_metadata,
+)
 from link_assets.settings import api_settings
+from link_assets.source.links_read import LinksRead
 from link_assets.source.rest import UNSET_API, links_source
 from link_assets.source.run_resources import open_resources
-from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.pipeline import described_pipeline, open_pipeline
 
-TRANSLATOR = LinkAssetsTranslator(LINKS)
+TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS])
 
 
 @with_shown_metadata
@@ -38,17 +43,21 @@ TRANSLATOR = LinkAssetsTranslator(LINKS)
     pool=configuration.POOL,
 )
 def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
-    """Load every link, then register the domains that have no partition yet."""
+    """Load every domain and every link, then register the domains that have no partition yet."""
+    selected = context.selected_asset_keys
     try:
         metadata = _load(context, dlt)
     except Exception as error:
-        yield from checked_after_failure(context, LINKS_KEY, [error])
+        yield from checked_after_failure(context, selected, [error])
         raise
-    yield dg.MaterializeResult(asset_key=LINKS_KEY, metadata=metadata)
+    for key in sorted(selected):
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata[key])
 
 
-def _load(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> dict[str, Any]:
-    """Load the links and return the materialization's metadata."""
+def _load(
+    context: dg.AssetExecutionContext, dlt: DagsterDltResource
+) -> dict[dg.AssetKey, Mapping[str, Any]]:
+    """Load what is selected and return the metadata of each materialization."""
     started, read = time.monotonic(), LinksRead()
     with (
         failures_explained(LINKS.name),
@@ -58,9 +67,15 @@ def _load(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> dict[st
         source = links_source(settings, read, resources=resources)
         listing = LinkListing(pipeline)
         list(dlt.run(context, source, pipeline, TRANSLATOR))
-        new = register_domains(context.instance)
-        if read.paging.failure:  # the listing was cut off: a link that is not in it may still exist
-            raise read.paging.failure
-        gone = listing.mark_deleted(read.unread, configuration.SETTINGS.disappeared_share)
-    metadata = LoadResult(read.stats, time.monotonic() - started).metadata
-    return {**metadata, **gone.metadata, "new_domains": list(new)}
+        new = {"new_domains": list(register_domains(context.instance))}
+        if read.failure:  # the listing was cut off: a link that is not in it may still exist
+            raise read.failure
+        gone: Mapping[str, Any] = {}
+        if LINKS_KEY in context.selected_asset_keys:
+            share = configuration.SETTINGS.disappeared_share
+            gone = listing.mark_deleted(read.unread, share).metadata
+    seconds = time.monotonic() - started
+    return {
+        DOMAINS_KEY: {**LoadResult(read.domains, seconds).metadata, **new},
+        LINKS_KEY: {**LoadResult(read.stats, seconds).metadata, **gone, **new},
+    }

@@ -1,6 +1,7 @@
 """The domain partitions: which there are, how new ones are found, what a partition key is.
 
-A partition is added for each domain that has links, and none is ever removed: its history stays.
+A partition is added for each domain, with links or without, and none is ever removed: its history
+stays.
 The allow-list `LINK_ASSETS__DOMAINS` is read each time, so that it takes effect without a reload.
 """
 
@@ -12,8 +13,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from link_assets.settings import is_domain_id, location_settings
-from link_assets.source.dialects.configured import dialect_type
-from link_assets.warehouse.reader import reading
+from link_assets.warehouse.domains import listed_domains
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -48,18 +48,12 @@ def known_domains(instance: DagsterInstance) -> Sequence[str]:
 
 
 def register_domains(instance: DagsterInstance) -> Sequence[str]:
-    """Register a partition for each domain of the loaded links that has none; return the new ones.
+    """Register a partition for each loaded domain that has none; return the new ones.
 
     Only domains that the allow-list admits are registered.
     """
-    table, column = dialect_type().domains_column
-    with reading() as reader:
-        rows = reader.rows(
-            f"SELECT DISTINCT {column} FROM {{dataset}}.{table}"
-            f" WHERE {column} >= 0 ORDER BY {column}"
-        )
     allowed = location_settings().allowed_domains
-    found = [str(domain) for (domain,) in rows if not allowed or str(domain) in allowed]
+    found = [str(domain) for domain in listed_domains() if not allowed or str(domain) in allowed]
     known = set(instance.get_dynamic_partitions(PARTITIONS_NAME))
     new = [key for key in found if key not in known]
     if new:

@@ -27,7 +27,7 @@ LOST = timedelta(hours=6)
 links_schedule = dg.ScheduleDefinition(
     name="links_schedule",
     job=links_job,
-    description="Lists the links and registers new domains, by default every hour.",
+    description="Lists domains and links, and registers new domains, by default every hour.",
     cron_schedule=configuration.SETTINGS.links_cron,
     execution_timezone=configuration.SETTINGS.timezone,
 )

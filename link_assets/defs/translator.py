@@ -17,7 +17,7 @@ from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.constants import META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
-from link_assets.contract import CLICKS, DATASET, LINKS, Table
+from link_assets.contract import CLICKS, DATASET, DOMAINS, LINKS, Table
 from link_assets.defs import configuration
 from link_assets.warehouse.destinations.configured import destination_type
 
@@ -27,34 +27,37 @@ def asset_key(table: Table) -> dg.AssetKey:
     return dg.AssetKey([DATASET, table.name])
 
 
+DOMAINS_KEY = asset_key(DOMAINS)
 LINKS_KEY = asset_key(LINKS)
 CLICKS_KEY = asset_key(CLICKS)
 
 
 @dataclass
 class LinkAssetsTranslator(DagsterDltTranslator):
-    """Describes the asset that is loaded from a dlt source with one resource.
+    """Describes the assets that are loaded from a dlt source, one for each of its resources.
 
-    `table` is what the resource fills, and `deps` are the assets that it is loaded after.
+    `tables` are what the resources fill, of the same names, and `deps` are the assets that they are
+    loaded after.
     """
 
-    table: Table
+    tables: Sequence[Table]
     deps: Sequence[dg.AssetKey] = ()
 
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
         """Return the asset's description; dagster_dlt's own names an upstream asset of no use."""
-        window = timedelta(hours=configuration.fresh_hours(self.table))
+        (table,) = (table for table in self.tables if table.name == data.resource.name)
+        window = timedelta(hours=configuration.fresh_hours(table))
         return dg.AssetSpec(
-            key=asset_key(self.table),
+            key=asset_key(table),
             deps=self.deps,
-            description=self.table.description,
+            description=table.description,
             group_name=DATASET,
             owners=[configuration.SETTINGS.owner],
             kinds={"dlt", destination_type()},
             freshness_policy=dg.FreshnessPolicy.time_window(window),
             metadata={
-                "dagster/table_name": f"{DATASET}.{self.table.name}",
-                "dagster/column_schema": column_schema(self.table),
+                "dagster/table_name": f"{DATASET}.{table.name}",
+                "dagster/column_schema": column_schema(table),
             },
         )
 

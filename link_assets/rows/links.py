@@ -41,7 +41,7 @@ def link_row(row: Any) -> dict[str, Any] | Rejection:
     problems: list[str] = []
     for name, column, read, value in _cells(row):
         try:
-            link[column] = _loadable(read(value))
+            link[column] = loadable(read(value))
         except UnreadableValue as unreadable:
             problems.append(f"{name}: {unreadable}")
     link[_KEY] = link[_KEY] or link[_SPARE_KEY]
@@ -103,14 +103,14 @@ def _tags(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise UnreadableValue.expected("a list", value)
     tags = (convert_value(tag, "text") for tag in value)
-    return [_loadable(tag) for tag in tags if tag is not None]
+    return [loadable(tag) for tag in tags if tag is not None]
 
 
 def _not_an_object(value: Any) -> NoReturn:
     raise UnreadableValue.expected("an object", value)
 
 
-def _loadable(value: Any) -> Any:
+def loadable(value: Any) -> Any:
     """Return the value; raise UnreadableValue for text that dlt would load as another type.
 
     dlt marks typed values in its own JSON with characters of Unicode's private use area.

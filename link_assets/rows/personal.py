@@ -39,13 +39,14 @@ class PersonalData:
     def changes(self, table: Table) -> dict[str, Callable[[Any], Any]]:
         """Return, for each field of the table that is not kept, the function that treats a value.
 
-        It is not called for null.
+        It is not called for null. Secret fields are dropped whatever the treatment.
         """
-        return {
+        personal = {
             field.name: self._change(treatment)
             for field in table.fields
             if field.personal and (treatment := self.treatments[field.personal]) != "keep"
         }
+        return personal | dict.fromkeys(table.secret, self._change("drop"))
 
     def identity(self, group: PersonalGroup) -> str:
         """Return a text that changes with the group's treatment, and with the salt of its hashes.

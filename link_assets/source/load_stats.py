@@ -19,7 +19,8 @@ class LoadStats:
     rows that an earlier run had rejected when this one took over from it.
 
     `resumed_from` is the page at which this run took over, counted from the first of the listing;
-    None if it began there.
+    None if it began there. `is_whole` says that it went to the last page of the listing, and did
+    not end at clicks that were known.
     """
 
     pages: int = 0
@@ -30,6 +31,7 @@ class LoadStats:
     first_click: datetime | None = None
     last_click: datetime | None = None
     resumed_from: int | None = None
+    is_whole: bool = True
 
     @property
     def accepted(self) -> int:

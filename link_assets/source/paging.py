@@ -7,13 +7,13 @@ to the next is in `PagingMemory`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
-from link_assets.source.dialects.base import Endpoint, Position
+from link_assets.source.dialects.base import Endpoint, Page, PagingError, Position
 from link_assets.source.endless import NewRows
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError, page_of
@@ -23,9 +23,9 @@ from link_assets.source.pages import ApiError, page_of
 class PagingMemory:
     """What a run has seen of a listing: positions, and rows as far as `endless` needs them.
 
-    `failure` is the error if paging was given up because pages brought no new row. The rows before
-    it are loaded first; then the caller raises it. With `watched=False` the paginator raises it at
-    once.
+    `failure` is the error if paging was given up: pages brought no new row, or there was no telling
+    where the next one begins. The rows before it are loaded first; then the caller raises it. With
+    `watched=False` the paginator raises it at once.
     """
 
     watched: bool = True
@@ -43,7 +43,8 @@ class EndpointPaginator(BasePaginator):
     """Goes from page to page as the endpoint says, from the parameters that `begin` returns.
 
     A position that comes again raises ApiError. `max_pages_without_new_rows` pages in a row that
-    bring no new row end the listing with an ApiError in `memory.failure`.
+    bring no new row end the listing with an ApiError in `memory.failure`; so does a PagingError of
+    the endpoint. dlt copies the paginator of a listing by domain for each domain.
     """
 
     def __init__(
@@ -66,6 +67,15 @@ class EndpointPaginator(BasePaginator):
         self._limit = max_pages_without_new_rows
         self._begin = begin
         self._position: Position | None = None
+        self._positions = memory.positions
+
+    def __deepcopy__(self, memo: Any) -> EndpointPaginator:
+        """Return a paginator for another domain's listing, whose positions may be the same."""
+        other = EndpointPaginator(
+            self.endpoint, self._memory, self._stats, self._limit, self._begin
+        )
+        other._positions = set()
+        return other
 
     @property
     def next_position(self) -> Position | None:
@@ -77,28 +87,30 @@ class EndpointPaginator(BasePaginator):
         self._position, parameters = self._begin()
         self._add(request, parameters)
         if self._position is not None:
-            self._memory.positions.add(self._position)
-            self.update_request(request)
+            self._positions.add(self._position)
+        self.update_request(request)
 
     def update_request(self, request: Request) -> None:
         """Ask for the page at the current position."""
+        self._add(request, self.endpoint.fresh_parameters())
         if self._position is not None:
             self._add(request, self.endpoint.parameters_at(self._position))
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
         """Take the next position from a page, and see whether paging comes to an end."""
-        page = page_of(response)
-        self._position = self.endpoint.next_position(page)
-        self._has_next_page = self._position is not None
-        if self._position in self._memory.positions:
+        page = replace(page_of(response), position=self._position)
+        following = self._position_after(page, response)
+        self._has_next_page = following is not None
+        if following in self._positions:
             raise self.error(
                 response,
                 f"its {self.endpoint.token_key or 'position'} came a second time, so paging would "
                 "never end; report it to the API's provider",
             )
         self._memory.new_rows.look_at(page.rows, self.endpoint.identity)
-        if self._position is not None:
-            self._memory.positions.add(self._position)
+        self._position = following
+        if following is not None:
+            self._positions.add(following)
             self._stop_without_new_rows(response)
 
     def stop(self) -> None:
@@ -107,9 +119,13 @@ class EndpointPaginator(BasePaginator):
 
     def error(self, response: Response, reason: str) -> ApiError:
         """Make an ApiError that names the resource and the page."""
-        refused = response.status_code in self.endpoint.statuses_refusing_position
+        endpoint, status = self.endpoint, response.status_code
+        advice = endpoint.advice(status, self._position)
         return ApiError(
-            f"{self.endpoint.what}, page {self._stats.page}: {reason}.", response, refused
+            f"{endpoint.what_of(response)}, page {self._stats.page}: {reason}"
+            + (f"; {advice}." if advice else "."),
+            response,
+            status in endpoint.statuses_refusing_position,
         )
 
     def _add(self, request: Request, parameters: Mapping[str, Any]) -> None:
@@ -122,13 +138,24 @@ class EndpointPaginator(BasePaginator):
         pages = self._memory.new_rows.pages_without
         if pages < self._limit:
             return
-        error = self.error(
+        self._give_up(
             response,
             f"{pages} pages in a row brought no new row, and each led to another; report it to "
             "the API's provider, or raise SOURCES__LINK_ASSETS__MAX_PAGES_WITHOUT_NEWS if its "
             "pages are right",
         )
+
+    def _position_after(self, page: Page, response: Response) -> Position | None:
+        try:
+            return self.endpoint.next_position(page)
+        except PagingError as problem:
+            self._give_up(response, str(problem))
+            return None
+
+    def _give_up(self, response: Response, reason: str) -> None:
+        """End the listing with an error that is raised once the rows before it are loaded."""
+        error = self.error(response, reason)
         if not self._memory.watched:
-            raise error
+            raise error from None
         self._memory.failure = error
         self.stop()

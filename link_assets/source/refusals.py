@@ -16,6 +16,7 @@ from link_assets.rows.raw_json import parse_json
 LIKELY_CAUSES = {
     400: "the API refused the request as malformed",
     401: "the API key was not accepted; check SOURCES__LINK_ASSETS__API_KEY",
+    402: "the account's plan does not include this",
     403: "the API key may not read this; check what the key has access to",
     404: "there is no such resource; check SOURCES__LINK_ASSETS__BASE_URL and the domain's id",
     410: "what was asked for is gone",

@@ -1,4 +1,4 @@
-"""The dlt sources: all links, and the clicks of one domain.
+"""The dlt sources: all domains and links, the folders of links, and the clicks of one domain.
 
 Each is dlt's REST source with a dialect (which API), a session (`http`), a check of every answer
 (`pages`), a paginator (`paging`) and a transform (`transforms`). They run from a plain script as
@@ -7,31 +7,40 @@ well as in Dagster; they know neither Dagster nor the warehouse.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import dlt
 from dlt.common.jsonpath import compile_path
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.schema.utils import dlt_load_id_column, new_table
 from dlt.sources.rest_api import rest_api_source
 from dlt.sources.rest_api.typing import EndpointResource
 
-from link_assets.contract import CLICKS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
+from link_assets.contract import CLICKS, DOMAINS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
+from link_assets.rows.column_names import column_names
 from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings
+from link_assets.source.dialects.base import Endpoint, Position
 from link_assets.source.dialects.configured import configured_dialect
+from link_assets.source.domains import DomainRows, DomainsOfLinks, ListedDomains
 from link_assets.source.http import new_connections, new_session
+from link_assets.source.links_read import LinksRead
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ROWS, page_check
 from link_assets.source.paging import EndpointPaginator, PagingMemory
-from link_assets.source.resume import Chunk, ClicksRead
+from link_assets.source.resume import Chunk, ClicksRead, require_same_api
 from link_assets.source.run_resources import RunResources
-from link_assets.source.transforms import ClickPages, LinkPages, LinksRead
+from link_assets.source.transforms import ClickPages, LinkPages
 
 if TYPE_CHECKING:
-    from dlt.extract import DltSource
+    from dlt.extract import DltResource, DltSource
     from requests.adapters import HTTPAdapter
 
 
 SOURCE_NAME = "link_assets"
+DOMAIN_LIST = "domain_list"
+"""The resource of an API's own listing of domains, which the tables of domains and links use."""
 
 LINK_ID: TColumnSchema = {
     "name": "_dlt_id",
@@ -63,25 +72,48 @@ def links_source(
     *,
     resources: RunResources | None = None,
 ) -> DltSource:
-    """Make the source of every link that the API lists.
+    """Make the source of every domain and every link that the API lists.
 
-    The links are merged on `id`, with the child table `links__tags`. Extraction raises
-    pages.ApiError if an answer is not a valid page. A listing without end is cut off:
-    `read.paging.failure` says so once the links are loaded; without a `read` extraction raises it.
+    Its resources are `domains` and `links`, both merged on `id`; links have the child table
+    `links__tags`. Where the API lists domains, links are listed for each; where it lists none, the
+    domains are those of the links. Extraction raises pages.ApiError if an answer is not a valid
+    page, and SettingsError if the pipeline's rows come from another API. A listing that cannot be
+    followed to its end is cut off: `read.failure` says so once its rows are loaded; without a
+    `read` extraction raises it.
     """
-    read = read or LinksRead(paging=PagingMemory(watched=False))
-    paginator = EndpointPaginator(
-        configured_dialect(settings).links(),
-        read.paging,
-        read.stats,
-        settings.max_pages_without_news,
-    )
+    read = read or LinksRead.unwatched()
     resources = resources or RunResources(new_connections(settings))
-    source = _source(settings, LINKS, paginator, resources.connections)
-    source.resources[LINKS.name].add_step(LinkPages(_personal(settings), read))
+    dialect, personal = configured_dialect(settings), _personal(settings)
+    listing = dialect.domains()
+    paginators = {LINKS.name: _paginator(settings, dialect.links(), read.paging, read.stats)}
+    if listing:
+        domains = _paginator(settings, listing, read.paging_of_domains, read.domains)
+        paginators = {DOMAIN_LIST: domains, **paginators}
+    source = _source(settings, (DOMAINS, LINKS), paginators, resources.connections)
+    source.resources[LINKS.name].add_step(LinkPages(personal, dialect, read))
+    if listing:
+        source.resources[DOMAIN_LIST].add_step(ListedDomains(personal, read)).selected = False
+        source.resources.add(_domains(source.resources[DOMAIN_LIST], DomainRows(read).of_page))
+    else:
+        source.resources.add(_domains(source.resources[LINKS.name], DomainsOfLinks(read).of_page))
     source.schema.update_table(new_table(LINKS.name, columns=[LINK_ID]))
     source.schema.update_table(new_table(TAGS_TABLE, LINKS.name, columns=TAGS_COLUMNS))
     return source
+
+
+def _domains(parent: DltResource, rows: Callable[[Any], Iterator[Any]]) -> DltResource:
+    """Return the resource `domains`, which is made of another one's pages."""
+
+    def domains(page: Any) -> Iterator[Any]:
+        yield from rows(page)
+
+    return dlt.transformer(
+        domains,
+        data_from=parent,
+        name=DOMAINS.name,
+        primary_key=list(DOMAINS.primary_key),
+        write_disposition="merge",
+    )
 
 
 def clicks_source(
@@ -118,7 +150,7 @@ def clicks_source(
         settings.max_pages_without_news,
         begin=lambda: chunk.begin(endpoint),
     )
-    source = _source(settings, CLICKS, paginator, resources.connections)
+    source = _source(settings, (CLICKS,), {CLICKS.name: paginator}, resources.connections)
     source.resources[CLICKS.name].add_step(ClickPages(domain_id, chunk, personal, resources))
     return source
 
@@ -127,12 +159,26 @@ def _personal(settings: ApiSettings) -> PersonalData:
     return PersonalData(settings.personal, settings.hash_salt)
 
 
+def _paginator(
+    settings: ApiSettings, endpoint: Endpoint, memory: PagingMemory, stats: LoadStats
+) -> EndpointPaginator:
+    """Return the paginator of a listing that is read from its first page."""
+
+    def begin() -> tuple[Position | None, Mapping[str, Any]]:
+        is_new = dlt.current.pipeline().first_run
+        require_same_api(dlt.current.source_state(), settings.api, is_new=is_new)
+        return None, {}
+
+    return EndpointPaginator(endpoint, memory, stats, settings.max_pages_without_news, begin)
+
+
 def _source(
     settings: ApiSettings,
-    table: Table,
-    paginator: EndpointPaginator,
+    tables: Sequence[Table],
+    paginators: Mapping[str, EndpointPaginator],
     connections: HTTPAdapter,
 ) -> DltSource:
+    """Make a source with the tables' columns and a resource for each paginator."""
     source = rest_api_source(
         {
             "client": {
@@ -141,35 +187,36 @@ def _source(
                 "session": new_session(settings, connections),
             },
             "resource_defaults": {"write_disposition": "merge"},
-            "resources": [_resource(settings, table, paginator)],
+            "resources": [_resource(settings, *named) for named in paginators.items()],
         },
         name=SOURCE_NAME,
     )
     # a column's type is the contract's, never a guess from the text in it
     source.schema.remove_type_detection("iso_timestamp")
-    for declared in (table, REJECTED_ROWS):
+    for declared in (*tables, REJECTED_ROWS):
+        columns = [*_columns(declared), *_documented(settings, declared), dlt_load_id_column()]
         source.schema.update_table(
-            new_table(
-                declared.name,
-                write_disposition="merge",
-                columns=[*_columns(declared), dlt_load_id_column()],
-            )
+            new_table(declared.name, write_disposition="merge", columns=columns)
         )
     return source
 
 
-def _resource(
-    settings: ApiSettings, table: Table, paginator: EndpointPaginator
-) -> EndpointResource:
+def _resource(settings: ApiSettings, name: str, paginator: EndpointPaginator) -> EndpointResource:
     endpoint, secrets = paginator.endpoint, (settings.api_key, settings.hash_salt)
-    sent = "params" if endpoint.method == "GET" else "json"
+    parameters = dict(endpoint.parameters)
+    if endpoint.domain_parameter:
+        parameters[endpoint.domain_parameter] = {
+            "type": "resolve",
+            "resource": DOMAIN_LIST,
+            "field": "id",
+        }
     resource: dict[str, Any] = {
-        "name": table.name,
-        "primary_key": list(table.primary_key),
+        "name": name,
+        "primary_key": list(CLICKS.primary_key if name == CLICKS.name else ("id",)),
         "endpoint": {
             "path": endpoint.path,
             "method": endpoint.method,
-            sent: dict(endpoint.parameters),
+            "params" if endpoint.method == "GET" else "json": parameters,
             # compiled once, not for every page
             "data_selector": compile_path(ROWS),
             "paginator": paginator,
@@ -190,3 +237,10 @@ def _columns(table: Table) -> list[TColumnSchema]:
         }
         for field in table.columns
     ]
+
+
+def _documented(settings: ApiSettings, table: Table) -> list[TColumnSchema]:
+    """Return the columns of the fields that the API documents beyond the contract."""
+    fields = configured_dialect(settings).documented.get(table.name, ())
+    names = sorted(column_names(fields, table).values())
+    return [{"name": name, "data_type": "text"} for name in names]

@@ -32,7 +32,7 @@ MEGABYTE = 1_000_000
 POSITION = "page_token"
 """The state's key of the position. Its name is older than other APIs, and in users' warehouses."""
 
-OF_ONE_READ = (POSITION, "since", "newest", "pages", "rejected", "last_rejected")
+OF_ONE_READ = (POSITION, "since", "newest", "pages", "rejected", "last_rejected", "began")
 """The state's keys that are removed when a read ends."""
 
 KEPT_REJECTED = 100
@@ -52,7 +52,10 @@ class Restart:
     id: str | None = None
 
 
-FROM_FIRST_PAGE = Restart(keeps=frozenset({"ip", "watermark", "restart"}))
+OF_ROWS = frozenset({"ip", "api"})
+"""The state's keys that say how the rows that are there were read."""
+
+FROM_FIRST_PAGE = Restart(keeps=OF_ROWS | {"watermark", "restart", "full_read"})
 """For a position that the API refuses."""
 
 
@@ -60,9 +63,9 @@ def full_refresh(id: str, is_empty: bool) -> Restart:
     """Return the restart that reads every page again.
 
     Unless the domain is empty it keeps how addresses are treated, because the rows that are there
-    must keep their `click_id`s.
+    must keep their `click_id`s, and which API they come from.
     """
-    return Restart(keeps=frozenset() if is_empty else frozenset({"ip"}), id=id)
+    return Restart(keeps=frozenset() if is_empty else OF_ROWS, id=id)
 
 
 @dataclass
@@ -131,8 +134,9 @@ class Chunk:
     of them or `turn_back` to leave it to the next chunk, and `end` when the last page is kept.
 
     The state has `page_token`, where to go on, absent between reads and before the first rows;
-    `watermark`, the newest click of the last finished read; `since`, `newest`, `pages`, `rejected`
-    and `last_rejected` of the read under way; `ip`, how addresses were treated; `restart`, the last
+    `watermark`, the newest click of the last finished read; `since`, `newest`, `pages`, `rejected`,
+    `last_rejected` and `began` of the read under way; `full_read`, when the last read of all pages
+    began; `ip`, how addresses were treated; `api`, which API was read; `restart`, the last
     restart's id. It may only be touched while dlt calls.
     """
 
@@ -145,6 +149,7 @@ class Chunk:
         self.mark = Mark()
         """How far pages have come."""
         self._kept = Mark()
+        self._endpoint: Endpoint | None = None
         self._settings = settings
         self._identity = identity
         self._positions: list[Position | None] = []
@@ -153,24 +158,33 @@ class Chunk:
         self._started = 0.0
 
     @property
-    def old_before(self) -> datetime | None:
-        """Return the time before which a page is all old, if clicks come newest first."""
-        return self.since if self._settings.clicks_order == "newest_first" else None
+    def may_end_early(self) -> bool:
+        """Return whether the read may end with a page before the last."""
+        return bool(self._endpoint and self._endpoint.newest_first and self.since)
+
+    def is_past(self, first: datetime, last: datetime) -> bool:
+        """Return whether only old clicks follow a page with clicks from `first` to `last`."""
+        return bool(
+            self._endpoint and self.since and self._endpoint.is_past(first, last, self.since)
+        )
 
     def begin(self, endpoint: Endpoint) -> tuple[Position | None, Mapping[str, Any]]:
         """Return the position to go on from and the parameters of all requests.
 
         Raises:
             ApiError: Paging was given up in the load before, whose rows are loaded by now.
-            SettingsError: Click ids would differ from those of the rows loaded so far.
+            SettingsError: Click ids would differ from those of the rows loaded so far, or these
+                come from another API.
         """
         if self.read.paging.failure:
             raise self.read.paging.failure
         self._started = time.monotonic()  # only now: there may have been a wait for the warehouse
-        state = _clicks_state()
+        self._endpoint, state = endpoint, _clicks_state()
+        require_same_api(state, self._settings.api, is_new=not state)
         if self.read.restart:
             _forget(state, self.read.restart)
             self.read.restart = None
+            require_same_api(state, self._settings.api, is_new=True)
         self._check_identity(state)
         if state.get(POSITION) != self.read.kept_position:
             self.read.paging.forget()  # another run was here, whose pages are not this one's
@@ -229,6 +243,8 @@ class Chunk:
         newest = latest(from_text(state.get("watermark")), from_text(state["newest"]))
         # a click from the future must not hide the ones that come before it
         state["watermark"] = utc_text(min(newest, datetime.now(UTC))) if newest else None
+        if self.since is None:
+            state["full_read"] = state.get("began")
         for passing in OF_ONE_READ:
             state.pop(passing, None)
         self.read.kept_position = None
@@ -238,12 +254,18 @@ class Chunk:
         read = self.read
         read.is_position_on_trial = POSITION in state
         if not read.is_position_on_trial:
-            since = self._lookback(from_text(state.get("watermark")))
-            state.update(since=since, newest=None, pages=0, rejected=0)
+            state.update(
+                since=self._since(state),
+                newest=None,
+                pages=0,
+                rejected=0,
+                began=utc_text(datetime.now(UTC)),
+            )
         elif not read.stats.pages:
             read.stats.resumed_from = state.get("pages", 0) + 1
             read.stats.rejected_before = state.get("rejected", 0)
             read.rejected.add(state.get("last_rejected", ()))
+        read.stats.is_whole = state["since"] is None
 
     def _count(self, pages: Converted, state: dict[str, Any]) -> None:
         stats, rejected = self.read.stats, self.read.rejected
@@ -274,9 +296,36 @@ class Chunk:
             or seconds >= limits.chunk_seconds
         )
 
-    def _lookback(self, watermark: datetime | None) -> str | None:
-        days = timedelta(days=self._settings.clicks_lookback_days)
-        return utc_text(watermark - days) if watermark else None
+    def _since(self, state: dict[str, Any]) -> str | None:
+        """Return from when on clicks are wanted; None for all: at first, and when that is due."""
+        watermark = from_text(state.get("watermark"))
+        if watermark is None or self._full_read_is_due(from_text(state.get("full_read"))):
+            return None
+        return utc_text(watermark - timedelta(days=self._settings.clicks_lookback_days))
+
+    def _full_read_is_due(self, last: datetime | None) -> bool:
+        """Return whether all pages are to be read again, where a read may end before the last."""
+        days = self._settings.full_read_days
+        if not days or not (self._endpoint and self._endpoint.newest_first):
+            return False
+        return last is None or datetime.now(UTC) - last >= timedelta(days=days)
+
+
+def require_same_api(state: dict[str, Any], api: str, *, is_new: bool) -> None:
+    """Record in the state which API is read.
+
+    Raises:
+        SettingsError: The rows that are there come from another API. Those of a state that is not
+            new and does not say are the guide's, the only API that there was.
+    """
+    before = state.setdefault("api", api if is_new else "guide")
+    if before != api:
+        raise SettingsError(
+            f"The warehouse holds rows of the API {before!r}, and "
+            f"{environment_name(API_SECTION)}__API is {api!r}: links and clicks of two APIs do not "
+            "belong into the same tables. Set it back, or load into another warehouse, such as "
+            "another file in DESTINATION__DUCKDB__CREDENTIALS."
+        )
 
 
 def _forget(state: dict[str, Any], restart: Restart) -> None:

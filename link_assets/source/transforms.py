@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from secrets import token_hex
@@ -22,9 +22,9 @@ from dlt.extract.items_transform import ItemTransform
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import RawRow, parse_rows
-from link_assets.source.load_stats import LoadStats
-from link_assets.source.paging import EndpointPaginator, PagingMemory
-from link_assets.source.rejected_ids import RejectedIds
+from link_assets.source.dialects.base import Dialect
+from link_assets.source.links_read import LinksRead
+from link_assets.source.paging import EndpointPaginator
 from link_assets.source.resume import Chunk, Converted
 from link_assets.source.run_resources import RunResources
 
@@ -40,19 +40,6 @@ BATCH_ROWS = 4_000
 """Rows of clicks that are converted and handed to dlt at once, to the page."""
 BATCH_BYTES = 8_000_000
 """Likewise, how much JSON text: each batch becomes a block that DuckDB reads in one go."""
-
-
-@dataclass
-class LinksRead:
-    """One run's reading of all links.
-
-    `unread` are the ids of links that were rejected, None where there is no id to read.
-    """
-
-    stats: LoadStats = field(default_factory=LoadStats)
-    paging: PagingMemory = field(default_factory=PagingMemory)
-    rejected: RejectedIds = field(default_factory=RejectedIds)
-    unread: list[str | None] = field(default_factory=list)
 
 
 class PageTransform(ItemTransform):
@@ -73,9 +60,10 @@ class LinkPages(PageTransform):
     version of a link that is listed twice (rest.LINK_ID).
     """
 
-    def __init__(self, personal: PersonalData, read: LinksRead) -> None:
+    def __init__(self, personal: PersonalData, dialect: Dialect, read: LinksRead) -> None:
         super().__init__()
         self._personal = personal
+        self._dialect = dialect
         self._read = read
         listing = token_hex(8)
         self._dlt_ids = (f"{listing}{number:010}" for number in count())
@@ -86,6 +74,7 @@ class LinkPages(PageTransform):
         from link_assets.rows.rejected import Rejection, rejected_batch, row_ids
 
         rows = self._personal.treat(parse_rows(item), LINKS)
+        rows = [self._dialect.link(row) if isinstance(row, dict) else row for row in rows]
         converted = [link_row(row) for row in rows]
         pairs = list(zip(rows, converted, strict=True))
         self._read.unread += [link_id(row) for row, link in pairs if isinstance(link, Rejection)]
@@ -139,7 +128,7 @@ class ClickPages(PageTransform):
         paginator = cast(EndpointPaginator, page.paginator)
         self._pages.append([*page])
         position, size = paginator.next_position, sum(map(len, page))
-        ends = self._chunk.add(len(page), size, position, self._is_old(page))
+        ends = self._chunk.add(len(page), size, position, self._is_past(page))
         ready = self._convert(ends, paginator)
         items = self._hand_on(ready) if ready else []
         if ends or not paginator.has_next_page:
@@ -155,15 +144,14 @@ class ClickPages(PageTransform):
 
         return ClickReader(self._domain_id, self._personal, self._resources.known)
 
-    def _is_old(self, page: PageData[RawRow]) -> bool:
-        """Return whether a page is older than this read looks back; nothing newer follows it."""
-        old_before = self._chunk.old_before
-        if old_before is None:
+    def _is_past(self, page: PageData[RawRow]) -> bool:
+        """Return whether only clicks follow that are older than this read looks back."""
+        if not self._chunk.may_end_early:
             return False
         from link_assets.rows.clicks import click_batch, click_span
 
-        _, last = click_span(click_batch(parse_rows(page), domain_id=0).table)
-        return last is not None and last < old_before
+        first, last = click_span(click_batch(parse_rows(page), domain_id=0).table)
+        return first is not None and last is not None and self._chunk.is_past(first, last)
 
     def _convert(self, ends: bool, paginator: EndpointPaginator) -> list[_Ready]:
         """Return the batches that are ready: all of them if the chunk ends."""

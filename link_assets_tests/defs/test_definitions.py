@@ -11,10 +11,10 @@ import pytest
 from dagster._core.definitions.metadata import normalize_metadata
 
 import link_assets
-from link_assets.contract import CLICKS, LINKS, Table
+from link_assets.contract import CLICKS, DOMAINS, LINKS, Table
 from link_assets.definitions import defs
 from link_assets.defs.clicks import ClicksConfig
-from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
+from link_assets.defs.translator import CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
 
 REPOSITORY_FOLDER = Path(link_assets.__file__).parents[1]
 DAGSTER_FREE = ("contract", "settings", "source", "rows", "warehouse")
@@ -103,6 +103,7 @@ def test_definitions_load_without_secret_server_or_settings_and_leave_no_file(
         "links_schedule": ["0 * * * *", "UTC"],
         "clicks_schedule": ["15 * * * *", "UTC"],
         "checks_schedule": ["45 * * * *", "UTC"],
+        "domains": [25, None, "team:growth-data"],
         "links": [25, None, "team:growth-data"],
         "clicks": [25, 10, "team:growth-data"],
     }
@@ -125,6 +126,7 @@ def test_settings_given_as_environment_take_effect(workdir: Path) -> None:
         "links_schedule": ["1 2 * * *", "Europe/Berlin"],
         "clicks_schedule": ["*/5 * * * *", "Europe/Berlin"],
         "checks_schedule": ["30 6 * * 1", "Europe/Berlin"],
+        "domains": [48, None, "team:data"],
         "links": [48, None, "team:data"],
         "clicks": [1.5, 3, "team:data"],
     }
@@ -212,20 +214,23 @@ if (DG := Path(sys.executable).with_name("dg")).exists():
         assert "superseded" not in run.stdout + run.stderr
 
 
-def test_the_location_holds_two_assets_in_one_group_and_nothing_beside_them() -> None:
+def test_the_location_holds_its_assets_in_one_group_and_nothing_beside_them() -> None:
     graph = defs.resolve_asset_graph()
-    assert graph.get_all_asset_keys() == {LINKS_KEY, CLICKS_KEY}
+    assert graph.get_all_asset_keys() == {DOMAINS_KEY, LINKS_KEY, CLICKS_KEY}
     assert [key.to_user_string() for key in graph.toposorted_asset_keys] == [
+        "link_assets/domains",
         "link_assets/links",
         "link_assets/clicks",
     ]
     assert graph.external_asset_keys == set()
     assert {asset.group_name for asset in graph.asset_nodes} == {"link_assets"}
-    assert graph.get(CLICKS_KEY).parent_keys == {LINKS_KEY}
+    assert graph.get(CLICKS_KEY).parent_keys == {DOMAINS_KEY, LINKS_KEY}
     assert graph.get(LINKS_KEY).parent_keys == set()
 
 
-@pytest.mark.parametrize(("key", "table"), [(LINKS_KEY, LINKS), (CLICKS_KEY, CLICKS)])
+@pytest.mark.parametrize(
+    ("key", "table"), [(DOMAINS_KEY, DOMAINS), (LINKS_KEY, LINKS), (CLICKS_KEY, CLICKS)]
+)
 def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table) -> None:
     asset = defs.resolve_asset_graph().get(key)
     assert asset.description == table.description
@@ -241,7 +246,7 @@ def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table) -
     assert required == set(table.primary_key)
 
 
-@pytest.mark.parametrize("key", [LINKS_KEY, CLICKS_KEY])
+@pytest.mark.parametrize("key", [DOMAINS_KEY, LINKS_KEY, CLICKS_KEY])
 def test_every_metadata_value_of_an_asset_can_be_shown(key: dg.AssetKey) -> None:
     metadata = defs.resolve_asset_graph().get(key).metadata
     assert "dagster_dlt/source" in metadata

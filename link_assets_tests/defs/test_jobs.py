@@ -13,7 +13,7 @@ def test_jobs_load_what_their_names_say() -> None:
         if (definition := defs.resolve_job_def(job))
     }
     assert selected == {
-        "links_job": {"link_assets/links"},
+        "links_job": {"link_assets/domains", "link_assets/links"},
         "clicks_job": {"link_assets/clicks"},
         "checks_job": set(),
     }

@@ -196,7 +196,7 @@ def test_links_are_counted_as_new_deleted_and_in_all(location: Location, sandbox
         sandbox.links = links
         result = location.links()
         assert result.success
-        (materialized,) = result.asset_materializations_for_node("links")
+        _, materialized = result.asset_materializations_for_node("links")
         names = (*COUNTS[:4], "rows_deleted", "dagster/row_count")
         return [materialized.metadata[name].value for name in names]
 

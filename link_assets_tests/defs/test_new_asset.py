@@ -32,7 +32,7 @@ def teams_source() -> DltSource:
 
 
 # what the new asset's module would hold
-TRANSLATOR = LinkAssetsTranslator(TEAMS, deps=[LINKS_KEY])
+TRANSLATOR = LinkAssetsTranslator([TEAMS], deps=[LINKS_KEY])
 
 
 @with_shown_metadata

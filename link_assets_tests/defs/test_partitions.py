@@ -22,7 +22,7 @@ def registered(location: Location) -> list[str]:
 
 def new_domains(result: dg.ExecuteInProcessResult) -> object:
     """What the materialization of the links says of new domains."""
-    (materialized,) = result.asset_materializations_for_node("links")
+    _, materialized = result.asset_materializations_for_node("links")
     assert materialized.asset_key == LINKS_KEY
     return materialized.metadata["new_domains"].value
 

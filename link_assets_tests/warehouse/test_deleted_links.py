@@ -59,7 +59,7 @@ def compared(sandbox: Sandbox, links: list[Any], share: float = 0.5) -> Disappea
 
 def numbers(result: dg.ExecuteInProcessResult) -> tuple[Any, ...]:
     """What the materialization says: links before, missing among them, marked as deleted."""
-    (materialized,) = result.asset_materializations_for_node("links")
+    _, materialized = result.asset_materializations_for_node("links")
     names = ("links_before", "links_missing", "marked_deleted")
     return tuple(materialized.metadata[name].value for name in names)
 

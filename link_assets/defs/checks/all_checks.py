@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from link_assets.contract import CLICKS, LINKS
-from link_assets.defs.checks.freshness import CLICKS_FRESH, LINKS_FRESH
+from link_assets.contract import CLICKS, DOMAINS, LINKS
+from link_assets.defs.checks.freshness import CLICKS_FRESH, DOMAINS_FRESH, LINKS_FRESH
 from link_assets.defs.checks.known_links import KNOWN_LINKS
 from link_assets.defs.checks.last_loads import last_load_of_table, last_loads_by_domain
 from link_assets.defs.checks.missing_rows import NO_MASS_DISAPPEARANCE
-from link_assets.defs.checks.rejected_rows import NO_REJECTED_CLICKS, NO_REJECTED_LINKS
+from link_assets.defs.checks.rejected_rows import (
+    NO_REJECTED_CLICKS,
+    NO_REJECTED_DOMAINS,
+    NO_REJECTED_LINKS,
+)
 from link_assets.defs.checks.row_checks import NO_UNKNOWN_COLUMNS, REQUIRED_COLUMNS, UNIQUE_KEYS
 from link_assets.defs.checks.table_checks import TableChecks
 from link_assets.defs.checks.volume import USUAL_VOLUME
@@ -40,7 +44,18 @@ TABLES = (
             KNOWN_LINKS,
             USUAL_VOLUME,
         ),
-        loaded_after=(LINKS,),
+        loaded_after=(DOMAINS, LINKS),
+    ),
+    TableChecks(
+        DOMAINS,
+        last_load_of_table,
+        (
+            DOMAINS_FRESH,
+            NO_REJECTED_DOMAINS,
+            REQUIRED_COLUMNS,
+            UNIQUE_KEYS,
+            NO_UNKNOWN_COLUMNS,
+        ),
     ),
 )
 CHECKS = [table.step() for table in TABLES]

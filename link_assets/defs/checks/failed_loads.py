@@ -6,7 +6,7 @@ assets call this before they raise what the load failed with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import dagster as dg
 
@@ -21,17 +21,17 @@ from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable, find_
 
 def checked_after_failure(
     context: dg.AssetExecutionContext,
-    failed: dg.AssetKey,
+    failed: Collection[dg.AssetKey],
     errors: Iterable[BaseException],
     domains: Sequence[str] = (),
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Evaluate the checks that Dagster skips in this run because the load of an asset fails.
+    """Evaluate the checks that Dagster skips in this run because the load of assets fails.
 
     An error in here is logged and not raised: the load's own failure is the one to raise.
 
     Args:
         context: That of the load's step.
-        failed: The asset whose load fails.
+        failed: The assets whose load fails.
         errors: What it fails with.
         domains: Those that it was to load.
     """
@@ -41,7 +41,7 @@ def checked_after_failure(
         for table in TABLES:
             keys = planned & table.by_key.keys()
             run = CheckRun(table, context.instance, scope, _why_unusable(errors))
-            own = asset_key(table.table) == failed
+            own = asset_key(table.table) in failed
             results = run.results(keys) if own else _not_reached(table, failed, keys)
             for key, found in results:
                 yield found.evaluation(key, table.by_key[key].severity)
@@ -50,10 +50,10 @@ def checked_after_failure(
 
 
 def _not_reached(
-    table: TableChecks, failed: dg.AssetKey, keys: Iterable[dg.AssetCheckKey]
+    table: TableChecks, failed: Collection[dg.AssetKey], keys: Iterable[dg.AssetCheckKey]
 ) -> Iterator[tuple[dg.AssetCheckKey, CheckResult]]:
     """Yield that nothing was judged, if the run would have loaded the table after what failed."""
-    if failed in map(asset_key, table.loaded_after):
+    if not set(failed).isdisjoint(map(asset_key, table.loaded_after)):
         reason = f"the run failed before the {table.table.name} were loaded."
         yield from ((key, CheckResult.not_judged(reason)) for key in keys)
 

@@ -102,5 +102,6 @@ def span(time: timedelta) -> str:
     return f"{hours:.1f} hours" if abs(hours) >= 1 else f"{hours * 60:.0f} minutes"
 
 
+DOMAINS_FRESH = LoadsCheck("fresh", "The last load of the domains is recent enough.", freshness)
 LINKS_FRESH = LoadsCheck("fresh", "The last load of the links is recent enough.", freshness)
 CLICKS_FRESH = LoadsCheck("fresh", "The last load of every domain is recent enough.", freshness)

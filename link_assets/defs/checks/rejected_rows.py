@@ -52,6 +52,9 @@ def _looked_at(last: LastLoads, never: int) -> str:
     return f"Judged: the last load of {len(last.loads)} of {last.what}; the others have none."
 
 
+NO_REJECTED_DOMAINS = LoadsCheck(
+    "no_rejected_rows", "The last load rejected no domain.", rejections
+)
 NO_REJECTED_LINKS = LoadsCheck("no_rejected_rows", "The last load rejected no link.", rejections)
 NO_REJECTED_CLICKS = LoadsCheck(
     "no_rejected_rows", "No domain's last load rejected a click.", rejections

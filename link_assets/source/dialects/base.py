@@ -11,7 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from requests import Response
 
 from link_assets.rows.raw_json import DamagedRow, RawRow
 from link_assets.settings import ApiSettings
@@ -20,23 +24,36 @@ Position = str
 """Where a listing goes on, as text that can be kept: a token, a date, or what else an API takes."""
 
 
+class PagingError(ValueError):
+    """A listing cannot be followed any further; the message says why and what to do."""
+
+
 @dataclass(frozen=True)
 class Page:
-    """One page of an answer: its rows, and the API's own token of the next page if it sent one."""
+    """One page of an answer.
+
+    `token` is the API's own of the next page, if it sent one, and `position` where this page began,
+    None for the first.
+    """
 
     rows: Sequence[RawRow | DamagedRow]
     token: str | None
+    position: Position | None = None
 
 
 @dataclass(frozen=True)
 class Endpoint(ABC):
     """A listing that an API gives page by page.
 
-    `what` names it in messages. `rows_key` is the key of the rows in an answer, None if the answer
-    is the list itself; `token_key` that of the next page's token, None if the API has no tokens.
-    Rows that agree in the fields `identity` are versions of the same thing. `parameters` go with
-    every request: in the query of a GET, in the JSON body of a POST. An answer with one of
-    `statuses_refusing_position` to a kept position means that the API no longer knows it.
+    `what` names it in messages. `path` is a path of the API or a whole URL. `rows_key` is the key
+    of the rows in an answer, None if the answer is the list itself; `token_key` that of the next
+    page's token, None if the API has no tokens. Rows that agree in the fields `identity` are
+    versions of the same thing. `parameters` go with every request: in the query of a GET, in the
+    JSON body of a POST. An answer with one of `statuses_refusing_position` to a kept position means
+    that the API no longer knows it.
+
+    `newest_first` means that a read may end as soon as it comes to clicks that are known. A listing
+    with a `domain_parameter` is of one domain, whose id goes under that name.
     """
 
     what: str
@@ -47,10 +64,16 @@ class Endpoint(ABC):
     method: Literal["GET", "POST"] = "GET"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     statuses_refusing_position: frozenset[int] = frozenset()
+    newest_first: bool = False
+    domain_parameter: str | None = None
 
     @abstractmethod
     def next_position(self, page: Page) -> Position | None:
-        """Return where the listing goes on after a page; None after the last one."""
+        """Return where the listing goes on after a page; None after the last one.
+
+        Raises:
+            PagingError: There is no telling where. What came so far is loaded all the same.
+        """
 
     @abstractmethod
     def parameters_at(self, position: Position) -> Mapping[str, Any]:
@@ -58,6 +81,33 @@ class Endpoint(ABC):
 
         They are added to those of the request before: leave none out that a later position changes.
         """
+
+    def fresh_parameters(self) -> Mapping[str, Any]:
+        """Return parameters that are worked out anew for each request; or none."""
+        return {}
+
+    def advice(self, status: int, position: Position | None) -> str:
+        """Return what to do about a failing status where that is particular to this API, or ""."""
+        return ""
+
+    def is_past(self, first: datetime, last: datetime, since: datetime) -> bool:
+        """Return whether nothing from `since` on can follow a page of a `newest_first` listing.
+
+        Args:
+            first: The time of the oldest click of the page (UTC).
+            last: That of the newest one.
+            since: The time from which on clicks are wanted.
+        """
+        return last < since
+
+    def what_of(self, response: Response) -> str:
+        """Return what the answer is of, as messages name it: with the domain, in a listing of one.
+
+        The domain is taken from the request.
+        """
+        query = parse_qs(urlsplit(str(response.request.url)).query)
+        domain = ", ".join(query.get(self.domain_parameter or "", ()))
+        return f"{self.what} of domain {domain}" if domain else self.what
 
     def parameters_since(self, since: datetime) -> Mapping[str, Any]:
         """Return the parameters that leave out rows before `since` (UTC); or none."""
@@ -67,11 +117,13 @@ class Endpoint(ABC):
 class Dialect(ABC):
     """One API: how requests are signed, and which endpoint gives what.
 
-    `domains_column` is the table and column in which the ids of all domains are found once the
-    links are loaded.
+    `documented` are the fields of each table that the API documents beyond the contract: text
+    columns, which are there from the first load on. `absent` are the columns that it never fills
+    although the guide calls them required.
     """
 
-    domains_column: tuple[str, str]
+    documented: Mapping[str, frozenset[str]] = MappingProxyType({})
+    absent: frozenset[str] = frozenset()
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
@@ -80,10 +132,22 @@ class Dialect(ABC):
     def auth(self) -> Mapping[str, Any]:
         """Return the authentication as dlt's REST client takes it."""
 
+    def domains(self) -> Endpoint | None:
+        """Return the listing of all domains; None if the API has none, and links tell them."""
+        return None
+
     @abstractmethod
     def links(self) -> Endpoint:
-        """Return the listing of all links."""
+        """Return the listing of all links, or of one domain's (`domain_parameter`)."""
 
     @abstractmethod
     def clicks(self, domain_id: int) -> Endpoint:
         """Return the listing of a domain's clicks."""
+
+    def folders(self, domain_id: int) -> Endpoint | None:
+        """Return the listing of a domain's folders; None if the API has none."""
+        return None
+
+    def link(self, link: dict[str, Any]) -> dict[str, Any]:
+        """Return a link, parsed and with personal data treated, with the guide's fields."""
+        return link

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from link_assets.contract import CLICK_FACTS, LINKS
+from link_assets.contract import CLICK_FACTS
 from link_assets.settings import ApiSettings
 from link_assets.source.dialects.base import Dialect, Endpoint, Page, Position
 from link_assets.source.times import utc_text
@@ -48,8 +48,6 @@ class GuideClicks(GuideEndpoint):
 class GuideDialect(Dialect):
     """The guide's API. It lists no domains: they are those of the links."""
 
-    domains_column = (LINKS.name, "domain_id")
-
     def auth(self) -> Mapping[str, Any]:
         """Return the key as it is, in the header Authorization."""
         return {
@@ -77,6 +75,7 @@ class GuideDialect(Dialect):
             rows_key="data",
             identity=CLICK_FACTS,
             since_parameter=self.settings.clicks_since_param,
+            newest_first=self.settings.clicks_order == "newest_first",
             **_paging(self.settings),
         )
 

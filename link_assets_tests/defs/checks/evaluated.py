@@ -20,7 +20,8 @@ ERRORS = {"fresh", "no_rejected_rows", "unique_keys"}
 WARNINGS = {"required_columns", "no_unknown_columns"}
 
 
-CHECKS = {f"{table}.{name}" for table in ("links", "clicks") for name in ERRORS | WARNINGS}
+TABLES = ("domains", "links", "clicks")
+CHECKS = {f"{table}.{name}" for table in TABLES for name in ERRORS | WARNINGS}
 CHECKS |= {"links.no_mass_disappearance", "clicks.known_links", "clicks.usual_volume"}
 
 

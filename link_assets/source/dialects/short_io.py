@@ -1,0 +1,319 @@
+"""Short.io's API: everything that is particular to it, and nothing else.
+
+Domains, links and folders come from api.short.io by GET, clicks from statistics.short.io by POST.
+No part of this was tried with a key: the vendor's specification and clients say most of it, other
+programs' records the rest. Where they leave something open, this works either way.
+
+Clicks are asked for backwards in time. A page is asked for by the time before which its clicks
+happened, and pages overlap: the next one begins with the oldest millisecond of the one before,
+which may have been cut in two. So it does not matter whether the service counts a bound in, and
+the merge finds the clicks that come again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from link_assets.contract import CLICK_FACTS, CLICKS, LINKS
+from link_assets.rows.convert import UnreadableValue, convert_value
+from link_assets.rows.raw_json import DamagedRow, RawRow
+from link_assets.source.dialects.base import Dialect, Endpoint, Page, PagingError, Position
+
+DOMAINS_OF_A_PAGE = 300
+LINKS_OF_A_PAGE = 150
+CLICKS_OF_A_PAGE = 500
+"""The most that programs were seen to get in 2026; whether there is a maximum is not known."""
+MOST_CLICKS_OF_A_PAGE = 64_000
+"""What the limit is raised to at most, for clicks of the same millisecond."""
+EARLIEST = "2000-01-01T00:00:00.000Z"
+"""Older than the service. Without a beginning it tells the last thirty days only."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+MILLISECONDS_FROM = 10**11
+"""Numbers from here on are taken for milliseconds; as seconds they would be after the year 5000."""
+NUMBERED_TIMES = ("createdAt", "updatedAt", "expiresAt", "ttl")
+PLAN = (
+    "Short.io gives single clicks to accounts of its Team plan and up: see the plan of this "
+    "domain's account, and that the key belongs to it"
+)
+
+
+class OffsetEndpoint(Endpoint):
+    """A listing that is paged by the number of rows before a page, up to an empty one."""
+
+    def next_position(self, page: Page) -> Position | None:
+        """Return how many rows there were so far."""
+        return str(int(page.position or 0) + len(page.rows)) if page.rows else None
+
+    def parameters_at(self, position: Position) -> Mapping[str, Any]:
+        """Return the offset."""
+        return {"offset": position}
+
+
+class TokenEndpoint(Endpoint):
+    """A listing that is paged by tokens."""
+
+    def next_position(self, page: Page) -> Position | None:
+        """Return the token that came with the page."""
+        return page.token
+
+    def parameters_at(self, position: Position) -> Mapping[str, Any]:
+        """Return the token."""
+        return {"pageToken": position}
+
+
+class WholeEndpoint(Endpoint):
+    """A listing of one page."""
+
+    def next_position(self, page: Page) -> Position | None:
+        """Return None."""
+        return None
+
+    def parameters_at(self, position: Position) -> Mapping[str, Any]:
+        """Return nothing."""
+        return {}
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a page of clicks begins, and what must be known of the pages before it.
+
+    Attributes:
+        oldest: The time of the oldest click so far, in milliseconds since 1970.
+        limit: How many clicks are asked for.
+        longest: How many clicks the longest page had.
+        beyond: By how many milliseconds the page leaves out that time, because all clicks of it
+            seem to be there: 0 or 1, and 2 where the service counts its bounds in.
+        doubtful: Whether there may be more clicks of that time than the service gives at once.
+    """
+
+    oldest: int
+    limit: int
+    longest: int
+    beyond: int = 0
+    doubtful: bool = False
+
+    @property
+    def before(self) -> int:
+        """Return the time before which clicks are asked for, likewise."""
+        return self.oldest + 1 - self.beyond
+
+    def after_page(self, rows: int, oldest: int, limit: int) -> Place | None:
+        """Return where the page begins that follows a page from here; None if none does.
+
+        Raises:
+            PagingError: There are more clicks of one millisecond than the service gives at once.
+        """
+        longest = max(self.longest, rows)
+        if oldest < self.oldest:
+            if self.doubtful:
+                raise PagingError(self._too_many(self.longest))
+            return Place(oldest, limit, longest)
+        if self.beyond:
+            return None if self.beyond == 2 else msgspec.structs.replace(self, beyond=2)
+        may_be_cut = rows >= self.longest
+        if rows >= self.limit or (may_be_cut and self.limit < CLICKS_OF_A_PAGE):
+            return self._with_more(rows, longest)
+        return Place(self.oldest, limit, longest, beyond=1, doubtful=may_be_cut)
+
+    def _with_more(self, rows: int, longest: int) -> Place:
+        """Return the same place with a higher limit, up to what was seen to work if that helps."""
+        if self.limit >= MOST_CLICKS_OF_A_PAGE:
+            raise PagingError(self._too_many(rows))
+        higher = 2 * self.limit
+        if self.limit < CLICKS_OF_A_PAGE:
+            higher = min(higher, CLICKS_OF_A_PAGE)
+        return Place(self.oldest, higher, longest)
+
+    def _too_many(self, rows: int) -> str:
+        return (
+            f"more than {rows} clicks seem to have happened within one millisecond, at "
+            f"{_time_text(self.oldest)}, and the service gives no more at once, so those and older "
+            "ones cannot all be read; ask Short.io's support for that time's clicks"
+        )
+
+
+@dataclass(frozen=True)
+class ClicksEndpoint(Endpoint):
+    """The clicks of a domain, newest first, by the time before which they happened."""
+
+    limit: int = CLICKS_OF_A_PAGE
+
+    def next_position(self, page: Page) -> Position | None:
+        """Return the place of the next page; None if there are no older clicks.
+
+        Fewer clicks than asked for are not the end.
+        """
+        if not page.rows:
+            return None
+        rows, oldest = len(page.rows), _oldest(page)
+        following = (
+            _place(page.position).after_page(rows, oldest, self.limit)
+            if page.position
+            else Place(oldest, self.limit, rows)
+        )
+        return msgspec.json.encode(following).decode() if following else None
+
+    def parameters_at(self, position: Position) -> Mapping[str, Any]:
+        """Return the time before which clicks are asked for, and how many of them."""
+        place = _place(position)
+        return {"beforeDate": _time_text(place.before), "limit": place.limit}
+
+    def fresh_parameters(self) -> Mapping[str, Any]:
+        """Return the end of the period: with equal ones the service would answer from its cache."""
+        return {"endDate": _time_text((datetime.now(UTC) - EPOCH) // MILLISECOND)}
+
+    def is_past(self, first: datetime, last: datetime, since: datetime) -> bool:
+        """Return whether a click of the page is too old: the next page has no newer ones."""
+        return first < since
+
+    def advice(self, status: int, position: Position | None) -> str:
+        """Return what to do about an account without clicks, or a limit that was refused."""
+        if status in (402, 403):
+            return PLAN
+        limit = _place(position).limit if position else 0
+        if status != 400 or limit <= self.limit:
+            return ""
+        return (
+            f"the limit was {limit}, since more than {self.limit} clicks happened within one "
+            "millisecond, and it seems that the service gives no more at once"
+        )
+
+
+class ShortIoDialect(Dialect):
+    """Short.io's API."""
+
+    documented = MappingProxyType(
+        {
+            LINKS.name: frozenset({"FolderId", "integrationTT", "skipQS", "splitURLv2", "ttl"}),
+            CLICKS.name: frozenset({"geoname_id", "utm_term", "utm_content", "ja4"}),
+        }
+    )
+    absent = frozenset({"updated_at"})
+
+    def auth(self) -> Mapping[str, Any]:
+        """Return the key as it is, in the header Authorization."""
+        return {
+            "type": "api_key",
+            "name": "Authorization",
+            "api_key": self.settings.api_key,
+            "location": "header",
+        }
+
+    def domains(self) -> Endpoint:
+        """Return the listing of all domains of the key."""
+        return OffsetEndpoint(
+            what="domains",
+            path="/api/domains",
+            rows_key=None,
+            identity=("id",),
+            parameters={"limit": DOMAINS_OF_A_PAGE},
+        )
+
+    def links(self) -> Endpoint:
+        """Return the listing of a domain's links; archived ones and those in folders are there."""
+        size = min(self.settings.page_size or LINKS_OF_A_PAGE, LINKS_OF_A_PAGE)
+        return TokenEndpoint(
+            what="links",
+            path="/api/links",
+            rows_key="links",
+            identity=("id", "idString"),
+            token_key="nextPageToken",
+            parameters={"limit": size},
+            domain_parameter="domain_id",
+        )
+
+    def folders(self, domain_id: int) -> Endpoint:
+        """Return the listing of a domain's folders."""
+        return WholeEndpoint(
+            what=f"folders of domain {domain_id}",
+            path=f"/links/folders/{domain_id}",
+            rows_key="linkFolders",
+            identity=("id",),
+        )
+
+    def clicks(self, domain_id: int) -> Endpoint:
+        """Return the listing of a domain's clicks, all of them in UTC."""
+        limit = self.settings.page_size or CLICKS_OF_A_PAGE
+        return ClicksEndpoint(
+            what=f"clicks of domain {domain_id}",
+            path=f"{self.settings.statistics_url.rstrip('/')}/domain/{domain_id}/last_clicks",
+            rows_key=None,
+            identity=CLICK_FACTS,
+            method="POST",
+            parameters={"limit": limit, "period": "custom", "startDate": EARLIEST, "tz": "UTC"},
+            newest_first=True,
+            limit=limit,
+        )
+
+    def link(self, link: dict[str, Any]) -> dict[str, Any]:
+        """Return the link with times as text, and the campaign's id from the target's `utm_id`."""
+        times = {name: _as_time(link[name]) for name in NUMBERED_TIMES if name in link}
+        campaign = link.get("utmCampaignId") or _utm_id(link.get("originalURL"))
+        return {**link, **times, **({"utmCampaignId": campaign} if campaign else {})}
+
+
+class _Timed(msgspec.Struct):
+    """The time of a click, whatever else it has."""
+
+    dt: str
+
+
+_DECODER = msgspec.json.Decoder(_Timed)
+
+
+def _oldest(page: Page) -> int:
+    """Return the time of the page's oldest click in milliseconds; PagingError if none has one."""
+    times = [time for row in page.rows if (time := _time_of(row)) is not None]
+    if not times:
+        raise PagingError(
+            f"none of its {len(page.rows)} clicks has a time that can be read ('dt'), so there is "
+            "no telling where the next page begins; report it to Short.io"
+        )
+    return (min(times) - EPOCH) // MILLISECOND
+
+
+def _time_of(row: RawRow | DamagedRow) -> datetime | None:
+    """Return the time of a click as it is read for the warehouse; None if it is not readable."""
+    try:
+        text: Any = row.value.get("dt") if isinstance(row, DamagedRow) else _DECODER.decode(row).dt
+        return cast(datetime | None, convert_value(text, "timestamp"))
+    except (msgspec.DecodeError, AttributeError, UnreadableValue):
+        return None
+
+
+def _place(position: Position) -> Place:
+    return msgspec.json.decode(position, type=Place)
+
+
+def _time_text(milliseconds: int) -> str:
+    """Return a time as the service takes it: with date, time and zone."""
+    time = EPOCH + milliseconds * MILLISECOND
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _as_time(value: Any) -> Any:
+    """Return a time that is a number, of seconds or milliseconds since 1970, as text."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    milliseconds = value if abs(value) >= MILLISECONDS_FROM else value * 1000
+    try:
+        return _time_text(milliseconds)
+    except OverflowError:
+        return value
+
+
+def _utm_id(target: Any) -> str | None:
+    """Return the campaign's id that a link adds to its target, as tools of analytics read it."""
+    if not isinstance(target, str):
+        return None
+    with suppress(ValueError):
+        return next(iter(parse_qs(urlsplit(target).query).get("utm_id", ())), None)
+    return None

@@ -1,0 +1,99 @@
+"""Domains: rows of the table `domains`, from an API's own listing or from its links.
+
+`rest` puts these steps into its source. A domain that the API lists is a row, and the listing of
+its links is asked for by its id; where the API lists none, links tell the domains that have some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import dlt
+
+from link_assets.contract import DOMAINS
+from link_assets.rows.convert import UnreadableValue, convert_value
+from link_assets.rows.flat import flat_row
+from link_assets.rows.personal import PersonalData
+from link_assets.rows.raw_json import DamagedRow, parse_rows
+from link_assets.rows.rejected import Rejection, rejected_batch
+from link_assets.source.links_read import LinksRead
+from link_assets.source.transforms import PageTransform, rejected_rows
+
+ID, ROW = "id", "row"
+"""The keys of a listed domain: its id, and all that the API says of it."""
+
+
+class ListedDomains(PageTransform):
+    """Turns pages of domains into listed domains, `{"id": ..., "row": ...}`."""
+
+    def __init__(self, personal: PersonalData, read: LinksRead) -> None:
+        super().__init__()
+        self._personal = personal
+        self._read = read
+
+    def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
+        """Return the domains of a page that have an id; keep the others in the read."""
+        rows = self._personal.treat(parse_rows(item), DOMAINS)
+        self._read.domains.add_page(len(rows))
+        domains = [{ID: _id_of(row), ROW: row} for row in rows]
+        without_id = [domain[ROW] for domain in domains if domain[ID] is None]
+        self._read.without_id += without_id
+        self._read.unread += [None] * len(without_id)
+        return iter([[domain for domain in domains if domain[ID] is not None]])
+
+
+class DomainRows:
+    """Turns listed domains into typed rows, and those that cannot be loaded into rejected rows."""
+
+    def __init__(self, read: LinksRead) -> None:
+        self._read = read
+
+    def of_page(self, domains: list[dict[str, Any]]) -> Iterator[Any]:
+        """Yield the rows of a page."""
+        listed = [*self._read.without_id, *(domain[ROW] for domain in domains)]
+        self._read.without_id.clear()
+        rows = [flat_row(row, DOMAINS) for row in listed]
+        rejections = [row for row in rows if isinstance(row, Rejection)]
+        self._read.domains.add_rejected(len(rejections), len(rejections))
+        yield from rejected_rows(rejected_batch(DOMAINS.name, None, rejections))
+        accepted = [row for row in rows if not isinstance(row, Rejection)]
+        yield accepted or dlt.mark.materialize_table_schema()
+
+
+class DomainsOfLinks:
+    """Turns typed links into the domains that they belong to: each one once, with its host."""
+
+    def __init__(self, read: LinksRead) -> None:
+        self._read = read
+        self._known: set[int] = set()
+
+    def of_page(self, links: Any) -> Iterator[Any]:
+        """Yield the domains that no page before had."""
+        rows = []
+        # rejected rows come here as well, as a table
+        for link in links if isinstance(links, list) else ():
+            domain = link["domain_id"]
+            if domain is not None and domain >= 0 and domain not in self._known:
+                self._known.add(domain)
+                host = _host(link["short_url"]) or _host(link["secure_short_url"])
+                rows.append({"id": domain, "hostname": host})
+        self._read.domains.add_page(len(rows))
+        yield rows or dlt.mark.materialize_table_schema()
+
+
+def _id_of(row: Any) -> int | None:
+    """Return the domain's id if it can be read, even if the rest of its row cannot."""
+    said = row.value if isinstance(row, DamagedRow) else row
+    with suppress(UnreadableValue, AttributeError):
+        number = convert_value(said.get(ID), "bigint")
+        return number if isinstance(number, int) and number >= 0 else None
+    return None
+
+
+def _host(url: str | None) -> str | None:
+    with suppress(ValueError):
+        return urlsplit(url or "").hostname
+    return None

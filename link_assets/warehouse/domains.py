@@ -1,0 +1,48 @@
+"""The domains in the warehouse: their ids, and their hosts for people to read.
+
+The partitions come from here, and the names that messages give to domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from link_assets.contract import DOMAINS, LINKS
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.reader import Reader, reading
+
+
+def listed_domains() -> Sequence[int]:
+    """Return the ids of all domains, in order: of the table `domains` and of links.
+
+    Links are asked, too, since they may be loaded alone.
+    """
+    with reading() as reader:
+        listed = _column(reader, f"SELECT id FROM {{dataset}}.{DOMAINS.name}")
+        of_links = _column(reader, f"SELECT DISTINCT domain_id FROM {{dataset}}.{LINKS.name}")
+    return sorted(domain for domain in {*listed, *of_links} if domain is not None and domain >= 0)
+
+
+def hosts() -> Mapping[int, str]:
+    """Return the host of each domain, by its id, as people read it; none before they are loaded."""
+    if not configured_warehouse().exists():
+        return {}
+    with reading() as reader:
+        try:
+            rows = reader.rows(
+                "SELECT id, coalesce(unicode_hostname, hostname)"
+                f" FROM {{dataset}}.{DOMAINS.name} ORDER BY id"
+            )
+        except DatabaseUndefinedRelation:
+            return {}
+    return {domain: host for domain, host in rows if host}
+
+
+def _column(reader: Reader, query: str) -> Sequence[int]:
+    """Return the values of a query's one column; none if its table is missing."""
+    try:
+        return [value for (value,) in reader.rows(query)]
+    except DatabaseUndefinedRelation:
+        return []
