@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from threading import Event
 
@@ -62,7 +63,7 @@ def load_domains(
     named = set(context.partition_keys)
     with failures_explained(CLICKS.name):
         settings = api_settings()
-        counts = _counts(context, keys)
+        counts = _counts(context, keys, timedelta(days=settings.clicks_lookback_days))
     with (
         open_resources(settings) as resources,
         ThreadPoolExecutor(configuration.SETTINGS.domains_at_once, "domain") as threads,
@@ -79,11 +80,13 @@ def load_domains(
     return _with_growth(context, loaded, counts, named), failed
 
 
-def _counts(context: dg.AssetExecutionContext, keys: Sequence[str]) -> ClickCounts | None:
+def _counts(
+    context: dg.AssetExecutionContext, keys: Sequence[str], lookback: timedelta
+) -> ClickCounts | None:
     """Count the domains' clicks before the load; log it and return None if that fails."""
     try:
         domains = [int(key) for key in keys if is_domain_id(key)]
-        return ClickCounts(domains) if domains else None
+        return ClickCounts(domains, lookback) if domains else None
     except (WarehouseBusy, WarehouseUnusable):
         raise
     except Exception as error:  # noqa: BLE001 - a table that cannot be counted may be mended by loading
@@ -126,8 +129,10 @@ def _with_growth(
         growth = {}
     grown = {key: replace(result, growth=growth.get(int(key))) for key, result in loaded.items()}
     for key, result in grown.items():
+        if result.growth and result.stats.is_audit:
+            context.log.info(_audited(key, result.growth.missed))
         if result.growth and key in named:
-            metadata = result.growth.metadata
+            metadata = result.growth_metadata
             context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=key)
     return grown
 
@@ -211,6 +216,13 @@ def _first_attempt(context: dg.AssetExecutionContext) -> str:
             break
         run = parent
     return run.run_id
+
+
+def _audited(domain: str, missed: int) -> str:
+    clicks = "1 click" if missed == 1 else f"{missed} clicks"
+    return (
+        f"clicks of domain {domain}: all pages were read; {clicks} had been missed by runs before"
+    )
 
 
 def _report(domain: int, stats: LoadStats) -> str:

@@ -43,7 +43,18 @@ class LoadResult:
             "last_click": _timestamp(stats.last_click),
         }
         known = {name: value for name, value in shown.items() if value is not None}
-        return known | (self.growth.metadata if self.growth else {})
+        return known | (self.growth_metadata if self.growth else {})
+
+    @property
+    def growth_metadata(self) -> dict[str, Any]:
+        """Return what of the metadata is known only when the run's rows are counted.
+
+        `clicks_missed` are those that a full read found and runs before it should have.
+        """
+        if self.growth is None:
+            return {}
+        audit = {"full_read": True, "clicks_missed": self.growth.missed}
+        return {**self.growth.metadata, **(audit if self.stats.is_audit else {})}
 
 
 def _timestamp(time: datetime | None) -> dg.MetadataValue | None:

@@ -19,8 +19,8 @@ class LoadStats:
     rows that an earlier run had rejected when this one took over from it.
 
     `resumed_from` is the page at which this run took over, counted from the first of the listing;
-    None if it began there. `is_whole` says that it went to the last page of the listing, and did
-    not end at clicks that were known.
+    None if it began there. `is_audit` says that the read went to the last page where it could have
+    ended at clicks that were known.
     """
 
     pages: int = 0
@@ -31,7 +31,7 @@ class LoadStats:
     first_click: datetime | None = None
     last_click: datetime | None = None
     resumed_from: int | None = None
-    is_whole: bool = True
+    is_audit: bool = False
 
     @property
     def accepted(self) -> int:

@@ -23,7 +23,7 @@ from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings
 from link_assets.source.dialects.base import Endpoint, Position
 from link_assets.source.dialects.configured import configured_dialect
-from link_assets.source.domains import DomainRows, DomainsOfLinks, ListedDomains
+from link_assets.source.domains import ID, DomainRows, DomainsOfLinks, ListedDomains
 from link_assets.source.http import new_connections, new_session
 from link_assets.source.links_read import LinksRead
 from link_assets.source.load_stats import LoadStats
@@ -205,11 +205,7 @@ def _resource(settings: ApiSettings, name: str, paginator: EndpointPaginator) ->
     endpoint, secrets = paginator.endpoint, (settings.api_key, settings.hash_salt)
     parameters = dict(endpoint.parameters)
     if endpoint.domain_parameter:
-        parameters[endpoint.domain_parameter] = {
-            "type": "resolve",
-            "resource": DOMAIN_LIST,
-            "field": "id",
-        }
+        parameters[endpoint.domain_parameter] = f"{{resources.{DOMAIN_LIST}.{ID}}}"
     resource: dict[str, Any] = {
         "name": name,
         "primary_key": list(CLICKS.primary_key if name == CLICKS.name else ("id",)),

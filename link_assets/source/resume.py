@@ -265,7 +265,8 @@ class Chunk:
             read.stats.resumed_from = state.get("pages", 0) + 1
             read.stats.rejected_before = state.get("rejected", 0)
             read.rejected.add(state.get("last_rejected", ()))
-        read.stats.is_whole = state["since"] is None
+        known = bool(state.get("watermark") and self._endpoint and self._endpoint.newest_first)
+        read.stats.is_audit = known and state["since"] is None
 
     def _count(self, pages: Converted, state: dict[str, Any]) -> None:
         stats, rejected = self.read.stats, self.read.rejected

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
@@ -20,11 +20,16 @@ from link_assets.warehouse.reader import Reader, reading
 
 @dataclass(frozen=True)
 class ClickCount:
-    """The clicks of a domain: all, those written since the run began, and the newest one's time."""
+    """The clicks of a domain.
+
+    All, those written since the run began, the time of the newest one, and how many are older than
+    a run that reads only what is new looks at.
+    """
 
     total: int = 0
     written: int = 0
     newest: datetime | None = None
+    old: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,14 @@ class Growth:
     before: ClickCount
     after: ClickCount
     table: int
+
+    @property
+    def missed(self) -> int:
+        """Return how many clicks came that runs which read only what is new would not have found.
+
+        After a read of all pages: how many earlier runs had missed.
+        """
+        return max(0, self.after.old - self.before.old)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -60,14 +73,20 @@ class ClickCounts:
 
     Args:
         domains: The domains' ids.
+        lookback: How far before its newest click a run that reads only what is new looks.
     """
 
-    def __init__(self, domains: Collection[int]) -> None:
+    def __init__(self, domains: Collection[int], lookback: timedelta = timedelta()) -> None:
         self._domains = domains
         self._since = int(time.time())
+        self._old_before: dict[int, datetime] = {}
         self._before: Mapping[int, ClickCount] = {}
         with reading() as reader, suppress(DatabaseUndefinedRelation):
-            self._before = self._count(reader)
+            counts = self._count(reader)
+            newest = {domain: c.newest for domain, c in counts.items() if c.newest}
+            now = datetime.now(UTC)
+            self._old_before = {d: min(at, now) - lookback for d, at in newest.items()}
+            self._before = self._with_old(reader, counts)
 
     def growth(self) -> dict[int, Growth]:
         """Return what was added to each domain since this was made, by the domain's id.
@@ -76,7 +95,7 @@ class ClickCounts:
             DatabaseUndefinedRelation: dlt's error if there is no table of clicks.
         """
         with reading() as reader:
-            after = self._count(reader)
+            after = self._with_old(reader, self._count(reader))
             ((table,),) = reader.rows(f"SELECT count(*) FROM {{dataset}}.{CLICKS.name}")
         none = ClickCount()
         return {
@@ -93,3 +112,16 @@ class ClickCounts:
             f" WHERE domain_id IN ({domains or 'NULL'}) GROUP BY domain_id"
         )
         return {domain: ClickCount(n, int(new), newest) for domain, n, new, newest in rows}
+
+    def _with_old(self, reader: Reader, counts: Mapping[int, ClickCount]) -> dict[int, ClickCount]:
+        """Return the counts with how many clicks are old, by the newest ones before the run."""
+        are_old = " OR ".join(
+            f"(domain_id = {domain} AND dt < '{time.astimezone(UTC).isoformat()}')"
+            for domain, time in self._old_before.items()
+        )
+        rows = reader.rows(
+            f"SELECT domain_id, count(*) FROM {{dataset}}.{CLICKS.name}"
+            f" WHERE {are_old or 'FALSE'} GROUP BY domain_id"
+        )
+        old = dict(map(tuple, rows))
+        return {d: replace(count, old=old.get(d, 0)) for d, count in counts.items()}
