@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster_dlt import DagsterDltResource, dlt_assets
 
-from link_assets.contract import DOMAINS, LINKS
+from link_assets.contract import DOMAINS, FOLDERS, LINKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.failures import failures_explained
@@ -31,7 +31,7 @@ from link_assets.source.run_resources import open_resources
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.pipeline import described_pipeline, open_pipeline
 
-TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS])
+TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS, FOLDERS])
 
 
 @with_shown_metadata

@@ -1,4 +1,4 @@
-"""Domains: rows of the table `domains`, from an API's own listing or from its links.
+"""Domains and folders as rows of their tables, from the API's own listings or from its links.
 
 `rest` puts these steps into its source. A domain that the API lists is a row, and the listing of
 its links is asked for by its id; where the API lists none, links tell the domains that have some.
@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import dlt
 
-from link_assets.contract import DOMAINS
+from link_assets.contract import DOMAINS, FOLDERS
 from link_assets.rows.convert import UnreadableValue, convert_value
 from link_assets.rows.flat import flat_row
 from link_assets.rows.personal import PersonalData
-from link_assets.rows.raw_json import DamagedRow, parse_rows
+from link_assets.rows.raw_json import DamagedRow, RawRow, parse_rows
 from link_assets.rows.rejected import Rejection, rejected_batch
+from link_assets.source.dialects.base import Endpoint
 from link_assets.source.links_read import LinksRead
 from link_assets.source.transforms import PageTransform, rejected_rows
+
+if TYPE_CHECKING:
+    from dlt.sources.helpers.rest_client.client import PageData
 
 ID, ROW = "id", "row"
 """The keys of a listed domain: its id, and all that the API says of it."""
@@ -82,6 +86,27 @@ class DomainsOfLinks:
                 rows.append({"id": domain, "hostname": host})
         self._read.domains.add_page(len(rows))
         yield rows or dlt.mark.materialize_table_schema()
+
+
+class FolderPages(PageTransform):
+    """Turns pages of folders into typed rows, and those that cannot be loaded into rejections."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+
+    def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
+        """Return a page's folders and rejected rows; the request says the domain if they do not."""
+        page = cast("PageData[RawRow]", item)
+        domain = self._endpoint.domain_of(str(page.request.url))
+        rows = [
+            flat_row({"DomainId": domain} | row if isinstance(row, dict) else row, FOLDERS)
+            for row in parse_rows(page)
+        ]
+        rejections = [row for row in rows if isinstance(row, Rejection)]
+        accepted = [row for row in rows if not isinstance(row, Rejection)]
+        rejected = rejected_batch(FOLDERS.name, int(domain or 0), rejections)
+        return iter([*rejected_rows(rejected), accepted or dlt.mark.materialize_table_schema()])
 
 
 def _id_of(row: Any) -> int | None:

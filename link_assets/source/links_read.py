@@ -1,6 +1,6 @@
-"""One run's reading of all domains and links: numbers, and what is not in order.
+"""One run's reading of all domains, links and folders: numbers, and what is not in order.
 
-`rest` hands it to the steps of both listings, and the asset of the links reads it afterwards.
+`rest` hands it to the steps of the listings, and the asset of the links reads it afterwards.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from link_assets.contract import LINKS
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError
 from link_assets.source.paging import PagingMemory
@@ -16,28 +17,33 @@ from link_assets.source.rejected_ids import RejectedIds
 
 @dataclass
 class LinksRead:
-    """One run's reading of all domains and links.
+    """One run's reading of all domains, links and folders.
 
-    `unread` are the ids of links that were rejected, None where there is no id to read.
-    `without_id` are listed domains without an id: there is no asking for their links.
+    `stats` are the numbers of the links, `domains` those of the domains. `unread` are the ids of
+    links that were rejected, None where there is no id to read. `without_id` are listed domains
+    without an id: there is no asking for their links. With `watched=False` a listing that is cut
+    off raises its error at once.
     """
 
     stats: LoadStats = field(default_factory=LoadStats)
-    paging: PagingMemory = field(default_factory=PagingMemory)
+    domains: LoadStats = field(default_factory=LoadStats)
     rejected: RejectedIds = field(default_factory=RejectedIds)
     unread: list[str | None] = field(default_factory=list)
-    domains: LoadStats = field(default_factory=LoadStats)
-    paging_of_domains: PagingMemory = field(default_factory=PagingMemory)
     without_id: list[Any] = field(default_factory=list)
+    watched: bool = True
+    _paging: dict[str, PagingMemory] = field(default_factory=dict)
+
+    def paging_of(self, name: str) -> PagingMemory:
+        """Return what is seen of a listing, by the name of its resource."""
+        return self._paging.setdefault(name, PagingMemory(self.watched))
+
+    @property
+    def paging(self) -> PagingMemory:
+        """Return what is seen of the listing of links."""
+        return self.paging_of(LINKS.name)
 
     @property
     def failure(self) -> ApiError | None:
-        """Return why a listing was cut off; None if both are whole."""
-        return self.paging_of_domains.failure or self.paging.failure
-
-    @staticmethod
-    def unwatched() -> LinksRead:
-        """Return a reading of which a cut-off listing raises its error at once."""
-        return LinksRead(
-            paging=PagingMemory(watched=False), paging_of_domains=PagingMemory(watched=False)
-        )
+        """Return why a listing was cut off; None if all are whole."""
+        failures = (memory.failure for memory in self._paging.values())
+        return next((failure for failure in failures if failure), None)

@@ -17,13 +17,19 @@ from dlt.common.schema.utils import dlt_load_id_column, new_table
 from dlt.sources.rest_api import rest_api_source
 from dlt.sources.rest_api.typing import EndpointResource
 
-from link_assets.contract import CLICKS, DOMAINS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
+from link_assets.contract import CLICKS, DOMAINS, FOLDERS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
 from link_assets.rows.column_names import column_names
 from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings
-from link_assets.source.dialects.base import Endpoint, Position
+from link_assets.source.dialects.base import DOMAIN, Endpoint, Position
 from link_assets.source.dialects.configured import configured_dialect
-from link_assets.source.domains import ID, DomainRows, DomainsOfLinks, ListedDomains
+from link_assets.source.domains import (
+    ID,
+    DomainRows,
+    DomainsOfLinks,
+    FolderPages,
+    ListedDomains,
+)
 from link_assets.source.http import new_connections, new_session
 from link_assets.source.links_read import LinksRead
 from link_assets.source.load_stats import LoadStats
@@ -74,26 +80,34 @@ def links_source(
 ) -> DltSource:
     """Make the source of every domain and every link that the API lists.
 
-    Its resources are `domains` and `links`, both merged on `id`; links have the child table
-    `links__tags`. Where the API lists domains, links are listed for each; where it lists none, the
-    domains are those of the links. Extraction raises pages.ApiError if an answer is not a valid
-    page, and SettingsError if the pipeline's rows come from another API. A listing that cannot be
-    followed to its end is cut off: `read.failure` says so once its rows are loaded; without a
-    `read` extraction raises it.
+    Its resources are `domains`, `links` and, if the API has them, `folders`, all merged on `id`;
+    links have the child table `links__tags`. Where the API lists domains, links are listed for
+    each; where it lists none, the domains are those of the links.
+
+    Extraction raises pages.ApiError if an answer is not a valid page, and SettingsError if the
+    pipeline's rows come from another API. A listing that cannot be followed to its end is cut off:
+    `read.failure` says so once its rows are loaded; without a `read` extraction raises it.
     """
-    read = read or LinksRead.unwatched()
-    resources = resources or RunResources(new_connections(settings))
+    read = read or LinksRead(watched=False)
     dialect, personal = configured_dialect(settings), _personal(settings)
-    listing = dialect.domains()
-    paginators = {LINKS.name: _paginator(settings, dialect.links(), read.paging, read.stats)}
-    if listing:
-        domains = _paginator(settings, listing, read.paging_of_domains, read.domains)
-        paginators = {DOMAIN_LIST: domains, **paginators}
-    source = _source(settings, (DOMAINS, LINKS), paginators, resources.connections)
+    by_name = {
+        DOMAIN_LIST: dialect.domains(),
+        LINKS.name: dialect.links(),
+        FOLDERS.name: dialect.folders(),
+    }
+    endpoints = {name: endpoint for name, endpoint in by_name.items() if endpoint}
+    source = _source(
+        settings,
+        (DOMAINS, LINKS, *((FOLDERS,) if FOLDERS.name in endpoints else ())),
+        {name: _paginator(settings, name, e, read) for name, e in endpoints.items()},
+        (resources or RunResources(new_connections(settings))).connections,
+    )
     source.resources[LINKS.name].add_step(LinkPages(personal, dialect, read))
-    if listing:
-        source.resources[DOMAIN_LIST].add_step(ListedDomains(personal, read)).selected = False
-        source.resources.add(_domains(source.resources[DOMAIN_LIST], DomainRows(read).of_page))
+    if folders := endpoints.get(FOLDERS.name):
+        source.resources[FOLDERS.name].add_step(FolderPages(folders))
+    if listed := source.resources.get(DOMAIN_LIST):
+        listed.add_step(ListedDomains(personal, read)).selected = False
+        source.resources.add(_domains(listed, DomainRows(read).of_page))
     else:
         source.resources.add(_domains(source.resources[LINKS.name], DomainsOfLinks(read).of_page))
     source.schema.update_table(new_table(LINKS.name, columns=[LINK_ID]))
@@ -160,7 +174,7 @@ def _personal(settings: ApiSettings) -> PersonalData:
 
 
 def _paginator(
-    settings: ApiSettings, endpoint: Endpoint, memory: PagingMemory, stats: LoadStats
+    settings: ApiSettings, name: str, endpoint: Endpoint, read: LinksRead
 ) -> EndpointPaginator:
     """Return the paginator of a listing that is read from its first page."""
 
@@ -169,7 +183,9 @@ def _paginator(
         require_same_api(dlt.current.source_state(), settings.api, is_new=is_new)
         return None, {}
 
-    return EndpointPaginator(endpoint, memory, stats, settings.max_pages_without_news, begin)
+    stats = {LINKS.name: read.stats, DOMAIN_LIST: read.domains}.get(name) or LoadStats()
+    limit = settings.max_pages_without_news
+    return EndpointPaginator(endpoint, read.paging_of(name), stats, limit, begin)
 
 
 def _source(
@@ -203,20 +219,22 @@ def _source(
 
 def _resource(settings: ApiSettings, name: str, paginator: EndpointPaginator) -> EndpointResource:
     endpoint, secrets = paginator.endpoint, (settings.api_key, settings.hash_salt)
+    domain = f"{{resources.{DOMAIN_LIST}.{ID}}}"
     parameters = dict(endpoint.parameters)
     if endpoint.domain_parameter:
-        parameters[endpoint.domain_parameter] = f"{{resources.{DOMAIN_LIST}.{ID}}}"
+        parameters[endpoint.domain_parameter] = domain
+    none = [{"status_code": s, "action": "ignore"} for s in sorted(endpoint.statuses_of_none)]
     resource: dict[str, Any] = {
         "name": name,
         "primary_key": list(CLICKS.primary_key if name == CLICKS.name else ("id",)),
         "endpoint": {
-            "path": endpoint.path,
+            "path": endpoint.path.replace(DOMAIN, domain),
             "method": endpoint.method,
             "params" if endpoint.method == "GET" else "json": parameters,
             # compiled once, not for every page
             "data_selector": compile_path(ROWS),
             "paginator": paginator,
-            "response_actions": [page_check(endpoint, paginator.error, secrets)],
+            "response_actions": [*none, page_check(endpoint, paginator.error, secrets)],
         },
     }
     return cast(EndpointResource, resource)

@@ -1,4 +1,4 @@
-"""Where only new clicks are read, all pages are read now and then, and what was missed is counted."""
+"""A domain of which only new clicks are read is read whole now and then: what was missed counts."""
 
 from __future__ import annotations
 

@@ -23,6 +23,9 @@ from link_assets.settings import ApiSettings
 Position = str
 """Where a listing goes on, as text that can be kept: a token, a date, or what else an API takes."""
 
+DOMAIN = "{domain}"
+"""Stands in a path for a domain's id."""
+
 
 class PagingError(ValueError):
     """A listing cannot be followed any further; the message says why and what to do."""
@@ -53,7 +56,8 @@ class Endpoint(ABC):
     that the API no longer knows it.
 
     `newest_first` means that a read may end as soon as it comes to clicks that are known. A listing
-    with a `domain_parameter` is of one domain, whose id goes under that name.
+    of one domain has its id under the name `domain_parameter`, or has `DOMAIN` in its path. A
+    status of `statuses_of_none` means that there is no such listing, and no row.
     """
 
     what: str
@@ -66,6 +70,7 @@ class Endpoint(ABC):
     statuses_refusing_position: frozenset[int] = frozenset()
     newest_first: bool = False
     domain_parameter: str | None = None
+    statuses_of_none: frozenset[int] = frozenset()
 
     @abstractmethod
     def next_position(self, page: Page) -> Position | None:
@@ -101,13 +106,17 @@ class Endpoint(ABC):
         return last < since
 
     def what_of(self, response: Response) -> str:
-        """Return what the answer is of, as messages name it: with the domain, in a listing of one.
-
-        The domain is taken from the request.
-        """
-        query = parse_qs(urlsplit(str(response.request.url)).query)
-        domain = ", ".join(query.get(self.domain_parameter or "", ()))
+        """Return what the answer is of, as messages name it: with the domain, if it is of one."""
+        domain = self.domain_of(str(response.request.url))
         return f"{self.what} of domain {domain}" if domain else self.what
+
+    def domain_of(self, url: str) -> str | None:
+        """Return the domain's id in the URL of a request; None if it has none."""
+        parts = urlsplit(url)
+        before, found, after = self.path.partition(DOMAIN)
+        if found:
+            return parts.path.rpartition(before)[2].removesuffix(after)
+        return next(iter(parse_qs(parts.query).get(self.domain_parameter or "", ())), None)
 
     def parameters_since(self, since: datetime) -> Mapping[str, Any]:
         """Return the parameters that leave out rows before `since` (UTC); or none."""
@@ -144,8 +153,8 @@ class Dialect(ABC):
     def clicks(self, domain_id: int) -> Endpoint:
         """Return the listing of a domain's clicks."""
 
-    def folders(self, domain_id: int) -> Endpoint | None:
-        """Return the listing of a domain's folders; None if the API has none."""
+    def folders(self) -> Endpoint | None:
+        """Return the listing of one domain's folders; None if the API has none."""
         return None
 
     def link(self, link: dict[str, Any]) -> dict[str, Any]:

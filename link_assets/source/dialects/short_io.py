@@ -25,7 +25,14 @@ import msgspec
 from link_assets.contract import CLICK_FACTS, CLICKS, LINKS
 from link_assets.rows.convert import UnreadableValue, convert_value
 from link_assets.rows.raw_json import DamagedRow, RawRow
-from link_assets.source.dialects.base import Dialect, Endpoint, Page, PagingError, Position
+from link_assets.source.dialects.base import (
+    DOMAIN,
+    Dialect,
+    Endpoint,
+    Page,
+    PagingError,
+    Position,
+)
 
 DOMAINS_OF_A_PAGE = 300
 LINKS_OF_A_PAGE = 150
@@ -230,13 +237,14 @@ class ShortIoDialect(Dialect):
             domain_parameter="domain_id",
         )
 
-    def folders(self, domain_id: int) -> Endpoint:
-        """Return the listing of a domain's folders."""
+    def folders(self) -> Endpoint:
+        """Return the listing of one domain's folders, which not every account may have."""
         return WholeEndpoint(
-            what=f"folders of domain {domain_id}",
-            path=f"/links/folders/{domain_id}",
+            what="folders",
+            path=f"/links/folders/{DOMAIN}",
             rows_key="linkFolders",
             identity=("id",),
+            statuses_of_none=frozenset({402, 403, 404}),
         )
 
     def clicks(self, domain_id: int) -> Endpoint:
