@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from typing import Literal
 
 import click
 
 from link_assets.cli.before_start import check_settings, errors_in_one_sentence, require_free
 from link_assets.cli.dagster_home import in_use, use_dagster_home
-from link_assets.cli.sandbox import sandbox_api
+from link_assets.cli.sandbox import API, sandbox_api
 
 
 @click.command(
@@ -39,8 +40,9 @@ from link_assets.cli.sandbox import sandbox_api
     envvar=("DAGSTER_CLI_DEV_HOST", "DAGSTER_WEBSERVER_HOST"),
     help="Address of the UI.",
 )
+@API
 @click.pass_context
-def dev(context: click.Context, port: int, host: str) -> None:
+def dev(context: click.Context, port: int, host: str, api: Literal["guide", "short_io"]) -> None:
     """Run `dagster dev` until it is stopped, and exit with what it exits with."""
     with errors_in_one_sentence():
         check_settings()
@@ -49,7 +51,7 @@ def dev(context: click.Context, port: int, host: str) -> None:
     command += ["--host", host, "--port", str(port), *context.args]
     with errors_in_one_sentence(), in_use(home, f"at http://{host}:{port}"):
         require_free(host, port)
-        with sandbox_api(only_if_unset=True) as url:
+        with sandbox_api(only_if_unset=True, api=api) as url:
             if url:
                 click.echo(f"No API is set: reading the sandbox at {url}.")
             click.echo(f"Dagster keeps its runs in {home}.")

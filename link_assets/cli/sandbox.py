@@ -5,15 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from link_assets.cli.before_start import SECTION, require_free, require_nothing_half_set
 from link_assets.settings import base_url_is_set
 
+if TYPE_CHECKING:
+    from link_assets.sandbox import Sandbox
+
 PORT = click.IntRange(0, 65535)
 COUNT = click.IntRange(0)
 SECONDS = click.FloatRange(0)
+
+
+API = click.option(
+    "--api",
+    type=click.Choice(["guide", "short_io"]),
+    default="guide",
+    show_default=True,
+    help="Whose contract the sandbox serves.",
+)
+"""The option of every command that starts a sandbox."""
 
 
 @click.command(help="Serve the sandbox API, until Ctrl-C.")
@@ -26,6 +40,7 @@ SECONDS = click.FloatRange(0)
 @click.option(
     "--page-size", type=click.IntRange(1), default=150, show_default=True, help="Rows of a page."
 )
+@API
 @click.option("--latency", type=SECONDS, default=0.0, help="Seconds that each answer takes.")
 def sandbox(
     port: int,
@@ -35,6 +50,7 @@ def sandbox(
     clicks: int,
     click_seconds: float,
     page_size: int,
+    api: Literal["guide", "short_io"],
     latency: float,
 ) -> None:
     """Serve the sandbox API and print the settings that make the code location read it."""
@@ -47,13 +63,15 @@ def sandbox(
         clicks_per_domain=clicks,
         click_seconds=click_seconds,
     )
-    api = Sandbox(world=world, page_size=page_size, latency=latency)
+    served = Sandbox(world=world, page_size=page_size, latency=latency, api=api)
     require_free("127.0.0.1", port)
-    run(api, port, announce=lambda url: click.echo("\n".join(_settings(url, api.api_key))))
+    run(served, port, announce=lambda url: click.echo("\n".join(_settings(url, served))))
 
 
 @contextmanager
-def sandbox_api(only_if_unset: bool = False) -> Iterator[str | None]:
+def sandbox_api(
+    only_if_unset: bool = False, api: Literal["guide", "short_io"] = "guide"
+) -> Iterator[str | None]:
     """Serve the sandbox on a free port, set as the API for this process and its children.
 
     With `only_if_unset` an API that is already set stays, and None is yielded.
@@ -65,11 +83,15 @@ def sandbox_api(only_if_unset: bool = False) -> Iterator[str | None]:
         require_nothing_half_set()
     from link_assets.sandbox import Sandbox, World, serve
 
-    api = Sandbox(world=World())
-    with serve(api) as url:
-        os.environ |= dict(line.split("=", 1) for line in _settings(url, api.api_key))
+    served = Sandbox(world=World(), api=api)
+    with serve(served) as url:
+        os.environ |= dict(line.split("=", 1) for line in _settings(url, served))
         yield url
 
 
-def _settings(url: str, api_key: str) -> list[str]:
-    return [f"{SECTION}__BASE_URL={url}", f"{SECTION}__API_KEY={api_key}"]
+def _settings(url: str, served: Sandbox) -> list[str]:
+    """Return the settings that make the code location read the sandbox."""
+    settings = {"BASE_URL": url, "API_KEY": served.api_key}
+    if served.api != "guide":
+        settings = {"API": served.api, "STATISTICS_URL": f"{url}/statistics", **settings}
+    return [f"{SECTION}__{name}={value}" for name, value in settings.items()]
