@@ -95,7 +95,7 @@ class Place(msgspec.Struct, frozen=True):
     Attributes:
         oldest: The time of the oldest click so far, in milliseconds since 1970.
         limit: How many clicks are asked for.
-        longest: How many clicks the longest page had.
+        longest: How many clicks the longest page had, of those without a higher limit.
         beyond: By how many milliseconds the page leaves out that time, because all clicks of it
             seem to be there: 0 or 1, and 2 where the service counts its bounds in.
         doubtful: Whether there may be more clicks of that time than the service gives at once.
@@ -118,7 +118,7 @@ class Place(msgspec.Struct, frozen=True):
         Raises:
             PagingError: There are more clicks of one millisecond than the service gives at once.
         """
-        longest = max(self.longest, rows)
+        longest = max(self.longest, rows) if self.limit == limit else self.longest
         if oldest < self.oldest:
             if self.doubtful:
                 raise PagingError(self._too_many(self.longest))
