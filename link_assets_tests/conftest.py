@@ -62,6 +62,9 @@ def api(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv("SOURCES__LINK_ASSETS__BASE_URL", url)
         monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", sandbox.api_key)
         monkeypatch.setenv("SOURCES__LINK_ASSETS__BACKOFF_FACTOR", "0.01")
+        if sandbox.api != "guide":
+            monkeypatch.setenv("SOURCES__LINK_ASSETS__API", sandbox.api)
+            monkeypatch.setenv("SOURCES__LINK_ASSETS__STATISTICS_URL", f"{url}/statistics")
         yield url
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from link_assets.sandbox import World
+from link_assets.sandbox import Sandbox, World
+from link_assets.sandbox.short_io_rows import served_clicks, served_domains
 from link_assets_tests.guide import CLICK_FIELDS, LINK_FIELDS
 from link_assets_tests.support import rows
 
@@ -38,6 +39,18 @@ def expected_clicks(clicks: Mapping[int, Iterable[dict[str, Any]]]) -> list[Row]
 def expected_world(world: World, *domains: int) -> list[Row]:
     """The rows of some of a world's domains, or of all."""
     return expected_clicks({d: world_clicks(world, d) for d in domains or world.domain_ids()})
+
+
+def expected_short_io(sandbox: Sandbox, *domains: int) -> list[Row]:
+    """The rows of some domains of a sandbox that serves Short.io's contract, or of all."""
+    wanted = domains or [domain["id"] for domain in served_domains(sandbox)]
+    return expected_clicks({d: map(_by_the_guide, served_clicks(sandbox, d)) for d in wanted})
+
+
+def _by_the_guide(click: dict[str, Any]) -> dict[str, Any]:
+    """A click with its goal as text, which is what the guide's column is."""
+    goal = click.get("goal_completed")
+    return {**click, "goal_completed": None if goal is None else str(goal).lower()}
 
 
 def loaded_clicks() -> list[Row]:

@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 def page_asked(sandbox: Sandbox, record: RequestRecord) -> Position | None:
     """Return the page that a request asks for; None if its token is unreadable.
 
-    Pages of clicks have no token: they are counted from the request without `beforeDate` on.
+    Pages of clicks have no token: they are counted from the request without `beforeDate` on, and a
+    request that comes again asks for the same page.
     """
     if record.path.endswith("/last_clicks"):
         pages, body = sandbox.memory.pages, record.body
-        first = not (isinstance(body, dict) and body.get("beforeDate"))
-        pages[record.path] = 1 if first else pages.get(record.path, 1) + 1
-        return Position(record.path, pages[record.path])
+        page, before = pages.get(record.path, (1, None))
+        if not (isinstance(body, dict) and body.get("beforeDate")):
+            page = 1
+        elif body != before:
+            page += 1
+        pages[record.path] = page, body
+        return Position(record.path, page)
     token, path = record.params.get("pageToken"), _listing(record)
     return Position(path) if token is None else Position.read(token, path)
 

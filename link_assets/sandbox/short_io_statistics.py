@@ -37,11 +37,14 @@ FILTERS = {"statuses": "st", "paths": "path", "methods": "method", "human": "hum
 
 @dataclass
 class Memory:
-    """What the service remembers: answers for its cache, requests for its limit, pages by path."""
+    """What the service remembers: answers for its cache, and requests for its limit.
+
+    `pages` are the number and the body of each path's last request.
+    """
 
     cache: dict[str, tuple[float, Answer]] = field(default_factory=dict)
     asked: list[float] = field(default_factory=list)
-    pages: dict[str, int] = field(default_factory=dict)
+    pages: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
 
 def last_clicks(sandbox: Sandbox, request: Request, record: RequestRecord) -> Answer:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 
 from link_assets.sandbox import Sandbox, Switches, World, serve
-from link_assets.sandbox.short_io_rows import served_clicks, served_domains, served_links
+from link_assets.sandbox.short_io_rows import served_domains, served_links
 from link_assets.sandbox.short_io_world import SECRETS
 from link_assets.settings import ApiSettings
 from link_assets.source.rest import clicks_source, links_source
@@ -23,8 +23,8 @@ from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import mostly_long, rows
 from link_assets_tests.truth import (
-    expected_clicks,
     expected_links,
+    expected_short_io,
     expected_tags,
     loaded_clicks,
     loaded_links,
@@ -85,17 +85,6 @@ def load_links(settings: ApiSettings) -> None:
         pipeline.run(links_source(settings))
 
 
-def expected(sandbox: Sandbox, *domains: int) -> list[Any]:
-    """The rows of the warehouse for what the API has."""
-    return expected_clicks({d: map(stored, served_clicks(sandbox, d)) for d in domains})
-
-
-def stored(click: dict[str, Any]) -> dict[str, Any]:
-    """A click with its goal as text, which is what the guide's column is."""
-    goal = click.get("goal_completed")
-    return {**click, "goal_completed": None if goal is None else str(goal).lower()}
-
-
 LIMITS: list[tuple[int, Literal["cut", "refused"]]] = [
     (1000, "cut"),
     (160, "cut"),
@@ -132,9 +121,9 @@ def test_every_click_of_a_crowded_time_is_there_once_however_pages_are_cut(
 ) -> None:
     sandbox.switches = switches
     load_clicks(settings, 1)
-    assert loaded_clicks() == expected(sandbox, 1)
+    assert loaded_clicks() == expected_short_io(sandbox, 1)
     load_clicks(settings, 1)
-    assert loaded_clicks() == expected(sandbox, 1)
+    assert loaded_clicks() == expected_short_io(sandbox, 1)
 
 
 @pytest.mark.parametrize("switches", mostly_long(OTHERS, 3), ids=named)
@@ -144,7 +133,7 @@ def test_every_click_is_there_once_whatever_is_in_it(
     sandbox.switches = switches
     for domain in (2, 3):
         load_clicks(settings, domain)
-    assert loaded_clicks() == expected(sandbox, 2, 3)
+    assert loaded_clicks() == expected_short_io(sandbox, 2, 3)
 
 
 @pytest.mark.parametrize("over_limit", ["cut", "refused"])
@@ -275,7 +264,7 @@ def test_late_and_revised_clicks_within_the_lookback_arrive(
     revised = [{**click, "human": True, "country": "Kenya"} for click in crowded()]
     sandbox.clicks = {1: revised}
     load_clicks(settings, 1)
-    assert loaded_clicks() == expected(sandbox, 1)
+    assert loaded_clicks() == expected_short_io(sandbox, 1)
 
 
 def test_a_later_run_asks_for_new_clicks_and_the_lookback_alone(
