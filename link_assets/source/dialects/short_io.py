@@ -12,7 +12,7 @@ the merge finds the clicks that come again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -112,6 +112,18 @@ class Place(msgspec.Struct, frozen=True):
         """Return the time before which clicks are asked for, likewise."""
         return self.oldest + 1 - self.beyond
 
+    def require_overlap(self, times: Sequence[int]) -> None:
+        """Raise PagingError if a page from here lacks the clicks that the one before ended with.
+
+        Then there may be others that are left out, and an empty page is not the end.
+        """
+        if not self.beyond and max(times, default=self.oldest - 1) < self.oldest:
+            raise PagingError(
+                f"the service left out clicks of {_time_text(self.oldest)} that it gave a moment "
+                "ago, so others may be missing, too; run this again, and report it to Short.io if "
+                "it stays"
+            )
+
     def after_page(self, rows: int, oldest: int, limit: int) -> Place | None:
         """Return where the page begins that follows a page from here; None if none does.
 
@@ -158,13 +170,15 @@ class ClicksEndpoint(Endpoint):
 
         Fewer clicks than asked for are not the end.
         """
-        if not page.rows:
+        here = _place(page.position) if page.position else None
+        times = _times(page)
+        if here:
+            here.require_overlap(times)
+        if not times:
             return None
-        rows, oldest = len(page.rows), _oldest(page)
+        rows, oldest = len(page.rows), min(times)
         following = (
-            _place(page.position).after_page(rows, oldest, self.limit)
-            if page.position
-            else Place(oldest, self.limit, rows)
+            here.after_page(rows, oldest, self.limit) if here else Place(oldest, self.limit, rows)
         )
         return msgspec.json.encode(following).decode() if following else None
 
@@ -277,15 +291,19 @@ class _Timed(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Timed)
 
 
-def _oldest(page: Page) -> int:
-    """Return the time of the page's oldest click in milliseconds; PagingError if none has one."""
+def _times(page: Page) -> list[int]:
+    """Return the times of the page's clicks in milliseconds.
+
+    Raises:
+        PagingError: There are clicks, and none has a time that can be read.
+    """
     times = [time for row in page.rows if (time := _time_of(row)) is not None]
-    if not times:
+    if page.rows and not times:
         raise PagingError(
             f"none of its {len(page.rows)} clicks has a time that can be read ('dt'), so there is "
             "no telling where the next page begins; report it to Short.io"
         )
-    return (min(times) - EPOCH) // MILLISECOND
+    return [(time - EPOCH) // MILLISECOND for time in times]
 
 
 def _time_of(row: RawRow | DamagedRow) -> datetime | None:
