@@ -282,3 +282,20 @@ def test_a_later_run_asks_for_new_clicks_and_the_lookback_alone(
     a_day = 3000 / world.span.days
     assert len(sandbox.requests) <= (200 + a_day) / 100 + 2
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(3200,)]
+
+
+@pytest.mark.long
+def test_a_million_known_clicks_cost_a_later_run_no_request(
+    sandbox: Sandbox, settings: ApiSettings
+) -> None:
+    world = World(clicks_per_domain=1_000_000, links_per_domain=1, domains=2)
+    sandbox.world, sandbox.switches = world, Switches(max_limit=20_000)
+    whole = replace(settings, page_size=20_000, chunk_rows=200_000, clicks_lookback_days=0.1)
+    load_clicks(whole, 2)
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(1_000_000,)]
+    sandbox.world = world.grown(2000)
+    sandbox.reset_log()
+    load_clicks(replace(whole, page_size=500), 2)
+    lookback = 0.1 * 1_000_000 / world.span.days
+    assert len(sandbox.requests) <= (2000 + lookback) / (500 - 2) + 2
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(1_002_000,)]
