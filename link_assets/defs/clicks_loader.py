@@ -72,8 +72,9 @@ def load_domains(
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
             _add_metadata(context, tasks, named)
-        finally:  # a run that is stopped starts no further domain, and no further chunk
+        finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
             loader.stopped.set()
+            resources.connections.stop_waiting()
             threads.shutdown(wait=False, cancel_futures=True)
     failed = {key: error for key, task in tasks.items() if (error := task.exception())}
     loaded = {key: task.result() for key, task in tasks.items() if key not in failed}

@@ -1,6 +1,7 @@
 """How requests are sent: connections, pace, timeouts, retries. Knows nothing of any API.
 
-`run_resources` makes the connections that all domains of a run share, `rest` a session for each.
+`run_resources` makes the connections that all domains of a run share, `rest` a session for each,
+`rate_limits` tells when to wait.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from urllib.parse import urlsplit
 from dlt.sources.helpers.requests import Client
 from dlt.sources.helpers.requests.retry import DEFAULT_RETRY_EXCEPTIONS
 from requests import PreparedRequest, Response, Session
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.exceptions import ContentDecodingError
 from requests_ratelimiter import LimiterAdapter
 
 from link_assets.settings import ApiSettings, SettingsError
+from link_assets.source.rate_limits import RateLimits, host_of
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 """The guide's list, which holds for any API: these are the statuses that say "later" or "again".
@@ -27,35 +29,76 @@ CONNECT_SECONDS = 5
 """How long an API may take to be reached at all."""
 
 
-class Connections(HTTPAdapter):
+class _Pool(HTTPAdapter):
     """Connections that are free again as soon as an answer is there, even a broken one."""
+
+    limits: RateLimits
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
         """Return the answer with its body; raise as requests does if there is none."""
-        response = super().send(request, *arguments, **options)
-        try:
-            # requests would read lots of 10 kB, and wait in line for Python after each
-            response._content = b"".join(response.iter_content(None))
-        except Exception:
-            response.close()  # a body that cannot be decoded would keep its connection for good
-            raise
-        return response
+        with self.limits.turn(host_of(request)):
+            response = super().send(request, *arguments, **options)
+            self.limits.look_at(response)
+            try:
+                # requests would read lots of 10 kB, and wait in line for Python after each
+                response._content = b"".join(response.iter_content(None))
+            except Exception:
+                response.close()  # what cannot be decoded would keep its connection for good
+                raise
+            return response
 
 
-class LimitedConnections(LimiterAdapter, Connections):
-    """Connections that send no more than a number of requests a second."""
+class Connections(_Pool):
+    """Connections whose requests wait together where the API limits the rate.
+
+    A request that was told how long to wait is sent again then, so it is none of the retries.
+    """
+
+    def __init__(self, max_connections: int = DEFAULT_POOLSIZE, **options: Any) -> None:
+        self.limits = RateLimits(max_connections)
+        super().__init__(pool_maxsize=max_connections, pool_block=True, **options)
+
+    def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        """Return the answer with its body; raise as requests does if there is none.
+
+        Raises:
+            StoppedWaiting: The request had to wait, and `stop_waiting` or `close` was called.
+        """
+        while True:
+            self.limits.wait(host_of(request))
+            response = super().send(request, *arguments, **options)
+            if not self.limits.has_to_be_repeated(response):
+                return response
+
+    def stop_waiting(self) -> None:
+        """End all waits, now and later; what need not wait is sent and answered as before."""
+        self.limits.stop()
+
+    def close(self) -> None:
+        """Close the connections, and end all waits."""
+        self.stop_waiting()
+        super().close()
 
 
-def new_connections(settings: ApiSettings) -> HTTPAdapter:
+class _LimitedPool(LimiterAdapter, _Pool):
+    """A pool that sends no more than a number of requests a second."""
+
+
+class LimitedConnections(Connections, _LimitedPool):
+    """Connections that send no more than a number of requests a second, repeated ones included."""
+
+
+def new_connections(settings: ApiSettings) -> Connections:
     """Make a pool of at most `max_connections`, which sends at most `requests_per_second`.
 
     Threads may share it: one that finds it empty, or comes too soon, waits.
     """
-    pool = {"pool_maxsize": settings.max_connections, "pool_block": True}
     if not settings.requests_per_second:
-        return Connections(**pool)
-    # retries follow the guide's rule alone: a 429 does not hold the others back
-    return LimitedConnections(per_second=settings.requests_per_second, limit_statuses=(), **pool)
+        return Connections(settings.max_connections)
+    # the limiter would fill up after every 429; which ones hold the others back, `rate_limits` says
+    return LimitedConnections(
+        settings.max_connections, per_second=settings.requests_per_second, limit_statuses=()
+    )
 
 
 def new_session(settings: ApiSettings, connections: HTTPAdapter) -> Session:

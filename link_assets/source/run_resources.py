@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from requests.adapters import HTTPAdapter
-
 from link_assets.settings import ApiSettings
-from link_assets.source.http import new_connections
+from link_assets.source.http import Connections, new_connections
 
 if TYPE_CHECKING:
     from link_assets.rows.clicks_arrow import Known
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 class RunResources:
     """Connections to the API, threads that convert pages, and the fields that pages brought."""
 
-    connections: HTTPAdapter
+    connections: Connections
     known: Known = field(default_factory=dict)
 
     @cached_property
