@@ -27,7 +27,6 @@ from link_assets.contract import (
     REJECTED_ROWS,
     Table,
 )
-from link_assets.rows.column_names import column_names
 from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings
 from link_assets.source.dialects.base import DOMAIN, Endpoint, Position
@@ -267,7 +266,5 @@ def _columns(table: Table) -> list[TColumnSchema]:
 
 
 def _documented(settings: ApiSettings, table: Table) -> list[TColumnSchema]:
-    """Return the columns of the fields that the API documents beyond the contract."""
-    fields = configured_dialect(settings).documented.get(table.name, ())
-    names = sorted(column_names(fields, table).values())
+    names = configured_dialect(settings).documented_columns(table)
     return [{"name": name, "data_type": "text"} for name in names]
