@@ -234,6 +234,9 @@ LINKS = Table(
 LINK_TAGS = "tags"
 """The one list in a link, of strings, which become the child table `links__tags`."""
 
+LINK_SPELLINGS = "spellings"
+"""The spellings of a link's path besides its own, likewise: `links__spellings`, made by `rows`."""
+
 CLICKS = Table(
     name="clicks",
     description="One row per click on a short link of a domain.",

@@ -1,6 +1,6 @@
 """Links, parsed to Python objects, as rows by column name, which dlt loads.
 
-`source` calls it row by row. dlt makes the child table of the tags; all else is flat.
+`source` calls it row by row. dlt makes the child tables of tags and spellings; all else is flat.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 
 from dlt.common.json import custom_pua_decode
 
-from link_assets.contract import LINK_TAGS, LINKS
+from link_assets.contract import LINK_SPELLINGS, LINK_TAGS, LINKS
 from link_assets.rows.column_names import column_names
 from link_assets.rows.convert import UnreadableValue, as_text, convert_value, is_empty
 from link_assets.rows.raw_json import DamagedRow, is_doubtful
 from link_assets.rows.rejected import Rejection, reject, unusable
+from link_assets.rows.spellings import spellings
 
 _Cell = tuple[str, str, Callable[[Any], Any], Any]
 """A field's name, its column, the function that reads its value, and the value."""
@@ -31,9 +32,9 @@ _READERS = {f.column: partial(convert_value, data_type=f.data_type) for f in LIN
 def link_row(row: Any) -> dict[str, Any] | Rejection:
     """Return the link by column name, or its rejection if a value cannot be read.
 
-    Every documented column is there, and the tags as a list of text. Undocumented fields are text
-    (other values as their JSON text), because a column's type must not depend on which link came
-    first. A link without id gets its `idString` as id.
+    Every documented column is there, and tags and spellings as lists of text. Undocumented fields
+    are text (other values as their JSON text), because a column's type must not depend on which
+    link came first. A link without id gets its `idString` as id.
     """
     if not isinstance(row, dict):
         return reject(row, [unusable(row)])
@@ -45,6 +46,7 @@ def link_row(row: Any) -> dict[str, Any] | Rejection:
         except UnreadableValue as unreadable:
             problems.append(f"{name}: {unreadable}")
     link[_KEY] = link[_KEY] or link[_SPARE_KEY]
+    link[LINK_SPELLINGS] = _spellings(link["path"])
     if not link[_KEY] and not problems:
         problems.append("id: is missing, and so is idString")
     return reject(row, problems) if problems else link
@@ -93,7 +95,7 @@ def _fields(values: dict[str, Any], parent: str = "") -> Iterator[_Cell]:
 
 @lru_cache(maxsize=1024)
 def _columns(names: frozenset[str], parent: str) -> dict[str, str]:
-    return column_names(names, LINKS, (LINK_TAGS, *_OBJECTS.values()), parent)
+    return column_names(names, LINKS, (LINK_TAGS, LINK_SPELLINGS, *_OBJECTS.values()), parent)
 
 
 def _tags(value: Any) -> list[str]:
@@ -104,6 +106,17 @@ def _tags(value: Any) -> list[str]:
         raise UnreadableValue.expected("a list", value)
     tags = (convert_value(tag, "text") for tag in value)
     return [loadable(tag) for tag in tags if tag is not None]
+
+
+def _spellings(path: str | None) -> list[str]:
+    """Return the other spellings of a path, without what escapes hide and no warehouse takes."""
+    return [spelling for spelling in spellings(path) if _is_loadable(spelling)]
+
+
+def _is_loadable(text: str) -> bool:
+    with suppress(UnreadableValue):
+        return loadable(as_text(text)) == text
+    return False
 
 
 def _not_an_object(value: Any) -> NoReturn:

@@ -17,8 +17,16 @@ from dlt.common.schema.utils import dlt_load_id_column, new_table
 from dlt.sources.rest_api import rest_api_source
 from dlt.sources.rest_api.typing import EndpointResource
 
-from link_assets.contract import CLICKS, DOMAINS, FOLDERS, LINK_TAGS, LINKS, REJECTED_ROWS, Table
-from link_assets.rows.column_names import column_names
+from link_assets.contract import (
+    CLICKS,
+    DOMAINS,
+    FOLDERS,
+    LINK_SPELLINGS,
+    LINK_TAGS,
+    LINKS,
+    REJECTED_ROWS,
+    Table,
+)
 from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings
 from link_assets.source.dialects.base import DOMAIN, Endpoint, Position
@@ -58,15 +66,15 @@ LINK_ID: TColumnSchema = {
 }
 """dlt's row id, by which a merge knows the last of several versions of a link."""
 
-TAGS_TABLE = f"{LINKS.name}__{LINK_TAGS}"
-TAGS_COLUMNS: list[TColumnSchema] = [
+LINK_CHILDREN = (f"{LINKS.name}__{LINK_TAGS}", f"{LINKS.name}__{LINK_SPELLINGS}")
+CHILD_COLUMNS: list[TColumnSchema] = [
     {"name": "value", "data_type": "text"},
     {"name": "_dlt_id", "data_type": "text", "nullable": False, "unique": True, "row_key": True},
     {"name": "_dlt_root_id", "data_type": "text", "nullable": False, "root_key": True},
     {"name": "_dlt_parent_id", "data_type": "text", "nullable": False, "parent_key": True},
     {"name": "_dlt_list_idx", "data_type": "bigint", "nullable": False},
 ]
-"""The child table as dlt makes it, declared so that it is there before the first tag is."""
+"""The child tables as dlt makes them, declared so that they are there before their first row."""
 
 UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
 """Stands where a source must be described before its settings may be read."""
@@ -81,8 +89,8 @@ def links_source(
     """Make the source of every domain and every link that the API lists.
 
     Its resources are `domains`, `links` and, if the API has them, `folders`, all merged on `id`;
-    links have the child table `links__tags`. Where the API lists domains, links are listed for
-    each; where it lists none, the domains are those of the links.
+    links have the child tables `links__tags` and `links__spellings`. Where the API lists domains,
+    links are listed for each; where it lists none, the domains are those of the links.
 
     Extraction raises pages.ApiError if an answer is not a valid page, and SettingsError if the
     pipeline's rows come from another API. A listing that cannot be followed to its end is cut off:
@@ -111,7 +119,11 @@ def links_source(
     else:
         source.resources.add(_domains(source.resources[LINKS.name], DomainsOfLinks(read).of_page))
     source.schema.update_table(new_table(LINKS.name, columns=[LINK_ID]))
-    source.schema.update_table(new_table(TAGS_TABLE, LINKS.name, columns=TAGS_COLUMNS))
+    for child in LINK_CHILDREN:
+        table = new_table(child, LINKS.name, columns=CHILD_COLUMNS)
+        # a merge leaves the old rows of a table that, as far as dlt knows, never had any
+        table["x-normalizer"] = {"seen-data": True}
+        source.schema.update_table(table)
     return source
 
 
@@ -254,7 +266,5 @@ def _columns(table: Table) -> list[TColumnSchema]:
 
 
 def _documented(settings: ApiSettings, table: Table) -> list[TColumnSchema]:
-    """Return the columns of the fields that the API documents beyond the contract."""
-    fields = configured_dialect(settings).documented.get(table.name, ())
-    names = sorted(column_names(fields, table).values())
+    names = configured_dialect(settings).documented_columns(table)
     return [{"name": name, "data_type": "text"} for name in names]

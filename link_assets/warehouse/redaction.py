@@ -9,15 +9,13 @@ from __future__ import annotations
 import logging
 import re
 
-from link_assets.contract import CLICKS, DATASET, LINK_TAGS, LINKS, REJECTED_ROWS
+from link_assets.contract import CLICKS, DATASET, LINK_SPELLINGS, LINK_TAGS, LINKS, REJECTED_ROWS
 
 _TABLES = [CLICKS, LINKS, REJECTED_ROWS]
+_CHILDREN = [f"{LINKS.name}__{child}" for child in (LINK_TAGS, LINK_SPELLINGS)]
 _NAMES = "|".join(
     {
-        *(
-            f"(?:{DATASET}[.])?{name}"
-            for name in (*(t.name for t in _TABLES), f"{LINKS.name}__{LINK_TAGS}")
-        ),
+        *(f"(?:{DATASET}[.])?{name}" for name in (*(t.name for t in _TABLES), *_CHILDREN)),
         *(field.column for table in _TABLES for field in table.columns),
     }
 )

@@ -30,7 +30,7 @@ LINK = {
 }
 PEOPLE, NOTHING = ("Owner", "User"), ("", " ", [], {})
 NUL = "is text with a NUL character, which not every warehouse can hold"
-COLUMNS = {column for _, column, *_ in LINK_FIELDS} | {"tags"}
+COLUMNS = {column for _, column, *_ in LINK_FIELDS} | {"tags", "spellings"}
 
 TEXT = st.text(st.characters(codec=None, categories=None), max_size=8)  # type: ignore[arg-type]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
@@ -216,5 +216,6 @@ def test_dlt_loads_a_link_under_the_same_names(tmp_path: Path) -> None:
         row = dict(zip(names, links.fetchall()[0], strict=True))
         tags = database.execute("select value from loaded.links__tags order by _dlt_list_idx")
         assert [tag for (tag,) in tags.fetchall()] == link.pop("tags")
+        assert link.pop("spellings") == []
     assert row.keys() - link.keys() == {"_dlt_id", "_dlt_load_id"}
     assert {column: row[column] for column in link} == link

@@ -34,11 +34,16 @@ OTHERS = [
 ]
 """The settings of each warehouse that is compared with DuckDB."""
 
-TABLES = ("clicks", "links", "links__tags", "rejected_rows")
+CHILDREN = ("links__tags", "links__spellings")
+TABLES = ("clicks", "links", *CHILDREN, "rejected_rows")
 DLT_TABLES = ("_dlt_loads", "_dlt_version", "_dlt_pipeline_state")
-QUERIES = dict.fromkeys(TABLES, "SELECT * FROM {{dataset}}.{table}") | {
-    "links__tags": "SELECT l.id, t.* FROM {{dataset}}.{table} AS t"
+OF_LINKS = (
+    "SELECT l.id, t.* FROM {{dataset}}.{table} AS t"
     " LEFT JOIN {{dataset}}.links AS l ON l._dlt_id = t._dlt_parent_id"
+)
+QUERIES = {
+    table: OF_LINKS if table in CHILDREN else "SELECT * FROM {{dataset}}.{table}"
+    for table in TABLES
 }
 VARCHAR = "character varying"
 CHOSEN_BY_DLT = ("_dlt_id", "_dlt_load_id", "_dlt_parent_id", "_dlt_root_id")
@@ -102,6 +107,7 @@ def hard_link(i: int, revised: bool) -> dict[str, Any]:
         "idString": text,
         "title": other if revised else text,
         "originalURL": text,
+        "path": other,
         "OwnerId": number,
         "cloaking": FLAGS[(i + revised) % len(FLAGS)],
         "createdAt": time,

@@ -1,35 +1,39 @@
 """Do redirects go through links that the table `links` has? The check `known_links`.
 
-The database matches paths that are plainly the same; of what is left, the paths with most clicks
-are compared in every spelling by `link_paths`.
+The database joins clicks to links (warehouse.link_join); of what is left, the paths with most
+clicks are compared in every spelling by `link_paths`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 
-from link_assets.contract import LINKS
+from link_assets.contract import DOMAINS, LINKS
 from link_assets.defs.checks.check import CheckResult, counted
 from link_assets.defs.checks.judged_rows import Rows, RowsCheck
-from link_assets.defs.checks.link_paths import DomainPath, plain_sql, shown_path, unknown_paths
+from link_assets.defs.checks.link_paths import DomainPath, shown_path, unknown_paths
+from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.reader import Reader
 
 COMPARED_PATHS = 10_000
-"""How many paths that match no link as they are spelled are compared in every spelling."""
+"""How many paths that the join finds no link for are compared in every spelling."""
 EXAMPLES = 3
 """How many unknown paths a message names."""
 
 
 def unknown_links(reader: Reader, rows: Rows) -> CheckResult:
     """Find redirects whose path belongs to no link of their domain, however it is spelled."""
-    by_path = _redirects(rows)
+    missing = missing_tables(reader)
+    by_path = _redirects(rows, missing)
     ((total, unmatched),) = reader.rows(
         "SELECT coalesce(sum(clicks), 0), coalesce(sum(CASE WHEN link IS NULL THEN clicks END), 0)"
         f" FROM ({by_path}) AS p"
     )
-    without_link, not_judged = _without_link(reader, by_path, unmatched) if unmatched else ({}, 0)
+    without_link, not_judged = (
+        _without_link(reader, by_path, unmatched, missing) if unmatched else ({}, 0)
+    )
     judged, unknown = int(total) - not_judged, sum(without_link.values())
     numbers = {"redirects": judged, "without_link": unknown}
     looked_at = f"{counted(judged, 'redirect')} judged."
@@ -48,25 +52,25 @@ def unknown_links(reader: Reader, rows: Rows) -> CheckResult:
     )
 
 
-def _redirects(rows: Rows) -> str:
-    """Return the SQL of redirects by domain and path, with a link's path that is plainly the same.
+def _redirects(rows: Rows, missing: Collection[str]) -> str:
+    """Return the SQL of redirects by domain and path, with the link that the path joins.
 
     The front page and the catch-all redirect (`/*`) have no link.
     """
-    table = f"{{dataset}}.{rows.table.name}"
+    redirects = (
+        "(SELECT domain_id, path, max(st) AS st, count(*) AS clicks"
+        f" FROM {{dataset}}.{rows.table.name} AS r"
+        f" WHERE st BETWEEN 300 AND 399 AND {rows.are('r')} GROUP BY domain_id, path)"
+    )
+    joined = clicks_with_links(redirects, missing)
     return (
-        "SELECT c.domain_id, c.path, c.clicks, l.path AS link"
-        f" FROM (SELECT domain_id, path, count(*) AS clicks FROM {table} AS r"
-        f" WHERE st BETWEEN 300 AND 399 AND {rows.are('r')} GROUP BY domain_id, path) AS c"
-        f" LEFT JOIN (SELECT DISTINCT domain_id, {plain_sql('path')} AS path"
-        f" FROM {{dataset}}.{LINKS.name}) AS l"
-        f" ON l.domain_id = c.domain_id AND l.path = {plain_sql('c.path')}"
-        f" WHERE {plain_sql('c.path')} NOT IN ('', '*')"
+        "SELECT domain_id, path, clicks, link_id AS link"
+        f" FROM ({joined}) AS j WHERE link_path NOT IN ('', '*')"
     )
 
 
 def _without_link(
-    reader: Reader, by_path: str, unmatched: int
+    reader: Reader, by_path: str, unmatched: int, missing: Collection[str]
 ) -> tuple[dict[DomainPath, int], int]:
     """Return the paths that are no link's in any spelling, and the number of redirects left out."""
     paths = {
@@ -82,7 +86,16 @@ def _without_link(
         f" WHERE path IS NOT NULL AND domain_id IN ({domains})"
     )
     not_compared = int(unmatched) - sum(paths.values())
-    return unknown_paths(paths, ((domain, path) for domain, path in links)), not_compared
+    exact = _case_sensitive(reader, missing)
+    return unknown_paths(paths, ((domain, path) for domain, path in links), exact), not_compared
+
+
+def _case_sensitive(reader: Reader, missing: Collection[str]) -> set[int]:
+    """Return the domains whose paths are told apart by case."""
+    if DOMAINS.name in missing:
+        return set()
+    query = f"SELECT id FROM {{dataset}}.{DOMAINS.name} WHERE case_sensitive"
+    return {domain for (domain,) in reader.rows(query)}
 
 
 def _examples(paths: Mapping[DomainPath, int]) -> str:

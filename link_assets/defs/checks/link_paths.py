@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from unicodedata import normalize
 from urllib.parse import unquote
 
@@ -17,25 +17,18 @@ DomainPath = tuple[int, str]
 """A domain's id and a path in it."""
 
 
-def plain_sql(path: str) -> str:
-    """Return the SQL of a path without query, fragment and slashes at its ends, in lower case.
-
-    `path` is the SQL of a column. Databases differ in the rest, which is left to `address`.
-    """
-    without_query = f"split_part(split_part(lower({path}), '?', 1), '#', 1)"
-    return f"rtrim(ltrim({without_query}, '/'), '/')"
-
-
-def address(path: str) -> str:
+def address(path: str, exact: bool = False) -> str:
     """Return what all spellings of the same path have in common.
 
     Percent-escapes are decoded as UTF-8; invalid ones stay as they are, and so does `+`, which
-    means a space only in queries. Case and Unicode's composed and decomposed letters are the same,
-    and so are one slash and several; slashes at the ends are left out.
+    means a space only in queries. Unicode's composed and decomposed letters are the same, and so
+    are one slash and several; slashes at the ends are left out. Case is told apart if `exact`.
     """
     # bytes that are no UTF-8 are kept apart from each other
     decoded = unquote(path, errors="surrogateescape") if "%" in path else path
-    letters = normalize("NFC", normalize("NFC", decoded).lower())
+    letters = normalize("NFC", decoded)
+    if not exact:
+        letters = normalize("NFC", letters.lower())
     return "/".join(filter(None, letters.split("/")))
 
 
@@ -47,18 +40,21 @@ def shown_path(path: str) -> str:
 
 
 def unknown_paths(
-    clicks: Mapping[DomainPath, int], links: Iterable[DomainPath]
+    clicks: Mapping[DomainPath, int],
+    links: Iterable[DomainPath],
+    exact_domains: Collection[int] = (),
 ) -> dict[DomainPath, int]:
     """Return the paths of clicks that are no link's, with how many clicks each has.
 
-    A `?` or `#` begins a query or a fragment, or belongs to the path if a link has it.
+    A `?` or `#` begins a query or a fragment, or belongs to the path if a link has it. The
+    `exact_domains` tell case apart.
     """
     unknown = dict(clicks)
     spellings: defaultdict[DomainPath, list[DomainPath]] = defaultdict(list)
     for domain, path in clicks:
         for spelling in {path, re.split("[?#]", path, maxsplit=1)[0]}:
-            spellings[domain, address(spelling)].append((domain, path))
+            spellings[domain, address(spelling, domain in exact_domains)].append((domain, path))
     for domain, path in links:
-        for known in spellings.pop((domain, address(path)), ()):
+        for known in spellings.pop((domain, address(path, domain in exact_domains)), ()):
             unknown.pop(known, None)
     return unknown

@@ -9,13 +9,15 @@ import dagster as dg
 
 from link_assets.defs.checks.check import CheckResult, counted, listed
 from link_assets.defs.checks.judged_rows import Rows, RowsCheck
+from link_assets.source.dialects.configured import dialect_type
 from link_assets.warehouse.reader import Reader
 
 
 def missing_values(reader: Reader, rows: Rows) -> CheckResult:
-    """Find required columns that are null in some row."""
+    """Find required columns that are null in some row; those that the API never fills may be."""
     table = rows.table
-    columns = [c for c in table.required if c not in table.primary_key] + list(table.primary_key)
+    not_required = {*table.primary_key, *dialect_type().absent}
+    columns = [c for c in table.required if c not in not_required] + list(table.primary_key)
     counts = ", ".join(f"count(*) - count({column})" for column in columns)
     ((total, *missing),) = reader.rows(
         f"SELECT count(*), {counts} FROM {{dataset}}.{table.name} AS r WHERE {rows.are('r')}"
@@ -58,8 +60,9 @@ def repeated_keys(reader: Reader, rows: Rows) -> CheckResult:
 
 
 def unknown_columns(reader: Reader, rows: Rows) -> CheckResult:
-    """Find columns that the API's guide does not list, even if they are empty."""
+    """Find columns that neither the guide nor the API's own documents list, even if empty."""
     known = {column.column for column in rows.table.columns}
+    known.update(dialect_type().documented_columns(rows.table))
     found = [c for c in reader.columns(rows.table.name) if not c.startswith("_dlt_")]
     unknown = sorted(set(found) - known)
     numbers = {"judged": len(found), "unknown": len(unknown)}

@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from requests import Response
 
+from link_assets.contract import Table
+from link_assets.rows.column_names import column_names
 from link_assets.rows.raw_json import DamagedRow, RawRow
 from link_assets.settings import ApiSettings
 
@@ -136,6 +138,11 @@ class Dialect(ABC):
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
+
+    @classmethod
+    def documented_columns(cls, table: Table) -> list[str]:
+        """Return the columns of the fields that the API documents beyond the contract."""
+        return sorted(column_names(cls.documented.get(table.name, ()), table).values())
 
     @abstractmethod
     def auth(self) -> Mapping[str, Any]:

@@ -92,6 +92,19 @@ def test_front_page_catch_all_and_missing_paths_need_no_link(
     assert (found.passed, numbers(found)) == (True, (0, 0))
 
 
+@pytest.mark.usefixtures("warehouse")
+def test_paths_that_differ_in_case_are_unknown_where_a_domain_tells_case_apart(
+    location: Location, sandbox: Sandbox
+) -> None:
+    load(location, sandbox, [link(1, "promo"), link(2, "café")], ["/promo", "/Promo", "/CAF%C3%89"])
+    judged: list[Any] = []
+    for exact in ("TRUE", "FALSE"):
+        rows(f"UPDATE {{dataset}}.domains SET case_sensitive = {exact}")
+        with reading() as reader:
+            judged.append(unknown_links(reader, Rows(CLICKS)).metadata["without_link"])
+    assert judged == [2, 0]
+
+
 @pytest.mark.parametrize("status", mostly_long([404, 200, None], 1))
 def test_only_redirects_need_a_link(
     status: int | None, location: Location, sandbox: Sandbox

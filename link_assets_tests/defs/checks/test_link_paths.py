@@ -60,6 +60,16 @@ def test_a_link_of_another_domain_makes_no_path_known() -> None:
     assert unknown_paths(clicks, [(1, "a ")]) == {(2, "/a%20"): 2}
 
 
+@pytest.mark.parametrize(
+    ("clicked", "link", "known"),
+    [("/Promo", "promo", False), ("/Pr%6Fmo/", "Promo", True), ("/CAF%C3%89", "café", False)],
+)
+def test_a_domain_can_tell_case_apart(clicked: str, link: str, known: bool) -> None:
+    clicks = {(1, clicked): 3, (2, clicked): 3}
+    unknown = unknown_paths(clicks, [(1, link), (2, link)], exact_domains={1})
+    assert unknown == ({} if known else {(1, clicked): 3})
+
+
 @given(st.text(max_size=20))
 def test_the_address_of_an_address_is_the_same_unless_it_holds_escapes(path: str) -> None:
     if "%" not in path:

@@ -48,6 +48,23 @@ def test_required_fields_the_api_omits_and_fields_it_adds_are_named(
     assert unknown == {"unknown": 2, "unknown_columns": ["colour", "skip_qs"]}
 
 
+def test_what_short_io_documents_and_omits_is_no_finding_there(
+    loaded: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sandbox.links
+    sandbox.links[0] |= {"skipQS": True, "FolderId": "f", "Colour": "red"}
+    for link in sandbox.links:
+        del link["updatedAt"]
+    assert loaded.links().success
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__API", "short_io")
+    found = troubles(checked(loaded))
+    assert "does not list: colour. " in found["links.no_unknown_columns"]
+    assert "links.required_columns" not in found
+    rows("UPDATE {dataset}.links SET original_url = NULL")
+    found = troubles(checked(loaded))
+    assert "original_url (12 rows). " in found["links.required_columns"]
+
+
 @pytest.mark.parametrize(("table", "key"), [("links", "id"), ("clicks", "domain_id, dt, click_id")])
 def test_a_row_written_past_the_loader_is_a_repeated_key(
     table: str, key: str, loaded: Location
