@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from dlt.sources.helpers.requests import Client
 from dlt.sources.helpers.requests.retry import DEFAULT_RETRY_EXCEPTIONS
-from requests import PreparedRequest, Response, Session
+from requests import PreparedRequest, Request, Response, Session
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.exceptions import ContentDecodingError
+from requests.utils import select_proxy
 from requests_ratelimiter import LimiterAdapter
 
 from link_assets.settings import ApiSettings, SettingsError
@@ -101,10 +103,14 @@ def new_connections(settings: ApiSettings) -> Connections:
     )
 
 
-def new_session(settings: ApiSettings, connections: HTTPAdapter) -> Session:
+def new_session(
+    settings: ApiSettings, connections: HTTPAdapter, addresses: Iterable[str] = ()
+) -> Session:
     """Make a session that sends requests over `connections` and retries as the guide says.
 
-    Raises SettingsError if a file of certificates that the environment names does not exist.
+    It asks `settings.base_url` and the hosts of `addresses`, each through the proxy that the
+    environment has for it. Raises SettingsError if a file of certificates that the environment
+    names does not exist.
     """
     session = Client(
         raise_for_status=False,
@@ -116,13 +122,23 @@ def new_session(settings: ApiSettings, connections: HTTPAdapter) -> Session:
     ).session
     for scheme in ("http://", "https://"):
         session.mount(scheme, connections)
-    # proxies and certificates are asked of the environment once, not for every page
-    given = session.merge_environment_settings(settings.base_url, {}, None, None, None)
-    if urlsplit(settings.base_url).scheme == "https":
-        _check_certificates(given["verify"])
-    session.proxies, session.verify = dict(given["proxies"]), given["verify"]
-    session.trust_env = False
+    _take_environment(session, (settings.base_url, *addresses))
     return session
+
+
+def _take_environment(session: Session, addresses: Iterable[str]) -> None:
+    """Ask the environment for proxies and certificates once, not for every page."""
+    proxies: dict[str, str] = {}
+    for address in addresses:
+        url = str(Request("GET", address).prepare().url)
+        given = session.merge_environment_settings(url, {}, None, None, None)
+        parts, session.verify = urlsplit(url), given["verify"]
+        if parts.scheme == "https":
+            _check_certificates(session.verify)
+        if proxy := select_proxy(url, dict(given["proxies"])):
+            proxies[f"{parts.scheme}://{parts.hostname}"] = proxy
+    session.proxies = proxies
+    session.trust_env = False
 
 
 def _check_certificates(verify: Any) -> None:

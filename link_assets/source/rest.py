@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import dlt
 from dlt.common.jsonpath import compile_path
@@ -207,12 +208,14 @@ def _source(
     connections: HTTPAdapter,
 ) -> DltSource:
     """Make a source with the tables' columns and a resource for each paginator."""
+    paths = [paginator.endpoint.path for paginator in paginators.values()]
+    elsewhere = [path for path in paths if urlsplit(path).scheme]
     source = rest_api_source(
         {
             "client": {
                 "base_url": settings.base_url,
                 "auth": cast(Any, configured_dialect(settings).auth()),
-                "session": new_session(settings, connections),
+                "session": new_session(settings, connections, elsewhere),
             },
             "resource_defaults": {"write_disposition": "merge"},
             "resources": [_resource(settings, *named) for named in paginators.items()],
