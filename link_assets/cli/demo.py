@@ -8,12 +8,13 @@ import click
 
 from link_assets.cli.before_start import SECTION, check_settings, errors_in_one_sentence
 from link_assets.cli.dagster_home import use_dagster_home
-from link_assets.cli.sandbox import sandbox_api
+from link_assets.cli.sandbox import Api, api_option, sandbox_api
 from link_assets.settings import base_url_is_set
 
 
 @click.command(help="Load everything from a sandbox API into the warehouse, and show it.")
-def demo() -> None:
+@api_option
+def demo(api: Api) -> None:
     """Run the demo and exit; with 0 only if every load succeeds and no check fails."""
     if base_url_is_set():
         raise click.ClickException(
@@ -23,7 +24,7 @@ def demo() -> None:
     with errors_in_one_sentence():
         check_settings()
         use_dagster_home()
-        with sandbox_api():
+        with sandbox_api(api=api):
             from link_assets.cli.run_demo import run_demo
 
             sys.exit(0 if run_demo() else 1)

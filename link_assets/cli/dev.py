@@ -10,7 +10,7 @@ import click
 
 from link_assets.cli.before_start import check_settings, errors_in_one_sentence, require_free
 from link_assets.cli.dagster_home import in_use, use_dagster_home
-from link_assets.cli.sandbox import sandbox_api
+from link_assets.cli.sandbox import Api, api_option, sandbox_api
 
 
 @click.command(
@@ -18,6 +18,7 @@ from link_assets.cli.sandbox import sandbox_api
     "Further arguments go to `dagster dev`.",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )
+@api_option
 @click.option(
     "-p",
     "--port",
@@ -40,7 +41,7 @@ from link_assets.cli.sandbox import sandbox_api
     help="Address of the UI.",
 )
 @click.pass_context
-def dev(context: click.Context, port: int, host: str) -> None:
+def dev(context: click.Context, api: Api, port: int, host: str) -> None:
     """Run `dagster dev` until it is stopped, and exit with what it exits with."""
     with errors_in_one_sentence():
         check_settings()
@@ -49,7 +50,7 @@ def dev(context: click.Context, port: int, host: str) -> None:
     command += ["--host", host, "--port", str(port), *context.args]
     with errors_in_one_sentence(), in_use(home, f"at http://{host}:{port}"):
         require_free(host, port)
-        with sandbox_api(only_if_unset=True) as url:
+        with sandbox_api(only_if_unset=True, api=api) as url:
             if url:
                 click.echo(f"No API is set: reading the sandbox at {url}.")
             click.echo(f"Dagster keeps its runs in {home}.")

@@ -5,18 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from link_assets.cli.before_start import SECTION, require_free, require_nothing_half_set
 from link_assets.settings import base_url_is_set
 
+if TYPE_CHECKING:
+    from link_assets.sandbox import Sandbox
+
 PORT = click.IntRange(0, 65535)
 COUNT = click.IntRange(0)
 SECONDS = click.FloatRange(0)
 
+Api = Literal["guide", "short_io"]
+api_option = click.option(
+    "--api",
+    type=click.Choice(["guide", "short_io"]),
+    default="guide",
+    show_default=True,
+    help="The API that the sandbox speaks.",
+)
+"""Which contract the sandbox serves; a command that starts one has this option."""
+
 
 @click.command(help="Serve the sandbox API, until Ctrl-C.")
+@api_option
 @click.option("--port", type=PORT, default=8300, show_default=True, help="Port on 127.0.0.1.")
 @click.option("--seed", default=7, show_default=True, help="Which made-up data.")
 @click.option("--domains", type=COUNT, default=3, show_default=True, help="How many domains.")
@@ -28,6 +43,7 @@ SECONDS = click.FloatRange(0)
 )
 @click.option("--latency", type=SECONDS, default=0.0, help="Seconds that each answer takes.")
 def sandbox(
+    api: Api,
     port: int,
     seed: int,
     domains: int,
@@ -47,14 +63,16 @@ def sandbox(
         clicks_per_domain=clicks,
         click_seconds=click_seconds,
     )
-    api = Sandbox(world=world, page_size=page_size, latency=latency)
+    server = Sandbox(world=world, page_size=page_size, latency=latency, api=api)
     require_free("127.0.0.1", port)
-    run(api, port, announce=lambda url: click.echo("\n".join(_settings(url, api.api_key))))
+    run(server, port, announce=lambda url: click.echo("\n".join(_settings(url, server))))
 
 
 @contextmanager
-def sandbox_api(only_if_unset: bool = False) -> Iterator[str | None]:
+def sandbox_api(only_if_unset: bool = False, api: Api = "guide") -> Iterator[str | None]:
     """Serve the sandbox on a free port, set as the API for this process and its children.
+
+    It speaks `api`, and the environment says so.
 
     With `only_if_unset` an API that is already set stays, and None is yielded.
     """
@@ -65,11 +83,19 @@ def sandbox_api(only_if_unset: bool = False) -> Iterator[str | None]:
         require_nothing_half_set()
     from link_assets.sandbox import Sandbox, World, serve
 
-    api = Sandbox(world=World())
-    with serve(api) as url:
-        os.environ |= dict(line.split("=", 1) for line in _settings(url, api.api_key))
+    server = Sandbox(world=World(), api=api)
+    with serve(server) as url:
+        os.environ |= dict(line.split("=", 1) for line in _settings(url, server))
         yield url
 
 
-def _settings(url: str, api_key: str) -> list[str]:
-    return [f"{SECTION}__BASE_URL={url}", f"{SECTION}__API_KEY={api_key}"]
+def _settings(url: str, server: Sandbox) -> list[str]:
+    """Return the lines of `.env` that read this server; those of the guide's API name no API."""
+    address = [f"{SECTION}__BASE_URL={url}"]
+    if server.api == "short_io":
+        address = [
+            f"{SECTION}__API=short_io",
+            *address,
+            f"{SECTION}__STATISTICS_URL={url}/statistics",
+        ]
+    return [*address, f"{SECTION}__API_KEY={server.api_key}"]
