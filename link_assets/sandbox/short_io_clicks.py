@@ -11,6 +11,7 @@ from datetime import timedelta
 from itertools import islice
 from random import Random
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.requests import Request
 
@@ -20,7 +21,6 @@ from link_assets.sandbox.short_io_dates import EVER, Dates, written
 from link_assets.sandbox.short_io_errors import invalid, refused
 from link_assets.sandbox.short_io_rows import ShortIoRows
 from link_assets.sandbox.short_io_switches import ShortIoSwitches
-from link_assets.sandbox.short_io_world import encoded
 
 EVERY_CLICK = range(-EVER, EVER)
 DEFAULT_LIMIT = 100
@@ -52,8 +52,8 @@ _FILTERS = {
 class ClickPages:
     """Until when each listing of clicks has been asked for, to number its pages.
 
-    A request for clicks until later than any before begins anew; one until a time that has been
-    asked for is the same page again, whatever else it says.
+    A request for clicks until as late as any before begins anew; one until another time that has
+    been asked for is the same page again, whatever else it says.
     """
 
     _until: dict[str, list[int]] = field(default_factory=dict)
@@ -61,8 +61,8 @@ class ClickPages:
     def position(self, path: str, body: Any, switches: ShortIoSwitches) -> Position:
         """Return the page that a request for clicks asks for."""
         until = _until(body, switches)
-        known = self._until.get(path, [])
-        if until not in known:
+        known = self._until.get(path, [until])
+        if until not in known[1:]:
             known = [*(other for other in known if other > until), until]
         self._until[path] = known
         return Position(path, known.index(until) + 1)
@@ -158,18 +158,16 @@ class Statistics:
         domain_id, params = self._domain_id(request), record.params
         if "ids" not in params:
             raise invalid("querystring must have required property 'ids'")
-        ids = set(params["ids"].split(","))
-        rows = self._rows()
-        fold = not rows.is_case_sensitive(domain_id)
-        paths = _link_paths(rows, domain_id, fold)
+        ids, switches, rows = params["ids"].split(","), self._sandbox.switches, self._rows()
+        same = str if rows.is_case_sensitive(domain_id) else str.lower
+        links = {same(path): id for path, id in _link_paths(rows, domain_id) if id in ids}
+        dates = Dates.of({**params, "period": "custom"}, "querystring")
         clicks, counts = rows.clicks(domain_id), Counter[str]()
-        window = Dates.of({**params, "period": "custom"}, "querystring").period(
-            self._sandbox.switches
-        )
-        for number in rows.newest_numbers(domain_id, clicks, window):
+        for number in rows.newest_numbers(domain_id, clicks, dates.period(switches)):
             row = clicks.row(number)
-            link = paths.get(_path(row, fold)) if _is_human(row) else None
-            counts.update([link] if link in ids else [])
+            link = links.get(same(_path(row, switches.encoded_paths)))
+            if link and _is_human(row):
+                counts[link] += 1
         return Answer(dict(counts))
 
     def _domain_id(self, request: Request) -> int:
@@ -244,18 +242,14 @@ def _is_human(row: Any) -> bool:
     return isinstance(row, dict) and row.get("human") is True
 
 
-def _path(row: Any, fold: bool) -> str:
+def _path(row: Any, encoded: bool) -> str:
+    """Return a click's path as links write theirs, after a slash."""
     path = row.get("path", "") if isinstance(row, dict) else ""
-    return path.lower() if fold else path
+    return unquote(path) if encoded else path
 
 
-def _link_paths(rows: ShortIoRows, domain_id: int, fold: bool) -> dict[str, str]:
-    """Return the id of each link by the path that its clicks have."""
-    written_as = encoded if rows.sandbox.switches.encoded_paths else str
-    links = [link for _, link in rows.links(domain_id) if isinstance(link, dict)]
-    found = {
-        written_as(f"/{link['path']}"): link["id"]
-        for link in links
-        if {"path", "id"} <= link.keys()
-    }
-    return {path.lower() if fold else path: id for path, id in found.items()}
+def _link_paths(rows: ShortIoRows, domain_id: int) -> Iterator[tuple[str, Any]]:
+    """Yield the path that a link's clicks have, and its id."""
+    for _, link in rows.links(domain_id):
+        if isinstance(link, dict) and {"path", "id"} <= link.keys():
+            yield f"/{link['path']}", link["id"]
