@@ -135,16 +135,6 @@ class ShortIoWorld:
     def _domain(self, domain_id: int) -> dict[str, Any]:
         made = written(milliseconds(_BORN) + domain_id * 86_400_000, UTC)
         host = self.host(domain_id)
-        rich: dict[str, Any] = {
-            "segmentKey": f"segment-secret-{domain_id}",
-            "webhookURL": f"https://hooks.example/webhook-secret-{domain_id}",
-            "integrationGA": "UA-EXAMPLE-1",
-            "sslCertExpirationDate": "2026-12-01T00:00:00.000Z",
-            "sslCertInstalledSuccess": True,
-            "domainRegistrationId": 7000 + domain_id,
-            "UserId": 501,
-            "OrganizationId": "00000000-0000-4000-8000-000000000001",
-        }
         return {
             "id": domain_id,
             "hostname": host,
@@ -169,7 +159,7 @@ class ShortIoWorld:
             "enableConversionTracking": domain_id % 2 == 1,
             "qrScanTracking": True,
             "isFavorite": domain_id == 1,
-            **(rich if domain_id % 2 else {}),
+            **(_rarely_set(domain_id) if domain_id % 2 else {}),
         }
 
 
@@ -234,6 +224,20 @@ class WorldClicks:
         reached = click.pop("goal_completed") is not None
         if kind != "absent":
             click["goal_completed"] = reached if kind == "bool" else None
+
+
+def _rarely_set(domain_id: int) -> dict[str, Any]:
+    """Return the fields, secrets among them, that a domain may go without."""
+    return {
+        "segmentKey": f"segment-secret-{domain_id}",
+        "webhookURL": f"https://hooks.example/webhook-secret-{domain_id}",
+        "integrationGA": "UA-EXAMPLE-1",
+        "sslCertExpirationDate": "2026-12-01T00:00:00.000Z",
+        "sslCertInstalledSuccess": True,
+        "domainRegistrationId": 7000 + domain_id,
+        "UserId": 501,
+        "OrganizationId": "00000000-0000-4000-8000-000000000001",
+    }
 
 
 def encoded(path: str) -> str:
