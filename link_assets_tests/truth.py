@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from link_assets.sandbox import Sandbox, World
-from link_assets.sandbox.short_io_rows import served_clicks, served_domains
+from link_assets.sandbox.short_io import served_clicks, served_domains
 from link_assets_tests.guide import CLICK_FIELDS, LINK_FIELDS
 from link_assets_tests.support import rows
 

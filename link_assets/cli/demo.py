@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal
 
 import click
 
 from link_assets.cli.before_start import SECTION, check_settings, errors_in_one_sentence
 from link_assets.cli.dagster_home import use_dagster_home
-from link_assets.cli.sandbox import API, sandbox_api
+from link_assets.cli.sandbox import Api, api_option, sandbox_api
 from link_assets.settings import BASE_URLS, base_url_is_set, configured_api
 
 
 @click.command(help="Load everything from a sandbox API into the warehouse, and show it.")
-@API
-def demo(api: Literal["guide", "short_io"]) -> None:
+@api_option
+def demo(api: Api) -> None:
     """Run the demo and exit; with 0 only if every load succeeds and no check fails."""
     if base_url_is_set():
         setting = "API" if configured_api() in BASE_URLS else "BASE_URL"

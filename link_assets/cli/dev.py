@@ -5,13 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from typing import Literal
 
 import click
 
 from link_assets.cli.before_start import check_settings, errors_in_one_sentence, require_free
 from link_assets.cli.dagster_home import in_use, use_dagster_home
-from link_assets.cli.sandbox import API, sandbox_api
+from link_assets.cli.sandbox import Api, api_option, sandbox_api
 
 
 @click.command(
@@ -19,6 +18,7 @@ from link_assets.cli.sandbox import API, sandbox_api
     "Further arguments go to `dagster dev`.",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )
+@api_option
 @click.option(
     "-p",
     "--port",
@@ -40,9 +40,8 @@ from link_assets.cli.sandbox import API, sandbox_api
     envvar=("DAGSTER_CLI_DEV_HOST", "DAGSTER_WEBSERVER_HOST"),
     help="Address of the UI.",
 )
-@API
 @click.pass_context
-def dev(context: click.Context, port: int, host: str, api: Literal["guide", "short_io"]) -> None:
+def dev(context: click.Context, api: Api, port: int, host: str) -> None:
     """Run `dagster dev` until it is stopped, and exit with what it exits with."""
     with errors_in_one_sentence():
         check_settings()

@@ -19,18 +19,19 @@ PORT = click.IntRange(0, 65535)
 COUNT = click.IntRange(0)
 SECONDS = click.FloatRange(0)
 
-
-API = click.option(
+Api = Literal["guide", "short_io"]
+api_option = click.option(
     "--api",
     type=click.Choice(["guide", "short_io"]),
     default="guide",
     show_default=True,
-    help="Whose contract the sandbox serves.",
+    help="The API that the sandbox speaks.",
 )
-"""The option of every command that starts a sandbox."""
+"""Which contract the sandbox serves; a command that starts one has this option."""
 
 
 @click.command(help="Serve the sandbox API, until Ctrl-C.")
+@api_option
 @click.option("--port", type=PORT, default=8300, show_default=True, help="Port on 127.0.0.1.")
 @click.option("--seed", default=7, show_default=True, help="Which made-up data.")
 @click.option("--domains", type=COUNT, default=3, show_default=True, help="How many domains.")
@@ -40,9 +41,9 @@ API = click.option(
 @click.option(
     "--page-size", type=click.IntRange(1), default=150, show_default=True, help="Rows of a page."
 )
-@API
 @click.option("--latency", type=SECONDS, default=0.0, help="Seconds that each answer takes.")
 def sandbox(
+    api: Api,
     port: int,
     seed: int,
     domains: int,
@@ -50,7 +51,6 @@ def sandbox(
     clicks: int,
     click_seconds: float,
     page_size: int,
-    api: Literal["guide", "short_io"],
     latency: float,
 ) -> None:
     """Serve the sandbox API and print the settings that make the code location read it."""
@@ -63,16 +63,16 @@ def sandbox(
         clicks_per_domain=clicks,
         click_seconds=click_seconds,
     )
-    served = Sandbox(world=world, page_size=page_size, latency=latency, api=api)
+    server = Sandbox(world=world, page_size=page_size, latency=latency, api=api)
     require_free("127.0.0.1", port)
-    run(served, port, announce=lambda url: click.echo("\n".join(_settings(url, served))))
+    run(server, port, announce=lambda url: click.echo("\n".join(_settings(url, server))))
 
 
 @contextmanager
-def sandbox_api(
-    only_if_unset: bool = False, api: Literal["guide", "short_io"] = "guide"
-) -> Iterator[str | None]:
+def sandbox_api(only_if_unset: bool = False, api: Api = "guide") -> Iterator[str | None]:
     """Serve the sandbox on a free port, set as the API for this process and its children.
+
+    It speaks `api`, and the environment says so.
 
     With `only_if_unset` an API that is already set stays, and None is yielded.
     """
@@ -83,15 +83,19 @@ def sandbox_api(
         require_nothing_half_set()
     from link_assets.sandbox import Sandbox, World, serve
 
-    served = Sandbox(world=World(), api=api)
-    with serve(served) as url:
-        os.environ |= dict(line.split("=", 1) for line in _settings(url, served))
+    server = Sandbox(world=World(), api=api)
+    with serve(server) as url:
+        os.environ |= dict(line.split("=", 1) for line in _settings(url, server))
         yield url
 
 
-def _settings(url: str, served: Sandbox) -> list[str]:
-    """Return the settings that make the code location read the sandbox."""
-    settings = {"BASE_URL": url, "API_KEY": served.api_key}
-    if served.api != "guide":
-        settings = {"API": served.api, "STATISTICS_URL": f"{url}/statistics", **settings}
-    return [f"{SECTION}__{name}={value}" for name, value in settings.items()]
+def _settings(url: str, server: Sandbox) -> list[str]:
+    """Return the lines of `.env` that read this server; those of the guide's API name no API."""
+    address = [f"{SECTION}__BASE_URL={url}"]
+    if server.api == "short_io":
+        address = [
+            f"{SECTION}__API=short_io",
+            *address,
+            f"{SECTION}__STATISTICS_URL={url}/statistics",
+        ]
+    return [*address, f"{SECTION}__API_KEY={server.api_key}"]

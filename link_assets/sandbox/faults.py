@@ -73,7 +73,7 @@ class Fault:
     body: bytes | str | None = None
     raw: bytes | None = None
     content_type: str = "application/json"
-    replace: Callable[[dict[str, Any]], Any] | None = None
+    replace: Callable[[Any], Any] | None = None
     gzip: bool | Literal["broken"] = False
     connection: Connection | None = None
     seconds: float = 1.0

@@ -1,8 +1,4 @@
-"""The guide's API over HTTP: its two listings, its page tokens.
-
-`app` hands it the requests that may be answered. It reads nothing but the made-up world, or the
-rows that a test gives the sandbox.
-"""
+"""The guide's API: its two listings and their page tokens."""
 
 from __future__ import annotations
 
@@ -10,55 +6,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from link_assets.sandbox.app import Handler, Position, Refused, RequestRecord, Sandbox
 from link_assets.sandbox.faults import Answer, error
-from link_assets.sandbox.records import Position, RequestRecord
 from link_assets.sandbox.world import World, milliseconds
-
-if TYPE_CHECKING:
-    from link_assets.sandbox.app import Sandbox
-
-__all__ = ["ROUTES", "error", "nothing_at", "page_asked"]
-
-
-def page_asked(sandbox: Sandbox, record: RequestRecord) -> Position | None:
-    """Return the page that a request asks for; None if its token is unreadable."""
-    token = record.params.get("pageToken")
-    return Position(record.path) if token is None else Position.read(token, record.path)
-
-
-def links(sandbox: Sandbox, request: Request, record: RequestRecord) -> Answer:
-    """Return a page of all links."""
-    _require_get(request)
-    if sandbox.links is not None:
-        return _page(sandbox, record, _listed("links", sandbox.links))
-    made_up = sandbox.world.links() if sandbox.world else []
-    return _page(sandbox, record, _listed("links", made_up, made_up=True))
-
-
-def clicks(sandbox: Sandbox, request: Request, record: RequestRecord) -> Answer:
-    """Return a page of a domain's clicks."""
-    _require_get(request)
-    domain_id, since = request.path_params["domain_id"], _since(sandbox, request)
-    rows = (sandbox.clicks or {}).get(domain_id)
-    if rows is not None:
-        wanted = rows if since is None else [r for r in rows if _from(r, since)]
-        return _page(sandbox, record, _listed("data", wanted))
-    if sandbox.world and domain_id in sandbox.world.domain_ids():
-        return _page(sandbox, record, _world_clicks(sandbox.world, domain_id, since))
-    raise HTTPException(404, f"There is no domain {domain_id}.")
-
-
-def nothing_at(request: Request) -> str:
-    """Return the error's words for a path that is not there."""
-    return f"There is nothing at {request.url.path}."
-
-
-ROUTES = {"/v1/links": links, "/v1/domain/{domain_id:int}/link_clicks": clicks}
 
 
 @dataclass(frozen=True)
@@ -80,11 +34,45 @@ class Listing:
         return self.size - at if self.grows else at
 
 
+@dataclass(frozen=True)
+class Guide:
+    """The contract of the guide, for one sandbox."""
+
+    sandbox: Sandbox
+
+    def routes(self) -> dict[str, Handler]:
+        """Return the handler of each path."""
+        return {
+            "/v1/links": self._pages_of(_links),
+            "/v1/domain/{domain_id:int}/link_clicks": self._pages_of(_clicks),
+            "/{path:path}": self._pages_of(_nothing),
+        }
+
+    def position(self, request: Request, body: Any) -> Position | None:
+        """Return the page that a request's token stands for."""
+        path, token = request.url.path, request.query_params.get("pageToken")
+        return Position(path) if token is None else Position.read(token, path)
+
+    def _pages_of(self, listing: Callable[[Sandbox, Request], Listing]) -> Handler:
+        def handler(request: Request, record: RequestRecord) -> Answer:
+            if record.method != "GET":
+                raise _refused(405, "This API is read with GET.")
+            if not record.authorized:
+                raise _refused(401, "The Authorization header does not hold the API key.")
+            return _page(self.sandbox, record, listing(self.sandbox, request))
+
+        return handler
+
+
+def _refused(status: int, message: str) -> Refused:
+    return Refused(error(status, message))
+
+
 def _page(sandbox: Sandbox, record: RequestRecord, listing: Listing) -> Answer:
     """Return the page that a request asks for."""
     here = record.position
     if here is None:
-        raise HTTPException(400, "The pageToken is not one of this listing.")
+        raise _refused(400, "The pageToken is not one of this listing.")
     start = 0 if here.at is None else max(0, listing.place(here.at))
     stop = start + _limit(sandbox, record.params)
     after = Position(here.path, here.page + 1, listing.place(stop)).token()
@@ -94,22 +82,33 @@ def _page(sandbox: Sandbox, record: RequestRecord, listing: Listing) -> Answer:
     return Answer(body, fast=listing.made_up)
 
 
-def _require_get(request: Request) -> None:
-    if request.method != "GET":
-        raise HTTPException(405, "This API is read with GET.")
-
-
 def _limit(sandbox: Sandbox, params: Mapping[str, str]) -> int:
     text = params.get("limit", str(sandbox.page_size))
     limit = int(text) if text.isdecimal() else 0
     if not 1 <= limit <= sandbox.max_page_size:
-        raise HTTPException(400, f"The limit is not a number from 1 to {sandbox.max_page_size}.")
+        raise _refused(400, f"The limit is not a number from 1 to {sandbox.max_page_size}.")
     return limit
+
+
+def _links(sandbox: Sandbox, request: Request) -> Listing:
+    if sandbox.links is not None:
+        return _listed("links", sandbox.links)
+    return _listed("links", sandbox.world.links() if sandbox.world else [], made_up=True)
 
 
 def _listed(key: str, rows: list[Any], made_up: bool = False) -> Listing:
     """Return a list as it is now."""
     return Listing(key, len(rows), lambda start, stop: rows[start:stop], made_up=made_up)
+
+
+def _clicks(sandbox: Sandbox, request: Request) -> Listing:
+    domain_id, since = request.path_params["domain_id"], _since(sandbox, request)
+    rows = (sandbox.clicks or {}).get(domain_id)
+    if rows is not None:
+        return _listed("data", rows if since is None else [r for r in rows if _from(r, since)])
+    if sandbox.world and domain_id in sandbox.world.domain_ids():
+        return _world_clicks(sandbox.world, domain_id, since)
+    raise _refused(404, f"There is no domain {domain_id}.")
 
 
 def _world_clicks(world: World, domain_id: int, since: datetime | None) -> Listing:
@@ -134,7 +133,7 @@ def _since(sandbox: Sandbox, request: Request) -> datetime | None:
     try:
         return _time(request.query_params[name])
     except ValueError:
-        raise HTTPException(400, f"The {name} is not an ISO 8601 time.") from None
+        raise _refused(400, f"The {name} is not an ISO 8601 time.") from None
 
 
 def _time(text: str) -> datetime:
@@ -148,3 +147,7 @@ def _from(row: Any, since: datetime) -> bool:
         return _time(row["dt"]) >= since
     except (TypeError, KeyError, ValueError):
         return True
+
+
+def _nothing(sandbox: Sandbox, request: Request) -> Listing:
+    raise _refused(404, f"There is nothing at {request.url.path}.")

@@ -49,7 +49,8 @@ def milliseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
 
 
-def _stamp(ms: int, offset_hours: int = 0) -> str:
+def stamp(ms: int, offset_hours: int = 0) -> str:
+    """Return a time as the API writes it, at an offset of whole hours from UTC."""
     local = _EPOCH + timedelta(milliseconds=ms, hours=offset_hours)
     zone = f"+{offset_hours:02}:00" if offset_hours else "Z"
     return local.isoformat(timespec="milliseconds") + zone
@@ -105,9 +106,9 @@ class World:
         is_new = number >= self.clicks_per_domain // 2
         visit = dice.pick(words.VISITS_WITH_DEVICE if is_new else words.VISITS)
         return {
-            "host": self._host(domain_id),
+            "host": self.host(domain_id),
             **self._target(dice, domain_id),
-            "dt": _stamp(self.click_ms(domain_id, number), offset_hours=2 * (number % 9 == 0)),
+            "dt": stamp(self.click_ms(domain_id, number), offset_hours=2 * (number % 9 == 0)),
             "ip": self._address(number),
             "proto": dice.pick(words.PROTOCOLS),
             "goal_completed": dice.pick(words.GOALS),
@@ -145,7 +146,8 @@ class World:
         """Return the slots from a domain's newest click to `end`: all of 3's are older than 1's."""
         return (domain_id - 1) % 3 * (self.clicks_per_domain // 2 + 1)
 
-    def _host(self, domain_id: int) -> str:
+    def host(self, domain_id: int) -> str:
+        """Return the domain's host name."""
         return f"go{domain_id}.example.com"
 
     def _address(self, number: int) -> str:
@@ -190,14 +192,14 @@ class World:
             "lcpath": path.lower(),
             "title": None if dice.one_in(4) else f"Made-up page {number + 1} “ß”",
             "originalURL": f"https://www{domain_id}.example/pages/{number + 1}?from=link",
-            "shortURL": f"http://{self._host(domain_id)}/{path}",
-            "secureShortURL": f"https://{self._host(domain_id)}/{path}",
+            "shortURL": f"http://{self.host(domain_id)}/{path}",
+            "secureShortURL": f"https://{self.host(domain_id)}/{path}",
             "DomainId": domain_id,
             "OwnerId": owner["id"],
             "Owner": None if number % 3 == 1 else owner,
             "User": None if number % 4 == 2 else user,
-            "createdAt": _stamp(created_ms),
-            "updatedAt": _stamp(created_ms + dice.below(_HOUR_MS)),
+            "createdAt": stamp(created_ms),
+            "updatedAt": stamp(created_ms + dice.below(_HOUR_MS)),
             "tags": [word.lower() for word in words.THEMES[: number % 4]],
             "archived": dice.one_in(6),
             "cloaking": False,

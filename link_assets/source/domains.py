@@ -98,7 +98,7 @@ class FolderPages(PageTransform):
     def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
         """Return a page's folders and rejected rows; the request says the domain if they do not."""
         page = cast("PageData[RawRow]", item)
-        domain = self._endpoint.domain_of(str(page.request.url))
+        domain = self._endpoint.domain_of(str(page.response.request.url))
         rows = [
             flat_row({"DomainId": domain} | row if isinstance(row, dict) else row, FOLDERS)
             for row in parse_rows(page)

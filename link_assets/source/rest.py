@@ -111,7 +111,7 @@ def links_source(
         {name: _paginator(settings, name, e, read) for name, e in endpoints.items()},
         (resources or RunResources(new_connections(settings))).connections,
     )
-    source.resources[LINKS.name].add_step(LinkPages(personal, dialect, read))
+    source.resources[LINKS.name].add_step(LinkPages(personal, dialect, endpoints[LINKS.name], read))
     if folders := endpoints.get(FOLDERS.name):
         source.resources[FOLDERS.name].add_step(FolderPages(folders))
     if listed := source.resources.get(DOMAIN_LIST):

@@ -22,7 +22,7 @@ from dlt.extract.items_transform import ItemTransform
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import RawRow, parse_rows
-from link_assets.source.dialects.base import Dialect
+from link_assets.source.dialects.base import Dialect, Endpoint
 from link_assets.source.links_read import LinksRead
 from link_assets.source.paging import EndpointPaginator
 from link_assets.source.resume import Chunk, Converted
@@ -60,10 +60,13 @@ class LinkPages(PageTransform):
     version of a link that is listed twice (rest.LINK_ID).
     """
 
-    def __init__(self, personal: PersonalData, dialect: Dialect, read: LinksRead) -> None:
+    def __init__(
+        self, personal: PersonalData, dialect: Dialect, endpoint: Endpoint, read: LinksRead
+    ) -> None:
         super().__init__()
         self._personal = personal
         self._dialect = dialect
+        self._endpoint = endpoint
         self._read = read
         listing = token_hex(8)
         self._dlt_ids = (f"{listing}{number:010}" for number in count())
@@ -73,8 +76,7 @@ class LinkPages(PageTransform):
         from link_assets.rows.links import link_id, link_row
         from link_assets.rows.rejected import Rejection, rejected_batch, row_ids
 
-        rows = self._personal.treat(parse_rows(item), LINKS)
-        rows = [self._dialect.link(row) if isinstance(row, dict) else row for row in rows]
+        rows = self._by_the_guide(cast("PageData[RawRow]", item))
         converted = [link_row(row) for row in rows]
         pairs = list(zip(rows, converted, strict=True))
         self._read.unread += [link_id(row) for row, link in pairs if isinstance(link, Rejection)]
@@ -90,6 +92,21 @@ class LinkPages(PageTransform):
             if not isinstance(link, Rejection)
         ]
         return iter([*rejected_rows(rejected), links or dlt.mark.materialize_table_schema()])
+
+    def _by_the_guide(self, page: PageData[RawRow]) -> list[Any]:
+        """Return the rows with the guide's fields; in a domain's listing all are of that domain."""
+        domain = self._endpoint.domain_of(str(page.response.request.url))
+        rows = [
+            self._dialect.link(row) if isinstance(row, dict) else row
+            for row in self._personal.treat(parse_rows(page), LINKS)
+        ]
+        if domain is None:
+            return rows
+        return [_of_domain(domain, row) if isinstance(row, dict) else row for row in rows]
+
+
+def _of_domain(domain: str, link: dict[str, Any]) -> dict[str, Any]:
+    return link if link.get("DomainId") is not None else {**link, "DomainId": domain}
 
 
 class ClickPages(PageTransform):

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -98,6 +98,22 @@ def test_the_sandbox_serves_and_prints_the_settings_to_read_it(workdir: Path) ->
             assert page.json()["count"] == 36
         finally:
             process.kill()  # what a background job starts may ignore the gentler signal
+
+
+def test_the_sandbox_prints_the_settings_of_short_ios_api(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def announced(api: Sandbox, port: int, announce: Callable[[str], object]) -> None:
+        announce("http://127.0.0.1:8300")
+
+    monkeypatch.setattr("link_assets.sandbox.run", announced)
+    arguments = ["sandbox", "--api", "short_io", "--port", str(free_port())]
+    assert CliRunner().invoke(main, arguments).output.splitlines() == [
+        f"{SECTION}__API=short_io",
+        f"{SECTION}__BASE_URL=http://127.0.0.1:8300",
+        f"{SECTION}__STATISTICS_URL=http://127.0.0.1:8300/statistics",
+        f"{SECTION}__API_KEY=sandbox-key",
+    ]
 
 
 @pytest.fixture
