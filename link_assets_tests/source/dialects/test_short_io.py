@@ -136,7 +136,7 @@ def test_of_a_service_that_keeps_to_limits_every_click_is_read(
     st.booleans(),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=1000, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True, deadline=None)
 def test_of_any_service_every_click_is_read_or_an_error_says_that_it_is_not(
     clicks: Clicks,
     is_inclusive: bool,
