@@ -135,12 +135,26 @@ class Place(msgspec.Struct, frozen=True):
             if self.doubtful:
                 raise PagingError(self._too_many(self.longest))
             return Place(oldest, limit, longest)
+        if self.beyond == 2:
+            return self.end(limit)
         if self.beyond:
-            return None if self.beyond == 2 else msgspec.structs.replace(self, beyond=2)
+            return msgspec.structs.replace(self, beyond=2)
         may_be_cut = rows >= self.longest
         if rows >= self.limit or (may_be_cut and self.limit < CLICKS_OF_A_PAGE):
             return self._with_more(rows, longest)
-        return Place(self.oldest, limit, longest, beyond=1, doubtful=may_be_cut)
+        longest = max(self.longest, rows)
+        return Place(self.oldest, self.limit, longest, beyond=1, doubtful=may_be_cut)
+
+    def end(self, limit: int) -> None:
+        """Return None if no page follows this place, of which the first was asked for by `limit`.
+
+        Raises:
+            PagingError: Twice the limit brought exactly as many clicks of that time, and it is not
+                known that such limits work: these may not be all.
+        """
+        is_raised = self.limit > limit and self.longest >= CLICKS_OF_A_PAGE
+        if self.doubtful and is_raised and 2 * self.longest == self.limit:
+            raise PagingError(self._too_many(self.longest))
 
     def _with_more(self, rows: int, longest: int) -> Place:
         """Return the same place with a higher limit, up to what was seen to work if that helps."""
@@ -175,7 +189,7 @@ class ClicksEndpoint(Endpoint):
         if here:
             here.require_overlap(times)
         if not times:
-            return None
+            return here.end(self.limit) if here else None
         rows, oldest = len(page.rows), min(times)
         following = (
             here.after_page(rows, oldest, self.limit) if here else Place(oldest, self.limit, rows)
