@@ -5,6 +5,7 @@
     could every row be read?                         rejected_rows
     are links missing that were not marked?          missing_rows
     are there far fewer clicks than usual?           volume
+    has each day the clicks that the API counts?     agreement
     are columns filled and known, and keys unique?   row_checks
     do redirects go through known links?             known_links, link_paths
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from link_assets.contract import CLICKS, DOMAINS, LINKS
+from link_assets.defs.checks.agreement import AGREES_WITH_SERVICE
 from link_assets.defs.checks.freshness import CLICKS_FRESH, DOMAINS_FRESH, LINKS_FRESH
 from link_assets.defs.checks.known_links import KNOWN_LINKS
 from link_assets.defs.checks.last_loads import last_load_of_table, last_loads_by_domain
@@ -43,6 +44,7 @@ TABLES = (
             NO_UNKNOWN_COLUMNS,
             KNOWN_LINKS,
             USUAL_VOLUME,
+            AGREES_WITH_SERVICE,
         ),
         loaded_after=(DOMAINS, LINKS),
     ),

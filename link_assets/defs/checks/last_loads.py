@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -112,6 +113,26 @@ class LoadedRowsCheck(Check[[Reader, LastLoads]]):
     def result_in(self, last: LastLoads, reader: Reader) -> CheckResult:
         """Return what the check finds, or that a table is missing."""
         found = found_in_tables(lambda: self.find(reader, last), last.table)
+        return with_known_problems(found, last)
+
+
+@dataclass(frozen=True)
+class ComparedRowsCheck(Check[[Reader, LastLoads, Any]]):
+    """A check that compares the table's rows with something that is asked for elsewhere.
+
+    `ask` is called before the warehouse is opened, so that no load waits for an answer, and does
+    not raise; `find` gets what it returned.
+    """
+
+    ask: Callable[[LastLoads], Any] = field(kw_only=True)
+
+    def asked(self, last: LastLoads) -> Callable[[Reader], CheckResult]:
+        """Ask; return the function that compares the rows with the answer."""
+        answer = self.ask(last)
+        return partial(self._result_in, last, answer)
+
+    def _result_in(self, last: LastLoads, answer: Any, reader: Reader) -> CheckResult:
+        found = found_in_tables(lambda: self.find(reader, last, answer), last.table)
         return with_known_problems(found, last)
 
 

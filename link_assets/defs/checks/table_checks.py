@@ -16,6 +16,7 @@ from link_assets.contract import Table
 from link_assets.defs.checks.check import Check, CheckResult, no_table
 from link_assets.defs.checks.judged_rows import RowsCheck, in_rows
 from link_assets.defs.checks.last_loads import (
+    ComparedRowsCheck,
     Known,
     LoadedRowsCheck,
     LoadsCheck,
@@ -29,6 +30,8 @@ from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.reader import Reader, reading
 
 Kind = TypeVar("Kind", bound=Check[...])
+Find = Callable[[Reader], CheckResult]
+"""Finds something in the warehouse."""
 Results = Iterator[tuple[str, CheckResult]]
 """What checks find, by their names."""
 
@@ -43,7 +46,7 @@ class TableChecks:
 
     table: Table
     last_loads: LoadsReader
-    checks: Sequence[LoadsCheck | LoadedRowsCheck | RowsCheck]
+    checks: Sequence[LoadsCheck | LoadedRowsCheck | ComparedRowsCheck | RowsCheck]
     loaded_after: Sequence[Table] = ()
 
     @property
@@ -102,16 +105,19 @@ class CheckRun:
     def _results(self, wanted: set[str]) -> Results:
         """Yield what checks find, first those that do not need the warehouse, which may be busy."""
         on_loads, on_loaded_rows = self._of(LoadsCheck, wanted), self._of(LoadedRowsCheck, wanted)
-        finds: dict[str, Callable[[Reader], CheckResult]] = {}
-        if on_loads or on_loaded_rows:
-            known = self._known([*on_loads, *on_loaded_rows])
+        compared = self._of(ComparedRowsCheck, wanted)
+        finds: dict[str, Find] = {}
+        asks: dict[str, Callable[[], Find]] = {}
+        if on_loads or on_loaded_rows or compared:
+            known = self._known([*on_loads, *on_loaded_rows, *compared])
             table = self.table_checks.table
             last = self.table_checks.last_loads(self.instance, table, self.scope, known)
             yield from self._each({c.name: partial(c.result_of, last) for c in on_loads})
             finds |= {c.name: partial(c.result_in, last(c.name)) for c in on_loaded_rows}
+            asks |= {c.name: partial(c.asked, last(c.name)) for c in compared}
         on_rows = self._of(RowsCheck, wanted)
         finds |= in_rows(self.instance, self.scope, self.table_checks.table, on_rows)
-        yield from self._in_warehouse(finds)
+        yield from self._in_warehouse(finds, asks)
 
     def _of(self, kind: type[Kind], wanted: set[str]) -> list[Kind]:
         checks: Sequence[Any] = self.table_checks.checks
@@ -127,14 +133,18 @@ class CheckRun:
             for check in checks
         }
 
-    def _in_warehouse(self, finds: Mapping[str, Callable[[Reader], CheckResult]]) -> Results:
+    def _in_warehouse(
+        self, finds: Mapping[str, Find], asks: Mapping[str, Callable[[], Find]]
+    ) -> Results:
+        names = [*finds, *asks]
         if self.unusable:
-            yield from ((name, CheckResult.not_judged(self.unusable)) for name in finds)
+            yield from ((name, CheckResult.not_judged(self.unusable)) for name in names)
         elif not configured_warehouse().exists():  # looking would make it
-            yield from ((name, no_table(self.table_checks.table.name)) for name in finds)
-        elif finds:
+            yield from ((name, no_table(self.table_checks.table.name)) for name in names)
+        elif names:
+            every = {**finds, **{name: ask() for name, ask in asks.items()}}
             with reading() as reader:
-                found = list(self._each({name: partial(f, reader) for name, f in finds.items()}))
+                found = list(self._each({name: partial(f, reader) for name, f in every.items()}))
             yield from found
 
     def _each(self, finds: Mapping[str, Callable[[], CheckResult]]) -> Results:

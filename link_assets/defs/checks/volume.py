@@ -5,7 +5,6 @@ It compares the last whole day (UTC) before a domain's last load with the median
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from statistics import median
@@ -13,18 +12,16 @@ from typing import Any
 
 import dagster as dg
 
-from link_assets.contract import CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
+from link_assets.defs.checks.clicks_by_day import clicks_by_day
 from link_assets.defs.checks.last_loads import LastLoads, LoadedRowsCheck
-from link_assets.settings import is_domain_id
 from link_assets.warehouse.reader import Reader
 
 USUAL_DAYS = 14
 """How many days before the last whole one say what is usual."""
 USUAL_CLICKS = 20
 """A domain with fewer a day than this varies too much to be judged."""
-DAY_SECONDS = 86_400
 
 
 def unusual_volume(reader: Reader, last: LastLoads) -> CheckResult:
@@ -48,18 +45,7 @@ def _clicks_by_day(
 ) -> Mapping[str, Mapping[date, int]]:
     """Count the domains' clicks by day (UTC), from the earliest day that is needed on."""
     first = min(ends.values(), default=date.max) - timedelta(days=1 + USUAL_DAYS)
-    ids = ", ".join(filter(is_domain_id, ends)) or "NULL"
-    among = "TRUE" if last.whole else f"domain_id IN ({ids})"
-    # by seconds: a cast to a date would take the session's time zone
-    rows = reader.rows(
-        f"SELECT domain_id, CAST(floor(extract(epoch FROM dt) / {DAY_SECONDS}) AS BIGINT), count(*)"
-        f" FROM {{dataset}}.{CLICKS.name} WHERE dt >= '{first} 00:00:00+00' AND {among}"
-        " GROUP BY 1, 2"
-    )
-    counts: defaultdict[str, dict[date, int]] = defaultdict(dict)
-    for domain, day, clicks in rows:
-        counts[str(domain)][date(1970, 1, 1) + timedelta(days=day)] = clicks
-    return counts
+    return clicks_by_day(reader, first, None if last.whole else ends)
 
 
 def _days_before(end: date, counts: Mapping[date, int]) -> list[int]:

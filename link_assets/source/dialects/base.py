@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -125,6 +125,27 @@ class Endpoint(ABC):
         return {}
 
 
+@dataclass(frozen=True)
+class DailyCounts(ABC):
+    """A request for how many clicks by people a domain had on each day (UTC).
+
+    `what` names it in messages, `path` is a path of the API or a whole URL, and `parameters` are
+    its JSON body. One request brings all days.
+    """
+
+    what: str
+    path: str
+    parameters: Mapping[str, Any]
+
+    @abstractmethod
+    def by_day(self, answer: Any) -> Mapping[date, int]:
+        """Return the counts of an answer, parsed from JSON; days without clicks may be left out.
+
+        Raises:
+            ValueError: It has no counts; the message says what it has.
+        """
+
+
 class Dialect(ABC):
     """One API: how requests are signed, and which endpoint gives what.
 
@@ -162,6 +183,13 @@ class Dialect(ABC):
 
     def folders(self) -> Endpoint | None:
         """Return the listing of one domain's folders; None if the API has none."""
+        return None
+
+    def daily_people(self, domain_id: int, first: date, last: date) -> DailyCounts | None:
+        """Return the request for a domain's clicks by people on each day from `first` to `last`.
+
+        None if the API counts none: then there is nothing to compare the warehouse with.
+        """
         return None
 
     def link(self, link: dict[str, Any]) -> dict[str, Any]:

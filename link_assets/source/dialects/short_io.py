@@ -12,10 +12,11 @@ the merge finds the clicks that come again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -27,6 +28,7 @@ from link_assets.rows.convert import UnreadableValue, convert_value
 from link_assets.rows.raw_json import DamagedRow, RawRow
 from link_assets.source.dialects.base import (
     DOMAIN,
+    DailyCounts,
     Dialect,
     Endpoint,
     Page,
@@ -46,6 +48,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 MILLISECONDS_FROM = 10**11
 """Numbers from here on are taken for milliseconds; as seconds they would be after the year 5000."""
+CHART_KEYS = ("clicksStatistics", "clickStatistics")
+"""The key of a chart, as the service spells it and as its documentation does."""
 NUMBERED_TIMES = ("createdAt", "updatedAt", "expiresAt", "ttl")
 PLAN = (
     "Short.io gives single clicks to accounts of its Team plan and up: see the plan of this "
@@ -203,7 +207,7 @@ class ClicksEndpoint(Endpoint):
 
     def fresh_parameters(self) -> Mapping[str, Any]:
         """Return the end of the period: with equal ones the service would answer from its cache."""
-        return {"endDate": _time_text((datetime.now(UTC) - EPOCH) // MILLISECOND)}
+        return {"endDate": _now()}
 
     def is_past(self, first: datetime, last: datetime, since: datetime) -> bool:
         """Return whether a click of the page is too old: the next page has no newer ones."""
@@ -220,6 +224,41 @@ class ClicksEndpoint(Endpoint):
             f"the limit was {limit}, since more than {self.limit} clicks happened within one "
             "millisecond, and it seems that the service gives no more at once"
         )
+
+
+@dataclass(frozen=True)
+class DailyPeople(DailyCounts):
+    """The chart of a domain's clicks, which counts people only, as text."""
+
+    def by_day(self, answer: Any) -> Mapping[date, int]:
+        """Return the counts of the first line of the chart; its key is spelled in two ways."""
+        counts: Counter[date] = Counter()
+        for point in _points(answer):
+            day, clicks = _point(point)
+            counts[day] += clicks
+        return counts
+
+
+def _points(answer: Any) -> list[Any]:
+    """Return the points of a chart, which may stand in its first line; ValueError if none do."""
+    said = answer if isinstance(answer, dict) else {}
+    chart = next((said[key] for key in CHART_KEYS if said.get(key) is not None), None)
+    if isinstance(chart, dict) and isinstance(lines := chart.get("datasets"), list):
+        line = next(iter(lines), {"data": []})
+        chart = line.get("data") if isinstance(line, dict) else None
+    if not isinstance(chart, list):
+        raise ValueError(f"the answer has no chart of clicks under '{CHART_KEYS[0]}'")
+    return chart
+
+
+def _point(point: Any) -> tuple[date, int]:
+    """Return the day (UTC) and the clicks of a point; ValueError if it has none."""
+    try:
+        time = convert_value(_as_time(point["x"]), "timestamp")
+        clicks = convert_value(point["y"], "bigint") or 0
+        return cast(datetime, time).astimezone(UTC).date(), cast(int, clicks)
+    except (UnreadableValue, AttributeError, LookupError, TypeError):
+        raise ValueError("a point of its chart has no day or no number that can be read") from None
 
 
 class ShortIoDialect(Dialect):
@@ -289,6 +328,24 @@ class ShortIoDialect(Dialect):
             limit=limit,
         )
 
+    def daily_people(self, domain_id: int, first: date, last: date) -> DailyCounts:
+        """Return the request for the chart of days.
+
+        It asks for more than these days: it does not matter whether bounds are counted in, and an
+        end that is new each time keeps the answer from coming out of the cache.
+        """
+        return DailyPeople(
+            what=f"daily clicks of domain {domain_id}",
+            path=f"{self.settings.statistics_url.rstrip('/')}/domain/{domain_id}/by_interval",
+            parameters={
+                "clicksChartInterval": "day",
+                "period": "custom",
+                "startDate": f"{first - timedelta(days=1)}T00:00:00.000Z",
+                "endDate": _now(),
+                "tz": "UTC",
+            },
+        )
+
     def link(self, link: dict[str, Any]) -> dict[str, Any]:
         """Return the link with times as text, and the campaign's id from the target's `utm_id`."""
         times = {name: _as_time(link[name]) for name in NUMBERED_TIMES if name in link}
@@ -337,6 +394,10 @@ def _time_text(milliseconds: int) -> str:
     """Return a time as the service takes it: with date, time and zone."""
     time = EPOCH + milliseconds * MILLISECOND
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _now() -> str:
+    return _time_text((datetime.now(UTC) - EPOCH) // MILLISECOND)
 
 
 def _as_time(value: Any) -> Any:

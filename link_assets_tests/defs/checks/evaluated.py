@@ -23,6 +23,7 @@ WARNINGS = {"required_columns", "no_unknown_columns"}
 TABLES = ("domains", "links", "clicks")
 CHECKS = {f"{table}.{name}" for table in TABLES for name in ERRORS | WARNINGS}
 CHECKS |= {"links.no_mass_disappearance", "clicks.known_links", "clicks.usual_volume"}
+CHECKS |= {"clicks.agrees_with_service"}
 
 
 REMEDIES = {
@@ -34,6 +35,7 @@ REMEDIES = {
     "known_links": "Materialize link_assets/links",
     "no_mass_disappearance": "See whether the API key still reads every domain",
     "usual_volume": "See whether these domains still redirect",
+    "agrees_with_service": "Load these domains once more",
 }
 
 

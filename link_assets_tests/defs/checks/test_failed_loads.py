@@ -26,6 +26,7 @@ CLICKS_CHECKS = {
     "fresh",
     "no_rejected_rows",
     "usual_volume",
+    "agrees_with_service",
     "required_columns",
     "unique_keys",
     "no_unknown_columns",

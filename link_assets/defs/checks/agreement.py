@@ -1,0 +1,171 @@
+"""Does the warehouse have the clicks that the service counts? The check `agrees_with_service`.
+
+It compares the clicks by people of each whole day (UTC) that loads still look back to. Older days
+may differ for good: the service forgets them in its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from math import ceil
+from typing import Any
+
+import dagster as dg
+
+from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
+from link_assets.defs.checks.clicks_by_day import clicks_by_day
+from link_assets.defs.checks.last_loads import ComparedRowsCheck, LastLoad, LastLoads
+from link_assets.defs.failures import explanation, kind_and_place
+from link_assets.settings import SettingsError, api_settings, is_domain_id
+from link_assets.source.daily_counts import Counted, api_counts_people, people_by_day
+from link_assets.warehouse.reader import Reader
+
+MOST_DAYS = 31
+"""How many days of a domain are compared at most."""
+
+
+@dataclass(frozen=True)
+class ServiceCounts:
+    """What the service answered: the days that are compared, its counts, and why some are missing.
+
+    `unknown` says why nothing was asked at all; `failed` by domain why its counts are not known.
+    """
+
+    days: Mapping[str, Sequence[date]] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    unknown: CheckResult | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A day of a domain on which the warehouse and the service count differently."""
+
+    domain: str
+    day: date
+    had: int
+    service: int
+
+    def __str__(self) -> str:
+        """Return it as a message says it."""
+        clicks = counted(self.had, "click")
+        return (
+            f"domain {self.domain} had {clicks} by people on {self.day}, "
+            f"the service counts {self.service}"
+        )
+
+
+def service_counts(last: LastLoads) -> ServiceCounts:
+    """Ask the service for its counts of the days before each domain's last load.
+
+    A load that resumed is left out: what came while its run was down is loaded by the next one.
+    """
+    if not api_counts_people():
+        return ServiceCounts(
+            unknown=CheckResult(looked_at="The API has no counts of its own to compare with.")
+        )
+    try:
+        settings = api_settings()
+        days = {
+            domain: _whole_days(load, settings.clicks_lookback_days)
+            for domain, load in last.loads.items()
+            if is_domain_id(domain) and not load.number("resumed_from_page")
+        }
+        asked = [(int(domain), (whole[0], whole[-1])) for domain, whole in days.items()]
+        answers = {str(domain): answer for domain, answer in people_by_day(settings, asked)}
+    except SettingsError as error:
+        return ServiceCounts(unknown=CheckResult.not_judged(str(error)))
+    return _sorted_out(days, answers)
+
+
+def _whole_days(load: LastLoad, lookback: float) -> Sequence[date]:
+    """Return the days that were over when the load began, as far as loads look back."""
+    began = load.at - timedelta(seconds=load.number("seconds"))
+    back = min(max(ceil(lookback), 1), MOST_DAYS)
+    return [began.date() - timedelta(days=days) for days in range(back, 0, -1)]
+
+
+def _sorted_out(
+    days: Mapping[str, Sequence[date]], answers: Mapping[str, Counted]
+) -> ServiceCounts:
+    counts = {d: answer for d, answer in answers.items() if not isinstance(answer, Exception)}
+    errors = {d: answer for d, answer in answers.items() if isinstance(answer, Exception)}
+    return ServiceCounts(days, counts, {d: _reason(error) for d, error in errors.items()})
+
+
+def _reason(error: Exception) -> str:
+    known = explanation(error, "the service's counts")
+    return str(known.description) if known else f"{kind_and_place(error)}."
+
+
+def disagreement(reader: Reader, last: LastLoads, service: ServiceCounts) -> CheckResult:
+    """Find days on which the warehouse and the service count different clicks by people."""
+    if service.unknown:
+        return service.unknown
+    if service.failed and not service.counts:
+        return CheckResult.not_judged(listed([*dict.fromkeys(service.failed.values())], " "))
+    first = min((service.days[domain][0] for domain in service.counts), default=date.max)
+    had = clicks_by_day(reader, first, service.counts, "human") if service.counts else {}
+    return _judged(had, service, len(last.expected) - len(service.counts))
+
+
+def _judged(
+    had: Mapping[str, Mapping[date, int]], service: ServiceCounts, others: int
+) -> CheckResult:
+    differing = list(_differences(had, service))
+    judged = len(service.counts)
+    numbers: dict[str, Any] = {
+        "judged": judged,
+        "not_judged": others,
+        "days": sum(len(service.days[domain]) for domain in service.counts),
+        "differing": len(differing),
+    }
+    if service.failed:
+        numbers["not_answered"] = dict([*service.failed.items()][:REMEMBERED])
+    looked_at = _looked_at(judged, service, others)
+    if not differing:
+        return CheckResult(metadata=numbers, looked_at=looked_at)
+    numbers["differences"] = {
+        f"{d.domain} {d.day}": f"{d.had} instead of {d.service}" for d in differing[:REMEMBERED]
+    }
+    return CheckResult(
+        f"The service counts other clicks: {listed([*map(str, differing)], '; ')}.",
+        "Load these domains once more: the service may have counted late. If it stays, give the "
+        "run a full_refresh, and see link_assets.rejected_rows.",
+        numbers,
+        looked_at,
+        [*dict.fromkeys(d.domain for d in differing)],
+    )
+
+
+def _differences(
+    had: Mapping[str, Mapping[date, int]], service: ServiceCounts
+) -> Iterator[Difference]:
+    for domain, counts in service.counts.items():
+        for day in service.days[domain]:
+            own, theirs = had.get(domain, {}).get(day, 0), counts.get(day, 0)
+            if own != theirs:
+                yield Difference(domain, day, own, theirs)
+
+
+def _looked_at(judged: int, service: ServiceCounts, others: int) -> str:
+    parts = [f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"]
+    rest = others - len(service.failed)
+    if rest:
+        parts.append(f"{rest} never loaded, or last loaded by a run that resumed another")
+    text = "; ".join(parts) + "."
+    if not service.failed:
+        return text
+    reasons = listed([*dict.fromkeys(service.failed.values())], " ")
+    return f"{text} {counted(len(service.failed), 'domain')} not judged: {reasons}"
+
+
+AGREES_WITH_SERVICE = ComparedRowsCheck(
+    "agrees_with_service",
+    "Each day has the clicks by people that the service counts.",
+    disagreement,
+    dg.AssetCheckSeverity.WARN,
+    ask=service_counts,
+)

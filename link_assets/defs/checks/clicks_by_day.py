@@ -1,0 +1,38 @@
+"""How many clicks the warehouse has of each domain and day, for the checks that compare them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+
+from link_assets.contract import CLICKS
+from link_assets.settings import is_domain_id
+from link_assets.warehouse.reader import Reader
+
+DAY_SECONDS = 86_400
+
+
+def clicks_by_day(
+    reader: Reader, first: date, domains: Iterable[str] | None = None, condition: str = "TRUE"
+) -> Mapping[str, Mapping[date, int]]:
+    """Count clicks by domain and day (UTC).
+
+    Args:
+        reader: That of the warehouse.
+        first: The day to begin with.
+        domains: Those whose clicks are counted; None for all.
+        condition: The SQL condition that a click is counted.
+    """
+    ids = ", ".join(filter(is_domain_id, domains or ())) or "NULL"
+    among = "TRUE" if domains is None else f"domain_id IN ({ids})"
+    # by seconds: a cast to a date would take the session's time zone
+    rows = reader.rows(
+        f"SELECT domain_id, CAST(floor(extract(epoch FROM dt) / {DAY_SECONDS}) AS BIGINT), count(*)"
+        f" FROM {{dataset}}.{CLICKS.name}"
+        f" WHERE dt >= '{first} 00:00:00+00' AND {among} AND {condition} GROUP BY 1, 2"
+    )
+    counts: defaultdict[str, dict[date, int]] = defaultdict(dict)
+    for domain, day, clicks in rows:
+        counts[str(domain)][date(1970, 1, 1) + timedelta(days=day)] = clicks
+    return counts
