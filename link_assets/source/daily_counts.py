@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from http.client import OK
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from dlt.sources.helpers.rest_client.client import RESTClient
 from dlt.sources.rest_api.config_setup import create_auth
@@ -49,12 +50,14 @@ def people_by_day(
     """
     dialect = configured_dialect(settings)
     auth = create_auth(cast(Any, dialect.auth()))
+    asked = {domain: dialect.daily_people(domain, *days) for domain, days in domains}
+    requests = {domain: request for domain, request in asked.items() if request}
+    elsewhere = [r.path for r in requests.values() if urlsplit(r.path).scheme]
     with open_resources(settings) as resources:
-        session = new_session(settings, resources.connections)
+        session = new_session(settings, resources.connections, elsewhere)
         client = RESTClient(settings.base_url, auth=auth, session=session)
-        for domain, days in domains:
-            if request := dialect.daily_people(domain, *days):
-                yield domain, _counted(client, request, settings)
+        for domain, request in requests.items():
+            yield domain, _counted(client, request, settings)
 
 
 def _counted(client: RESTClient, request: DailyCounts, settings: ApiSettings) -> Counted:

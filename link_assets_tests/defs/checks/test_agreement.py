@@ -7,11 +7,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from link_assets.sandbox.switches import Switches
 
 from link_assets.defs.checks.agreement import service_counts
 from link_assets.defs.checks.last_loads import LastLoad, LastLoads
 from link_assets.sandbox import Fault, Sandbox, serve
+from link_assets.sandbox import ShortIoSwitches as Switches
 from link_assets.settings import ApiSettings
 from link_assets.source.dialects.short_io import ShortIoDialect
 from link_assets_tests.defs.checks.evaluated import checked
@@ -67,7 +67,7 @@ JUDGED = ("judged", "not_judged", "days", "differing")
     "switches",
     [
         Switches(),
-        Switches(statistics_key="clickStatistics", empty_days=True),
+        Switches(statistics_key="clickStatistics", empty_days="zero"),
         Switches(before_inclusive=True, after_inclusive=False),
     ],
 )
