@@ -96,7 +96,7 @@ def _failed(evaluation: dg.AssetCheckEvaluation) -> bool:
 
 
 def _domains_table() -> Table:
-    columns = ("domain", "host", "clicks", "first click", "last click")
+    columns = ("domain", "host", "clicks", "first click (UTC)", "last click (UTC)")
     table = Table(*columns, title="\nClicks by domain")
     with reading() as reader:
         names = names_in(reader)
@@ -111,7 +111,7 @@ def _domains_table() -> Table:
 
 
 def _minute(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+    return f"{time:%Y-%m-%d %H:%M}"
 
 
 def _checks_table(evaluations: Sequence[dg.AssetCheckEvaluation]) -> Table:
