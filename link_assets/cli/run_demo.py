@@ -11,11 +11,13 @@ from datetime import datetime
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
+from link_assets.defs.domain_names import names_in
 from link_assets.defs.partitions import known_domains
 from link_assets.defs.run_requests import clicks_requests
 from link_assets.warehouse.destinations.configured import configured_warehouse
@@ -94,19 +96,22 @@ def _failed(evaluation: dg.AssetCheckEvaluation) -> bool:
 
 
 def _domains_table() -> Table:
-    table = Table("domain", "clicks", "first click", "last click", title="\nClicks by domain")
+    columns = ("domain", "host", "clicks", "first click (UTC)", "last click (UTC)")
+    table = Table(*columns, title="\nClicks by domain")
     with reading() as reader:
+        names = names_in(reader)
         rows = reader.rows(
             "SELECT domain_id, count(*), min(dt), max(dt)"
             f" FROM {{dataset}}.{CLICKS.name} GROUP BY domain_id ORDER BY domain_id"
         )
     for domain, clicks, first, last in rows:
-        table.add_row(str(domain), str(clicks), _minute(first), _minute(last))
+        host = escape(names.host(domain) or "")
+        table.add_row(str(domain), host, str(clicks), _minute(first), _minute(last))
     return table
 
 
 def _minute(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+    return f"{time:%Y-%m-%d %H:%M}"
 
 
 def _checks_table(evaluations: Sequence[dg.AssetCheckEvaluation]) -> Table:

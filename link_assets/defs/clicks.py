@@ -15,7 +15,7 @@ from pydantic import Field
 from link_assets.contract import CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.failed_loads import checked_after_failure
-from link_assets.defs.clicks_loader import load_domains
+from link_assets.defs.clicks_loader import LoadedDomains, load_domains
 from link_assets.defs.failures import explanation, kind_and_place
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import domain_partitions
@@ -62,17 +62,17 @@ def clicks(
     keys, named = domains_of_run(context), set(context.partition_keys)
     plan_partitions(context, (key for key in keys if key not in named))
     try:
-        loaded, failed = load_domains(context, dlt, TRANSLATOR, config.full_refresh, keys)
+        done = load_domains(context, dlt, TRANSLATOR, config.full_refresh, keys)
     except Exception as error:
         yield from checked_after_failure(context, [CLICKS_KEY], [error], keys)
         raise
-    if failed:
+    if done.failed:
         # recorded before the checks look at them
-        yield from _materializations(loaded)
-        yield from checked_after_failure(context, [CLICKS_KEY], [*failed.values()], keys)
-        raise _failure(failed, len(keys))
+        yield from _materializations(done.loaded)
+        yield from checked_after_failure(context, [CLICKS_KEY], [*done.failed.values()], keys)
+        raise _failure(done, len(keys))
     # Dagster itself records the partitions that it names the run by
-    yield from _materializations({key: loaded[key] for key in loaded if key not in named})
+    yield from _materializations({k: done.loaded[k] for k in done.loaded if k not in named})
     yield dg.MaterializeResult(asset_key=CLICKS_KEY)
 
 
@@ -81,19 +81,18 @@ def _materializations(loaded: Mapping[str, LoadResult]) -> Iterator[dg.AssetMate
         yield dg.AssetMaterialization(CLICKS_KEY, partition=key, metadata=result.metadata)
 
 
-def _failure(failed: Mapping[str, BaseException], domains: int) -> BaseException:
+def _failure(done: LoadedDomains, domains: int) -> BaseException:
     """Return the run's failure, which names each failed domain's reason.
 
     In a run of one domain an error without an explanation is returned as it is.
     """
-    known = {key: explanation(error, f"clicks of domain {key}") for key, error in failed.items()}
+    failed, what = done.failed, {k: f"clicks of domain {done.names.of(k)}" for k in done.failed}
+    known = {key: explanation(error, what[key]) for key, error in failed.items()}
     if domains == 1:
         (key,) = failed
         return known[key] or failed[key]
     reasons = [
-        failure.description
-        if (failure := known[key])
-        else f"clicks of domain {key}: {kind_and_place(error)}"
+        failure.description if (failure := known[key]) else f"{what[key]}: {kind_and_place(error)}"
         for key, error in failed.items()
     ]
     summary = f"{len(failed)} of {domains} domains failed; the others are loaded."

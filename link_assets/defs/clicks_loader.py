@@ -24,9 +24,11 @@ from requests.exceptions import RequestException
 
 from link_assets.contract import CLICKS
 from link_assets.defs import configuration
+from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import domain_id
+from link_assets.defs.run_requests import show_hosts
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.settings import ApiSettings, api_settings, is_domain_id
 from link_assets.source.load_stats import LoadStats
@@ -45,17 +47,27 @@ from link_assets.warehouse.reader import reading
 from link_assets.warehouse.row_counts import ClickCounts
 
 
+@dataclass(frozen=True)
+class LoadedDomains:
+    """What became of a run's domains.
+
+    `loaded` is what those that were loaded came to, and `failed` what the others failed with, each
+    by key. `names` are those by which the run's messages call them.
+    """
+
+    loaded: Mapping[str, LoadResult]
+    failed: Mapping[str, BaseException]
+    names: DomainNames
+
+
 def load_domains(
     context: dg.AssetExecutionContext,
     dlt: DagsterDltResource,
     translator: DagsterDltTranslator,
     full_refresh: bool,
     keys: Sequence[str],
-) -> tuple[dict[str, LoadResult], dict[str, BaseException]]:
+) -> LoadedDomains:
     """Load the clicks of these partition keys, `domains_at_once` of them side by side.
-
-    Returns:
-        What the domains that were loaded came to, and what the others failed with, each by key.
 
     Raises:
         What keeps every domain from being loaded, as a dg.Failure if it can be explained.
@@ -64,11 +76,13 @@ def load_domains(
     with failures_explained(CLICKS.name):
         settings = api_settings()
         counts = _counts(context, keys, timedelta(days=settings.clicks_lookback_days))
+    names = domain_names()
+    show_hosts(context, names, keys)
     with (
         open_resources(settings) as resources,
         ThreadPoolExecutor(configuration.SETTINGS.domains_at_once, "domain") as threads,
     ):
-        loader = ClicksLoader(context, dlt, translator, settings, resources, full_refresh)
+        loader = ClicksLoader(context, dlt, translator, settings, resources, full_refresh, names)
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
             _add_metadata(context, tasks, named)
@@ -78,7 +92,7 @@ def load_domains(
             threads.shutdown(wait=False, cancel_futures=True)
     failed = {key: error for key, task in tasks.items() if (error := task.exception())}
     loaded = {key: task.result() for key, task in tasks.items() if key not in failed}
-    return _with_growth(context, loaded, counts, named), failed
+    return LoadedDomains(_with_growth(context, loaded, counts, named, names), failed, names)
 
 
 def _counts(
@@ -121,6 +135,7 @@ def _with_growth(
     loaded: Mapping[str, LoadResult],
     counts: ClickCounts | None,
     named: Set[str],
+    names: DomainNames,
 ) -> dict[str, LoadResult]:
     """Return the results with each domain's growth; add it to what named partitions show."""
     try:
@@ -131,7 +146,8 @@ def _with_growth(
     grown = {key: replace(result, growth=growth.get(int(key))) for key, result in loaded.items()}
     for key, result in grown.items():
         if result.growth and result.stats.is_audit:
-            context.log.info(_audited(key, result.growth.missed))
+            what = f"clicks of domain {names.of(key)}"
+            context.log.info(f"{what}: {_audited(result.growth.missed)}")
         if result.growth and key in named:
             metadata = result.growth_metadata
             context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=key)
@@ -148,6 +164,7 @@ class ClicksLoader:
     settings: ApiSettings
     resources: RunResources
     full_refresh: bool
+    names: DomainNames = WITHOUT_HOSTS
     stopped: Event = field(default_factory=Event)
 
     def load(self, partition_key: str) -> LoadResult:
@@ -167,7 +184,8 @@ class ClicksLoader:
             read = ClicksRead(restart)
             try:
                 chunks = self._load_chunks(domain, read)
-                return LoadResult(read.stats, time.monotonic() - started, chunks)
+                seconds = time.monotonic() - started
+                return LoadResult(read.stats, seconds, chunks, host=self.names.host(domain))
             except ConcurrentWriteError:
                 restart = refresh
                 message = "another run has loaded it meanwhile; continuing from where that one is"
@@ -178,7 +196,7 @@ class ClicksLoader:
                     raise
                 restart = FROM_FIRST_PAGE
                 message = f"{reason}; reading from the first page again"
-            self.context.log.warning(f"clicks of domain {domain}: {message}.")
+            self.context.log.warning(f"{self._what(domain)}: {message}.")
 
     def _load_chunks(self, domain: int, read: ClicksRead) -> int:
         """Load chunks to the last page and return how many it took."""
@@ -188,12 +206,15 @@ class ClicksLoader:
                 self._raise_if_stopped(domain)
                 chunks.load(partial(self._load_chunk, domain, read))
                 count += 1
-                self.context.log.info(_report(domain, read.stats))
+                self.context.log.info(f"{self._what(domain)}: {_report(read.stats)}")
         return count
+
+    def _what(self, domain: int) -> str:
+        return f"clicks of domain {self.names.of(domain)}"
 
     def _raise_if_stopped(self, domain: int) -> None:
         if self.stopped.is_set():
-            raise dg.DagsterExecutionInterruptedError(f"stopped while loading domain {domain}")
+            raise dg.DagsterExecutionInterruptedError(f"stopped while loading {self._what(domain)}")
 
     def _refresh(self, domain: int) -> Restart:
         """Return the restart of a full refresh, which is the same one in a retry of the run."""
@@ -204,7 +225,8 @@ class ClicksLoader:
         return full_refresh(_first_attempt(self.context), is_empty=not clicks)
 
     def _load_chunk(self, domain: int, read: ClicksRead, pipeline: WarehousePipeline) -> None:
-        source = clicks_source(self.settings, domain, read, resources=self.resources)
+        host = self.names.host(domain)
+        source = clicks_source(self.settings, domain, read, resources=self.resources, host=host)
         list(self.dlt.run(self.context, source, pipeline, self.translator))
 
 
@@ -219,17 +241,15 @@ def _first_attempt(context: dg.AssetExecutionContext) -> str:
     return run.run_id
 
 
-def _audited(domain: str, missed: int) -> str:
+def _audited(missed: int) -> str:
     clicks = "1 click" if missed == 1 else f"{missed} clicks"
-    return (
-        f"clicks of domain {domain}: all pages were read; {clicks} had been missed by runs before"
-    )
+    return f"all pages were read; {clicks} had been missed by runs before"
 
 
-def _report(domain: int, stats: LoadStats) -> str:
+def _report(stats: LoadStats) -> str:
     fetched = f"{stats.accepted} rows in {stats.pages} pages fetched"
     rejected = f", {stats.rejected} rejected" if stats.rejected else ""
-    return f"clicks of domain {domain}: {fetched}{rejected}"
+    return fetched + rejected
 
 
 def _reason_to_restart(error: BaseException, read: ClicksRead) -> str | None:

@@ -6,7 +6,7 @@ are gone as deleted, and never removes a row or a partition.
 
 # Dagster resolves the annotations of an asset's function: no `from __future__ import annotations`
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,7 @@ from dagster_dlt import DagsterDltResource, dlt_assets
 from link_assets.contract import DOMAINS, FOLDERS, LINKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.failed_loads import checked_after_failure
+from link_assets.defs.domain_names import WITHOUT_HOSTS, domain_names
 from link_assets.defs.failures import failures_explained
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import register_domains
@@ -29,6 +30,7 @@ from link_assets.source.links_read import LinksRead
 from link_assets.source.rest import UNSET_API, links_source
 from link_assets.source.run_resources import open_resources
 from link_assets.warehouse.deleted_links import LinkListing
+from link_assets.warehouse.domains import count_domains
 from link_assets.warehouse.pipeline import described_pipeline, open_pipeline
 
 TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS, FOLDERS])
@@ -65,17 +67,28 @@ def _load(
         open_pipeline(LINKS.name) as pipeline,
     ):
         source = links_source(settings, read, resources=resources)
-        listing = LinkListing(pipeline)
+        listing, domains_before = LinkListing(pipeline), count_domains()
         list(dlt.run(context, source, pipeline, TRANSLATOR))
-        new = {"new_domains": list(register_domains(context.instance))}
+        new = _new_domains(register_domains(context.instance))
         if read.failure:  # the listing was cut off: a link that is not in it may still exist
             raise read.failure
         gone: Mapping[str, Any] = {}
         if LINKS_KEY in context.selected_asset_keys:
             share = configuration.SETTINGS.disappeared_share
             gone = listing.mark_deleted(read.unread, share).metadata
+        grown = _growth(domains_before, count_domains())
     seconds = time.monotonic() - started
     return {
-        DOMAINS_KEY: {**LoadResult(read.domains, seconds).metadata, **new},
+        DOMAINS_KEY: {**LoadResult(read.domains, seconds).metadata, **grown, **new},
         LINKS_KEY: {**LoadResult(read.stats, seconds).metadata, **gone, **new},
     }
+
+
+def _new_domains(new: Sequence[str]) -> Mapping[str, Any]:
+    """Return the domains that were registered, as metadata: their ids, and what people read."""
+    names = domain_names() if new else WITHOUT_HOSTS
+    return {"new_domains": list(new), "new_hosts": [names.of(domain) for domain in new]}
+
+
+def _growth(before: int, after: int) -> Mapping[str, int]:
+    return {"rows_new": after - before, "rows_total": after, "dagster/row_count": after}

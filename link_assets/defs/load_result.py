@@ -17,13 +17,15 @@ class LoadResult:
     """What a load came to.
 
     `seconds` is how long it took, `chunks` in how many loads it was written, None for a table that
-    is not loaded in chunks. `growth` is what it added, None if that was not counted.
+    is not loaded in chunks. `growth` is what it added, None if that was not counted, and `host` the
+    domain's, None if it is not known.
     """
 
     stats: LoadStats
     seconds: float
     chunks: int | None = None
     growth: Growth | None = None
+    host: str | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -33,6 +35,7 @@ class LoadResult:
         """
         stats = self.stats
         shown = {
+            "host": self.host,
             "rows_loaded": stats.accepted,
             "rejected_rows": stats.rejected_before + stats.rejected,
             "pages": stats.pages,

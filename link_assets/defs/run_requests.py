@@ -20,10 +20,13 @@ from dagster._core.events import AssetMaterializationPlannedData
 
 from link_assets.contract import CLICKS
 from link_assets.defs import configuration
+from link_assets.defs.checks.check import listed
+from link_assets.defs.domain_names import DomainNames
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.translator import CLICKS_KEY
 
 DOMAINS = "link_assets/domains"
+HOSTS = "link_assets/hosts"
 PARTITION = "dagster/partition"
 RANGE: tuple[str, str] = (
     "dagster/asset_partition_range_start",
@@ -82,6 +85,21 @@ def plan_partitions(context: dg.AssetExecutionContext, domains: Iterable[str]) -
             AssetMaterializationPlannedData(CLICKS_KEY, partition=domain),
         )
         context.instance.report_dagster_event(planned, context.run.run_id)
+
+
+def show_hosts(
+    context: dg.AssetExecutionContext, names: DomainNames, domains: Sequence[str]
+) -> None:
+    """Tag the run with the hosts of its domains, for people to read in the list of runs.
+
+    The run itself does it, so that it is the same for schedules, backfills and the UI, and none of
+    them has to wait for the warehouse. Without any known host there is no tag.
+    """
+    if not any(map(names.host, domains)):
+        return
+    hosts = [names.host(domain) or f"domain {domain}" for domain in domains]
+    # Undocumented: no public way adds a tag to a run that has begun
+    context.instance.add_run_tags(context.run.run_id, {HOSTS: listed(hosts)})
 
 
 def _listed(tags: Mapping[str, str]) -> list[str]:

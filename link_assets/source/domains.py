@@ -21,6 +21,7 @@ from link_assets.rows.raw_json import DamagedRow, RawRow, parse_rows
 from link_assets.rows.rejected import Rejection, rejected_batch
 from link_assets.source.dialects.base import Endpoint
 from link_assets.source.links_read import LinksRead
+from link_assets.source.refusals import shown
 from link_assets.source.transforms import PageTransform, rejected_rows
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 ID, ROW = "id", "row"
 """The keys of a listed domain: its id, and all that the API says of it."""
+HOSTS = ("unicodeHostname", "hostname")
+"""The fields of a listed domain that have its host, the readable one first."""
 
 
 class ListedDomains(PageTransform):
@@ -46,6 +49,8 @@ class ListedDomains(PageTransform):
         without_id = [domain[ROW] for domain in domains if domain[ID] is None]
         self._read.without_id += without_id
         self._read.unread += [None] * len(without_id)
+        named = {str(domain[ID]): _host_of(domain[ROW]) for domain in domains}
+        self._read.hosts.update({id_: host for id_, host in named.items() if host})
         return iter([[domain for domain in domains if domain[ID] is not None]])
 
 
@@ -116,6 +121,13 @@ def _id_of(row: Any) -> int | None:
         number = convert_value(said.get(ID), "bigint")
         return number if isinstance(number, int) and number >= 0 else None
     return None
+
+
+def _host_of(row: Any) -> str:
+    """Return the domain's host as people read it, in one short line; empty if there is none."""
+    said = row.value if isinstance(row, DamagedRow) else row
+    names = (said.get(name) for name in HOSTS) if isinstance(said, dict) else ()
+    return next((shown(name, ()) for name in names if name and isinstance(name, str)), "")
 
 
 def _host(url: str | None) -> str | None:

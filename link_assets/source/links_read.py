@@ -21,8 +21,8 @@ class LinksRead:
 
     `stats` are the numbers of the links, `domains` those of the domains. `unread` are the ids of
     links that were rejected, None where there is no id to read. `without_id` are listed domains
-    without an id: there is no asking for their links. With `watched=False` a listing that is cut
-    off raises its error at once.
+    without an id: there is no asking for their links. `hosts` are those of the others, by id as
+    text, for messages. With `watched=False` a listing that is cut off raises its error at once.
     """
 
     stats: LoadStats = field(default_factory=LoadStats)
@@ -30,6 +30,7 @@ class LinksRead:
     rejected: RejectedIds = field(default_factory=RejectedIds)
     unread: list[str | None] = field(default_factory=list)
     without_id: list[Any] = field(default_factory=list)
+    hosts: dict[str, str] = field(default_factory=dict)
     watched: bool = True
     _paging: dict[str, PagingMemory] = field(default_factory=dict)
 

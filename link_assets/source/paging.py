@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, cast
 
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
@@ -54,11 +55,13 @@ class EndpointPaginator(BasePaginator):
         stats: LoadStats,
         max_pages_without_new_rows: int,
         begin: Callable[[], tuple[Position | None, Mapping[str, Any]]] = lambda: (None, {}),
+        hosts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Page through `endpoint`.
 
         `begin` is called as the first request is made, and returns the position to go on from, None
-        for the first page, and parameters for all requests of the load.
+        for the first page, and parameters for all requests of the load. Errors name a domain with
+        its host where `hosts`, by id, have it by then.
         """
         super().__init__()
         self.endpoint = endpoint
@@ -66,13 +69,14 @@ class EndpointPaginator(BasePaginator):
         self._stats = stats
         self._limit = max_pages_without_new_rows
         self._begin = begin
+        self._hosts = hosts
         self._position: Position | None = None
         self._positions = memory.positions
 
     def __deepcopy__(self, memo: Any) -> EndpointPaginator:
         """Return a paginator for another domain's listing, whose positions may be the same."""
         other = EndpointPaginator(
-            self.endpoint, self._memory, self._stats, self._limit, self._begin
+            self.endpoint, self._memory, self._stats, self._limit, self._begin, self._hosts
         )
         other._positions = set()
         return other
@@ -122,7 +126,7 @@ class EndpointPaginator(BasePaginator):
         endpoint, status = self.endpoint, response.status_code
         advice = endpoint.advice(status, self._position)
         return ApiError(
-            f"{endpoint.what_of(response)}, page {self._stats.page}: {reason}"
+            f"{endpoint.what_of(response, self._hosts)}, page {self._stats.page}: {reason}"
             + (f"; {advice}." if advice else "."),
             response,
             status in endpoint.statuses_refusing_position,

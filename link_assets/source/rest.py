@@ -8,6 +8,7 @@ well as in Dagster; they know neither Dagster nor the warehouse.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -149,13 +150,15 @@ def clicks_source(
     read: ClicksRead | None = None,
     *,
     resources: RunResources | None = None,
+    host: str | None = None,
 ) -> DltSource:
     """Make the source of the next chunk of a domain's clicks.
 
     The clicks are merged on `(domain_id, dt, click_id)`. One load takes up to `chunk_rows` rows or
     `chunk_seconds` of fetching and keeps, in the state that is loaded with them, where to go on:
     load again with the same `read` until `read.finished` (warehouse.chunks.Chunks fetches one load
-    while it writes the one before). `resources` may be shared with other domains. A pipeline that
+    while it writes the one before). `resources` may be shared with other domains. Errors name the
+    domain with its `host`, if that is given. A pipeline that
     is not of warehouse.pipeline.open_pipeline needs dlt's setting
     `normalize.parquet_normalizer.add_dlt_load_id`, or its extraction fails.
 
@@ -170,6 +173,8 @@ def clicks_source(
     personal = _personal(settings)
     chunk = Chunk(settings, read, personal.identity("ip"))
     endpoint = configured_dialect(settings).clicks(domain_id)
+    if host:
+        endpoint = replace(endpoint, what=f"{endpoint.what} ({host})")
     paginator = EndpointPaginator(
         endpoint,
         read.paging,
@@ -198,7 +203,7 @@ def _paginator(
 
     stats = {LINKS.name: read.stats, DOMAIN_LIST: read.domains}.get(name) or LoadStats()
     limit = settings.max_pages_without_news
-    return EndpointPaginator(endpoint, read.paging_of(name), stats, limit, begin)
+    return EndpointPaginator(endpoint, read.paging_of(name), stats, limit, begin, read.hosts)
 
 
 def _source(

@@ -22,20 +22,23 @@ from link_assets.warehouse.lock import WarehouseLock
 
 
 @contextmanager
-def exclusive_access(purpose: str) -> Iterator[OpenWarehouse]:
+def exclusive_access(purpose: str, at_most: float | None = None) -> Iterator[OpenWarehouse]:
     """Hold the warehouse for this process and thread alone; it is released if the process dies.
 
     Args:
         purpose: What it is held for, as messages say it to those who wait.
+        at_most: How many seconds to wait, if that is less than the setting `lock_timeout_seconds`.
 
     Raises:
-        WarehouseBusy: It was not free within the setting `lock_timeout_seconds`; the message says
-            who holds it and since when.
+        WarehouseBusy: It was not free within that time; the message says who holds it and since
+            when.
         WarehouseUnusable: The lock file cannot be made.
         SettingsError: The settings cannot be those of a warehouse.
     """
     warehouse = configured_warehouse()
     lock, seconds = warehouse_lock(warehouse), location_settings().lock_timeout_seconds
+    if at_most is not None:
+        seconds = min(seconds, at_most)
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(lock.acquire(purpose, seconds))

@@ -25,18 +25,32 @@ def listed_domains() -> Sequence[int]:
     return sorted(domain for domain in {*listed, *of_links} if domain is not None and domain >= 0)
 
 
-def hosts() -> Mapping[int, str]:
-    """Return the host of each domain, by its id, as people read it; none before they are loaded."""
+def count_domains() -> int:
+    """Return how many rows the table of domains has; 0 if there is none yet."""
+    with reading() as reader:
+        return sum(_column(reader, f"SELECT count(*) FROM {{dataset}}.{DOMAINS.name}"))
+
+
+def hosts(at_most: float | None = None) -> Mapping[int, str]:
+    """Return the host of each domain, by its id, as people read it; none before they are loaded.
+
+    A warehouse that others use is waited for; `at_most` so many seconds.
+    """
     if not configured_warehouse().exists():
         return {}
-    with reading() as reader:
-        try:
-            rows = reader.rows(
-                "SELECT id, coalesce(unicode_hostname, hostname)"
-                f" FROM {{dataset}}.{DOMAINS.name} ORDER BY id"
-            )
-        except DatabaseUndefinedRelation:
-            return {}
+    with reading(at_most) as reader:
+        return hosts_in(reader)
+
+
+def hosts_in(reader: Reader) -> Mapping[int, str]:
+    """Return the same with a reader at hand."""
+    try:
+        rows = reader.rows(
+            "SELECT id, coalesce(unicode_hostname, hostname)"
+            f" FROM {{dataset}}.{DOMAINS.name} ORDER BY id"
+        )
+    except DatabaseUndefinedRelation:
+        return {}
     return {domain: host for domain, host in rows if host}
 
 

@@ -68,8 +68,12 @@ def columns_of(client: SqlClientBase[Any], table: str) -> list[str]:
 
 
 @contextmanager
-def reading() -> Iterator[Reader]:
+def reading(at_most: float | None = None) -> Iterator[Reader]:
     """Give the block a reader, with exclusive access where reading keeps writers out.
+
+    Args:
+        at_most: How many seconds to wait for access, if that is less than the setting
+            `lock_timeout_seconds`.
 
     Raises:
         WarehouseBusy, WarehouseUnusable, SettingsError: See `exclusive_access`.
@@ -78,7 +82,7 @@ def reading() -> Iterator[Reader]:
     warehouse = configured_warehouse()
     dataset, locked = warehouse.dataset(), warehouse.readers_need_lock
     with (
-        exclusive_access("reading") if locked else nullcontext(OpenWarehouse()) as opened,
+        exclusive_access("reading", at_most) if locked else nullcontext(OpenWarehouse()) as opened,
         dataset.sql_client as client,
     ):
         yield Reader(client, opened)

@@ -62,7 +62,8 @@ def test_one_failing_domain_leaves_the_others_loaded(location: Location, sandbox
     result = location.clicks("1", "3")
     assert not result.success
     assert "1 of 3 domains failed" in failure_text(result)
-    assert "clicks of domain 2, page 1: the API answered 503" in failure_text(result)
+    told = "clicks of domain 2 (go2.example.com), page 1: the API answered 503"
+    assert told in failure_text(result)
     assert rows("SELECT DISTINCT domain_id FROM {dataset}.clicks ORDER BY 1") == [(1,), (3,)]
     assert location.click_metadata("1")["rows_loaded"] == 40
     assert location.instance.get_materialized_partitions(CLICKS_KEY) == {"1", "3"}

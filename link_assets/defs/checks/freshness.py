@@ -32,8 +32,8 @@ def lateness(last: LastLoads, now: datetime) -> CheckResult:
     late = {n: by for n, load in last.loads.items() if (by := now - load.at - window) > timedelta()}
     numbers = _numbers(last, now, never, late)
     looked_at = _looked_at(last, now)
-    problems = [f"{name} is late by {span(by)}" for name, by in late.items()]
-    problems += [f"{name} was never loaded" for name in never]
+    problems = [f"{last.name_of(name)} is late by {span(by)}" for name, by in late.items()]
+    problems += [f"{last.name_of(name)} was never loaded" for name in never]
     if not problems:
         return CheckResult(metadata=numbers, looked_at=looked_at)
     remedy = "Materialize what is named, and see whether its schedule is on and its runs succeed."
@@ -71,8 +71,10 @@ def _looked_at(last: LastLoads, now: datetime) -> str:
         text += f" {oldest} is {age} old ({allowed})."
     if clicks:
         (low, near), (high, far) = min(_by_age(clicks)), max(_by_age(clicks))
-        ages = f"{span(low)} (domain {near}) to {span(high)} (domain {far})"
-        text += f" The newest click is {ages if len(clicks) > 1 else span(low)} old."
+        if len(clicks) == 1:
+            return f"{text} The newest click is {span(low)} old."
+        text += f" The newest click is {span(low)} old for {last.name_of(near)},"
+        text += f" up to {span(high)} for {last.name_of(far)}."
     return text
 
 

@@ -25,6 +25,7 @@ from link_assets.defs.checks.check import (
     found_in_tables,
 )
 from link_assets.defs.checks.scope import EVALUATIONS_BACK, Scope, evaluations
+from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames
 from link_assets.defs.partitions import known_domains
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.reader import Reader
@@ -78,6 +79,11 @@ class LastLoads:
     """Problems elsewhere that a run repeats."""
     by_domain: bool = True
     """Whether the table is loaded domain by domain."""
+    names: DomainNames = WITHOUT_HOSTS
+
+    def name_of(self, expected: str) -> str:
+        """Return what a message calls one of `expected`: a domain with its host, or the table."""
+        return f"domain {self.names.of(expected)}" if self.by_domain else expected
 
     @property
     def what(self) -> str:

@@ -27,9 +27,9 @@ def rejections(last: LastLoads) -> CheckResult:
     if not counts:
         return CheckResult(metadata=numbers, looked_at=_looked_at(last, never))
     numbers["rejected"] = dict([*counts.items()][:REMEMBERED])
-    by_domain = listed([f"{name}: {count}" for name, count in counts.items()])
+    by_domain = listed([f"{count} of {last.name_of(name)}" for name, count in counts.items()])
     return CheckResult(
-        f"{sum(counts.values())} rows could not be read in the last load ({by_domain}).",
+        f"{sum(counts.values())} rows could not be read in the last load: {by_domain}.",
         f"They are kept whole, with the reason: SELECT domain_id, reason, payload FROM "
         f"link_assets.{REJECTED_ROWS.name} WHERE resource = '{last.table}'.",
         numbers,

@@ -6,8 +6,8 @@ others alone.
 
 # Dagster resolves the annotations of a check's function: no `from __future__ import annotations`
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -18,12 +18,15 @@ from link_assets.defs.checks.judged_rows import RowsCheck, in_rows
 from link_assets.defs.checks.last_loads import (
     ComparedRowsCheck,
     Known,
+    LastLoads,
     LoadedRowsCheck,
     LoadsCheck,
+    LoadsOf,
     LoadsReader,
     known_problems,
 )
 from link_assets.defs.checks.scope import Scope, scope_of_run
+from link_assets.defs.domain_names import domain_names
 from link_assets.defs.failures import explanation, kind_and_place
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.destinations.configured import configured_warehouse
@@ -34,6 +37,8 @@ Find = Callable[[Reader], CheckResult]
 """Finds something in the warehouse."""
 Results = Iterator[tuple[str, CheckResult]]
 """What checks find, by their names."""
+NAMES_SECONDS = 5
+"""How long to wait for a warehouse that others use, for the sake of the domains' hosts alone."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +117,25 @@ class CheckRun:
             known = self._known([*on_loads, *on_loaded_rows, *compared])
             table = self.table_checks.table
             last = self.table_checks.last_loads(self.instance, table, self.scope, known)
+            last = self._with_names(last)
             yield from self._each({c.name: partial(c.result_of, last) for c in on_loads})
             finds |= {c.name: partial(c.result_in, last(c.name)) for c in on_loaded_rows}
             asks |= {c.name: partial(c.asked, last(c.name)) for c in compared}
         on_rows = self._of(RowsCheck, wanted)
         finds |= in_rows(self.instance, self.scope, self.table_checks.table, on_rows)
         yield from self._in_warehouse(finds, asks)
+
+    def _with_names(self, last: LoadsOf) -> LoadsOf:
+        """Return the same last loads with the names of their domains, which are read once."""
+        if self.unusable:
+            return last
+        names = cache(lambda: domain_names(NAMES_SECONDS))
+
+        def with_names(check: str) -> LastLoads:
+            found = last(check)
+            return replace(found, names=names()) if found.by_domain else found
+
+        return with_names
 
     def _of(self, kind: type[Kind], wanted: set[str]) -> list[Kind]:
         checks: Sequence[Any] = self.table_checks.checks

@@ -16,6 +16,7 @@ from link_assets.defs import configuration
 from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
 from link_assets.defs.checks.clicks_by_day import clicks_by_day
 from link_assets.defs.checks.last_loads import LastLoads, LoadedRowsCheck
+from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames
 from link_assets.warehouse.reader import Reader
 
 USUAL_DAYS = 14
@@ -36,7 +37,7 @@ def unusual_volume(reader: Reader, last: LastLoads) -> CheckResult:
     }
     counts = _clicks_by_day(reader, last, ends)
     daily = {domain: _days_before(end, counts[domain]) for domain, end in ends.items()}
-    found = volume(daily, len(last.expected) - len(ends))
+    found = volume(daily, len(last.expected) - len(ends), last.names)
     return found.adding(f"Looked at {last.what}.")
 
 
@@ -53,12 +54,15 @@ def _days_before(end: date, counts: Mapping[date, int]) -> list[int]:
     return [counts.get(day, 0) for day in days]
 
 
-def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> CheckResult:
+def volume(
+    daily: Mapping[str, Sequence[int]], others: int = 0, names: DomainNames = WITHOUT_HOSTS
+) -> CheckResult:
     """Judge the last day of each domain against the median of the days before it.
 
     Args:
         daily: By domain, its clicks by day, the latest day first.
         others: How many domains cannot be judged: never loaded, or last by a load that resumed.
+        names: What the domains are called.
     """
     usual = {domain: median(before) for domain, (_, *before) in daily.items()}
     judged = {domain: daily[domain][0] / m for domain, m in usual.items() if m >= USUAL_CLICKS}
@@ -73,7 +77,7 @@ def volume(daily: Mapping[str, Sequence[int]], others: int = 0) -> CheckResult:
         return CheckResult(metadata=numbers, looked_at=looked_at)
     clicks = {domain: f"{daily[domain][0]} instead of about {usual[domain]:g}" for domain in low}
     numbers["low_domains"] = dict([*clicks.items()][:REMEMBERED])
-    by_domain = listed([f"domain {domain} had {text}" for domain, text in clicks.items()], "; ")
+    by_domain = listed([f"domain {names.of(d)} had {text}" for d, text in clicks.items()], "; ")
     return CheckResult(
         f"The last whole day brought far fewer clicks than usual: {by_domain}.",
         "See whether these domains still redirect, and are counted.",

@@ -107,10 +107,16 @@ class Endpoint(ABC):
         """
         return last < since
 
-    def what_of(self, response: Response) -> str:
-        """Return what the answer is of, as messages name it: with the domain, if it is of one."""
+    def what_of(self, response: Response, hosts: Mapping[str, str]) -> str:
+        """Return what the answer is of, as messages name it: with the domain, if it is of one.
+
+        Its host is added where `hosts`, by id, have it.
+        """
         domain = self.domain_of(str(response.request.url))
-        return f"{self.what} of domain {domain}" if domain else self.what
+        if not domain:
+            return self.what
+        host = f" ({hosts[domain]})" if domain in hosts else ""
+        return f"{self.what} of domain {domain}{host}"
 
     def domain_of(self, url: str) -> str | None:
         """Return the domain's id in the URL of a request; None if it has none."""

@@ -82,7 +82,7 @@ def test_one_failing_domain_fails_the_checks_that_concern_it_and_no_other(
     assert failed(location) == {"fresh"}
     said = told(location)
     assert said.keys() == CLICKS_CHECKS
-    assert said["fresh"].startswith("Not fresh: 2 was never loaded.")
+    assert said["fresh"].startswith("Not fresh: domain 2 (go2.example.com) was never loaded.")
     assert all(
         "The load of this run failed; this is what there is now." in t for t in said.values()
     )
@@ -199,7 +199,8 @@ def test_a_check_that_raises_does_not_hide_why_the_load_failed(
     location.instance.report_runless_asset_event(odd)
     sandbox.faults = [Fault(path="/v1/domain/1", status=503, times=None)]
     result = location.clicks("1")
-    assert failure_text(result).startswith("clicks of domain 1, page 1: the API answered 503")
+    reason = "clicks of domain 1 (go1.example.com), page 1: the API answered 503"
+    assert failure_text(result).startswith(reason)
     not_judged = {name for name, t in told(location).items() if t.startswith("Not judged: ")}
     assert not_judged == {"no_rejected_rows"}
 
@@ -215,7 +216,8 @@ def test_an_instance_that_cannot_be_reached_does_not_hide_why_the_load_failed(
     monkeypatch.setattr(failed_loads, "planned_checks", fail)
     sandbox.faults = [Fault(path="/v1/domain/1", status=503, times=None)]
     result = location.clicks("1")
-    assert failure_text(result).startswith("clicks of domain 1, page 1: the API answered 503")
+    reason = "clicks of domain 1 (go1.example.com), page 1: the API answered 503"
+    assert failure_text(result).startswith(reason)
 
 
 def test_a_run_that_planned_no_check_records_none(location: Location, sandbox: Sandbox) -> None:

@@ -42,14 +42,14 @@ def load(hours: float) -> LastLoad:
         (["1"], {"1": load(0)}, ""),
         (["1"], {"1": load(25)}, ""),
         (["1"], {"1": load(-1)}, ""),
-        (["1", "2"], {"1": load(26), "2": load(1)}, "Not fresh: 1 is late by 1.0 hours."),
-        (["1"], {"1": load(25.5)}, "Not fresh: 1 is late by 30 minutes."),
-        (["1"], {"1": load(97.25)}, "Not fresh: 1 is late by 72.2 hours."),
-        (["1", "2"], {"1": load(1)}, "Not fresh: 2 was never loaded."),
+        (["1", "2"], {"1": load(26), "2": load(1)}, "Not fresh: domain 1 is late by 1.0 hours."),
+        (["1"], {"1": load(25.5)}, "Not fresh: domain 1 is late by 30 minutes."),
+        (["1"], {"1": load(97.25)}, "Not fresh: domain 1 is late by 72.2 hours."),
+        (["1", "2"], {"1": load(1)}, "Not fresh: domain 2 was never loaded."),
         (
             ["1", "2", "3"],
             {"2": load(30), "3": load(2)},
-            "Not fresh: 2 is late by 5.0 hours; 1 was never loaded.",
+            "Not fresh: domain 2 is late by 5.0 hours; domain 1 was never loaded.",
         ),
         ([], {}, "No domain is known."),
     ],
@@ -82,7 +82,7 @@ def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
     long_ago = datetime.now(UTC) - timedelta(hours=35, minutes=3)
     loaded.instance.add_dynamic_partitions(PARTITIONS_NAME, ["4", "5"])
     materialized_at(loaded.instance, long_ago, asset_key=CLICKS_KEY, partition="5")
-    late = "Not fresh: 5 is late by 10.1 hours; 4 was never loaded. "
+    late = "Not fresh: domain 5 is late by 10.1 hours; domain 4 was never loaded. "
     assert troubles(checked(loaded)) == {"clicks.fresh": late}
     monkeypatch.setenv("LINK_ASSETS__DOMAINS", "1,2,3,5")
     patient = replace(configuration.SETTINGS, clicks_fresh_hours=36)

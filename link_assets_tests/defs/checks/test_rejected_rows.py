@@ -34,12 +34,13 @@ def test_rejected_rows_fail_by_domain_until_a_later_load_is_clean(
     sandbox.clicks[2][:0] = [{"path": "/no-time"}, {"dt": "never"}]
     sandbox.clicks[3][:0] = [{"dt": "2026-03-01T00:00:00Z", "st": "odd"}]
     assert loaded.clicks("2", "3").success
-    told = "3 rows could not be read in the last load (2: 2, 3: 1). "
+    second, third = "domain 2 (go2.example.com)", "domain 3 (go3.example.com)"
+    told = f"3 rows could not be read in the last load: 2 of {second}, 1 of {third}. "
     whole = "They are kept whole, with the reason: "
     assert troubles(checked(loaded)) == {"clicks.no_rejected_rows": told + whole}
     sandbox.clicks[2][:] = good
     assert loaded.clicks("2").success
-    told = "1 rows could not be read in the last load (3: 1). "
+    told = f"1 rows could not be read in the last load: 1 of {third}. "
     assert troubles(checked(loaded)) == {"clicks.no_rejected_rows": told + whole}
 
 
@@ -67,7 +68,7 @@ def rejecting(rows: int) -> LastLoad:
         ({"1": rejecting(0), "2": LastLoad(NOW)}, ""),
         (
             {"1": rejecting(4), "2": rejecting(0), "3": rejecting(1)},
-            "5 rows could not be read in the last load (1: 4, 3: 1).",
+            "5 rows could not be read in the last load: 4 of domain 1, 1 of domain 3.",
         ),
         ({}, "The clicks were never loaded."),
     ],

@@ -99,7 +99,7 @@ def test_a_run_repeats_the_known_problem_of_another_domain(
         found = fresh(location.clicks("1"))
         assert not found.passed
         told = str(found.description)
-        assert told.startswith("Not fresh: 3 is late by 23.0 hours.")
+        assert told.startswith("Not fresh: domain 3 (go3.example.com) is late by 23.0 hours.")
         assert "Judged: the domain of this run and 1 domain with a known problem." in told
     found = fresh(location.clicks("3"))
     assert found.passed
@@ -146,4 +146,5 @@ def test_a_known_problem_is_repeated_after_an_evaluation_that_judged_nothing(
         assert not result.success
         told = str(fresh(result).description)
         assert told.startswith("Not judged: ConnectionError in fail")
-    assert str(fresh(location.clicks("1")).description).startswith("Not fresh: 3 is late")
+    told = str(fresh(location.clicks("1")).description)
+    assert told.startswith("Not fresh: domain 3 (go3.example.com) is late")

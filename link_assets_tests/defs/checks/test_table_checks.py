@@ -134,7 +134,7 @@ def test_with_links_but_no_clicks_the_checks_of_clicks_name_what_is_missing(
     nothing_to_compare = {"clicks.agrees_with_service"}
     assert passed == {n for n in CHECKS if not n.startswith("clicks.")} | nothing_to_compare
     told = {name: str(found[name].description) for name in CHECKS - passed}
-    never = "1 was never loaded; 2 was never loaded; 3 was never loaded"
+    never = "; ".join(f"domain {d} (go{d}.example.com) was never loaded" for d in (1, 2, 3))
     assert f"Not fresh: {never}." in told["clicks.fresh"]
     assert "The clicks were never loaded" in told["clicks.no_rejected_rows"]
     for name in ("required_columns", "unique_keys", "no_unknown_columns", "known_links"):

@@ -1,0 +1,66 @@
+"""How people read a domain: its id, with its host where that is known: `7 (go.example.com)`.
+
+Log lines, check messages and tags name domains with this; what other runs read back are plain ids.
+Hosts are for people only, so what keeps them from being read never fails a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from link_assets.warehouse.domains import hosts, hosts_in
+from link_assets.warehouse.reader import Reader
+
+LONGEST = 60
+"""How many characters of a host are shown."""
+
+
+@dataclass(frozen=True)
+class DomainNames:
+    """The names of domains. `hosts` are those that are known, by id as text."""
+
+    hosts: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, domain: int | str) -> str:
+        """Return the domain's id, and its host if that is known: what follows the word domain."""
+        host = self.host(domain)
+        return f"{domain} ({host})" if host else str(domain)
+
+    def host(self, domain: int | str) -> str | None:
+        """Return the domain's host; None if it is not known."""
+        return self.hosts.get(str(domain))
+
+
+WITHOUT_HOSTS = DomainNames()
+"""The names of domains of which only the ids are known."""
+
+
+def domain_names(at_most: float | None = None) -> DomainNames:
+    """Read the names of all domains from the warehouse; without hosts if that is not possible.
+
+    Where a reader is open already, use `names_in`: another one would wait for it.
+
+    Args:
+        at_most: How many seconds to wait for a warehouse that others use, if that is less than
+            the setting `lock_timeout_seconds`.
+    """
+    return _names(lambda: hosts(at_most))
+
+
+def names_in(reader: Reader) -> DomainNames:
+    """Read the names of all domains with a reader at hand; without hosts if that fails."""
+    return _names(lambda: hosts_in(reader))
+
+
+def _names(read: Callable[[], Mapping[int, str]]) -> DomainNames:
+    try:
+        return DomainNames({str(domain): _shown(host) for domain, host in read().items()})
+    except Exception:  # noqa: BLE001 - whatever else the run does with the warehouse tells why
+        return WITHOUT_HOSTS
+
+
+def _shown(host: str) -> str:
+    """Return a host as one short line, whatever the API sends for one."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in host).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
