@@ -16,7 +16,7 @@ from link_assets.sandbox import World
 from link_assets.settings import ApiSettings
 from link_assets.source.rest import links_source
 from link_assets.warehouse.pipeline import open_pipeline
-from link_assets_tests.sandbox.short_io_client import Caller, served
+from link_assets_tests.others.short_io_client import Caller, served
 from link_assets_tests.support import rows
 
 COMMAND = "uv run --group others pytest link_assets_tests/others"

@@ -28,7 +28,7 @@ def test_it_finds_the_domains_and_links_of_the_warehouse(loaded: Loaded) -> None
     while page := call("domains.get_api_domains", client, limit=2, offset=len(hosts)):
         hosts |= {domain.id: domain.hostname for domain in page}
     assert hosts == loaded.hosts()
-    assert len(hosts) == 5
+    assert len(hosts) == 6
 
     links = []
     for domain in hosts:

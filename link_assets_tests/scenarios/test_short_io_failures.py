@@ -92,8 +92,8 @@ def test_what_passes_is_made_up_for_and_what_lasts_fails_its_domain_alone(
     ("path", "what"),
     [
         ("/api/domains", "domains, page 1"),
-        ("/api/links", "links of domain 1, page 1"),
-        ("/links/folders", "folders of domain 1, page 1"),
+        ("/api/links", "links of domain 1 (go1.example.com), page 1"),
+        ("/links/folders", "folders of domain 1 (go1.example.com), page 1"),
     ],
 )
 def test_a_listing_that_fails_is_named_with_its_domain(
