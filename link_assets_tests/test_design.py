@@ -42,7 +42,9 @@ def test_questions_are_answered_by_a_file_that_is_there() -> None:
     assert [file for file in answers if not (PROJECT / file).is_file()] == []
 
 
-@pytest.mark.parametrize("document", ["design", "extending", "loading", "benchmarks"])
+@pytest.mark.parametrize(
+    "document", ["design", "extending", "loading", "benchmarks", "short_io", "troubleshooting"]
+)
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
     text = (PROJECT / "docs" / f"{document}.md").read_text()
     named = re.findall(
