@@ -170,7 +170,7 @@ def test_the_number_of_counting_queries_does_not_grow_with_the_domains(
     of_one = len(queries)
     queries.clear()
     assert location.clicks("1", "3").success
-    assert len(queries) == of_one == 3
+    assert len(queries) == of_one == 5
 
 
 def test_clicks_are_loaded_even_if_they_cannot_be_counted(
