@@ -43,7 +43,7 @@ def test_the_demo_loads_everything_and_changes_no_row_the_second_time(
     first = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["demo"])
     assert first.exit_code == 0, first.output
     assert f"The warehouse is {workdir}/warehouse.duckdb" in first.output
-    assert first.output.count("│ 400 ") == 3
+    assert first.output.count("example.com │ 400 ") == 3
     loaded = all_clicks()
     monkeypatch.delenv(f"{SECTION}__BASE_URL")
     second = CliRunner().invoke(main, ["demo"])
@@ -67,7 +67,7 @@ def test_the_demo_fails_if_a_load_fails(
         monkeypatch.setenv("SOURCES__LINK_ASSETS__BASE_URL", url)
         monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", api.api_key)
         assert run_demo() is False
-    assert "clicks of domain 2, page 1: the API answered 403" in " ".join(
+    assert "clicks of domain 2 (go2.example.com), page 1: the API answered 403" in " ".join(
         capsys.readouterr().out.split()
     )
 
@@ -262,5 +262,5 @@ def test_the_demo_is_shown_in_any_encoding(environment: dict[str, str], workdir:
     done = command("demo", **environment)
     assert done.returncode == 0, done.stderr
     assert "+ clicks of domains 1 to 3" in done.stdout
-    assert "| 1      | 400    |" in done.stdout
+    assert "| 1      | go1.example.com | 400    |" in done.stdout
     assert "warehouse.duckdb" in done.stdout

@@ -10,6 +10,7 @@ import pytest
 from link_assets.defs import configuration
 from link_assets.defs.checks.freshness import lateness
 from link_assets.defs.checks.last_loads import LastLoad, LastLoads
+from link_assets.defs.domain_names import DomainNames
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Sandbox
@@ -29,6 +30,9 @@ def sandbox() -> Sandbox:
 
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+HOURS = {"1": 2.0, "2": 27.0, "3": 5.0}
 
 
 def load(hours: float) -> LastLoad:
@@ -74,6 +78,18 @@ def test_lateness_is_given_as_numbers_too() -> None:
         "oldest_load_age_hours": 26.5,
     }
     assert finding.domains == ["1", "2"]
+
+
+def test_lateness_and_the_ages_of_clicks_are_told_by_domain_and_host() -> None:
+    loads = {d: replace(load(h), metadata={"newest_click_age_hours": 1}) for d, h in HOURS.items()}
+    names = DomainNames({"1": "go.example.com", "2": "café.example"})
+    finding = lateness(LastLoads("clicks", [*loads], loads, 25, names=names), NOW)
+    assert finding.problem == "Not fresh: domain 2 (café.example) is late by 2.0 hours."
+    assert finding.looked_at.endswith(
+        "The newest click is 3.0 hours old for domain 1 (go.example.com),"
+        " up to 28.0 hours for domain 2 (café.example)."
+    )
+    assert finding.metadata["late_by_hours"] == {"2": 2.0}
 
 
 def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(

@@ -13,6 +13,7 @@ import pytest
 from link_assets.defs import configuration
 from link_assets.defs.checks import freshness
 from link_assets.defs.checks.volume import volume
+from link_assets.defs.domain_names import DomainNames
 from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Sandbox
@@ -106,6 +107,15 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
 
     monkeypatch.setattr(freshness, "datetime", Clock)
     return stopped
+
+
+def test_a_domain_of_unusual_volume_is_named_with_its_host_and_kept_by_its_id() -> None:
+    names = DomainNames({"7": "go.example.com"})
+    found = volume({"7": [0, *[50] * 14]}, names=names)
+    assert (
+        "clicks than usual: domain 7 (go.example.com) had 0 instead of about 50." in found.problem
+    )
+    assert found.domains == [*found.metadata["low_domains"]] == ["7"]
 
 
 def test_domains_with_far_fewer_clicks_yesterday_are_named_with_both_numbers(
