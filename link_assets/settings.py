@@ -226,6 +226,13 @@ def base_url_is_set() -> bool:
     return bool(_text(f"{API_SECTION}.base_url")) or configured_api() in BASE_URLS
 
 
+def address_setting(url: str) -> str:
+    """Return the name of the setting that the address of a request is from."""
+    statistics = _text(f"{API_SECTION}.statistics_url") or STATISTICS_URL
+    is_there = url.startswith(statistics.rstrip("/"))
+    return f"{environment_name(API_SECTION)}__{'STATISTICS_URL' if is_there else 'BASE_URL'}"
+
+
 def configured_api() -> str:
     """Return the name of the API that is read, which may be unusable: `api_settings` checks it."""
     return _text(f"{API_SECTION}.api") or ApiSettings.api

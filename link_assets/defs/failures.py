@@ -16,7 +16,7 @@ import dagster as dg
 from dlt.common.destination.exceptions import DestinationException
 from requests.exceptions import ContentDecodingError, RequestException, SSLError
 
-from link_assets.settings import SettingsError
+from link_assets.settings import SettingsError, address_setting
 from link_assets.source.pages import ApiError
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import (
@@ -74,17 +74,18 @@ def _no_answer(error: BaseException) -> str | None:
     unanswered = find_cause(error, RequestException)
     if unanswered is None:
         return None
+    setting = address_setting(str(unanswered.request.url) if unanswered.request else "")
     if isinstance(unanswered, SSLError):
-        return _not_trusted(unanswered)
+        return _not_trusted(unanswered, setting)
     unreadable = isinstance(unanswered, ContentDecodingError)
     return (
         f"the API gave no whole answer ({type(unanswered).__name__}) after all retries. Check that "
-        "SOURCES__LINK_ASSETS__BASE_URL is right and the API can be reached from here."
+        f"{setting} is right and the API can be reached from here."
         + (" Its answer is not compressed as its Content-Encoding says." if unreadable else "")
     )
 
 
-def _not_trusted(error: SSLError) -> str:
+def _not_trusted(error: SSLError, setting: str) -> str:
     """Return why no encrypted connection was made, and what to do."""
     if refused := find_cause(error, SSLCertVerificationError):
         return (
@@ -93,9 +94,8 @@ def _not_trusted(error: SSLError) -> str:
             "certificate that it is signed with."
         )
     return (
-        "no encrypted connection to the API could be made. Check that "
-        "SOURCES__LINK_ASSETS__BASE_URL should begin with https, and that REQUESTS_CA_BUNDLE, if "
-        "set, is a file of certificates."
+        f"no encrypted connection to the API could be made. Check that {setting} should begin with "
+        "https, and that REQUESTS_CA_BUNDLE, if set, is a file of certificates."
     )
 
 

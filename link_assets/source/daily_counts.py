@@ -6,8 +6,10 @@ One request a domain, with the session that loads have: the same retries, pace a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from http.client import OK
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -41,9 +43,13 @@ def api_counts_people() -> bool:
 
 
 def people_by_day(
-    settings: ApiSettings, domains: Iterable[tuple[int, Days]]
+    settings: ApiSettings,
+    domains: Iterable[tuple[int, Days]],
+    hosts: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[int, Counted]]:
     """Yield the counts of each domain's days, of an API that has them.
+
+    Errors name a domain with its host, where `hosts`, by id as text, have it.
 
     Raises:
         SettingsError: A file of certificates that the environment names does not exist.
@@ -57,7 +63,9 @@ def people_by_day(
         session = new_session(settings, resources.connections, elsewhere)
         client = RESTClient(settings.base_url, auth=auth, session=session)
         for domain, request in requests.items():
-            yield domain, _counted(client, request, settings)
+            host = hosts.get(str(domain))
+            named = replace(request, what=f"{request.what} ({host})") if host else request
+            yield domain, _counted(client, named, settings)
 
 
 def _counted(client: RESTClient, request: DailyCounts, settings: ApiSettings) -> Counted:

@@ -12,13 +12,14 @@ from typing import Any
 from requests import Response
 
 from link_assets.rows.raw_json import parse_json
+from link_assets.settings import address_setting
 
 LIKELY_CAUSES = {
     400: "the API refused the request as malformed",
     401: "the API key was not accepted; check SOURCES__LINK_ASSETS__API_KEY",
     402: "the account's plan does not include this",
     403: "the API key may not read this; check what the key has access to",
-    404: "there is no such resource; check SOURCES__LINK_ASSETS__BASE_URL and the domain's id",
+    404: "there is no such resource; check {setting} and the domain's id",
     410: "what was asked for is gone",
     422: "the API refused the request's parameters",
     429: "the API still limits the rate after all retries; set "
@@ -38,9 +39,10 @@ def refusal(response: Response, secrets: Collection[str]) -> str:
     status = response.status_code
     cause = LIKELY_CAUSES.get(status)
     if cause is None:
-        redirects = "it points elsewhere; set SOURCES__LINK_ASSETS__BASE_URL to where it points"
+        redirects = "it points elsewhere; set {setting} to where it points"
         failed = "the API failed; try again later"
         cause = redirects if response.is_redirect else failed if status >= 500 else "unexpected"
+    cause = cause.format(setting=address_setting(response.url or ""))
     reason = shown(str(response.reason or ""), secrets)
     answer = f"the API answered {status} {reason}".rstrip()
     return f"{answer} ({cause}){own_words(response, secrets)}"

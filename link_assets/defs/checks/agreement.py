@@ -17,6 +17,7 @@ import dagster as dg
 from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
 from link_assets.defs.checks.clicks_by_day import clicks_by_day
 from link_assets.defs.checks.last_loads import ComparedRowsCheck, LastLoad, LastLoads
+from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_names
 from link_assets.defs.failures import explanation, kind_and_place
 from link_assets.settings import SettingsError, api_settings, is_domain_id
 from link_assets.source.daily_counts import Counted, api_counts_people, people_by_day
@@ -31,12 +32,14 @@ class ServiceCounts:
     """What the service answered: the days that are compared, its counts, and why some are missing.
 
     `unknown` says why nothing was asked at all; `failed` by domain why its counts are not known.
+    `names` are those by which messages call the domains.
     """
 
     days: Mapping[str, Sequence[date]] = field(default_factory=dict)
     counts: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     unknown: CheckResult | None = None
+    names: DomainNames = WITHOUT_HOSTS
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,11 @@ class Difference:
     had: int
     service: int
 
-    def __str__(self) -> str:
+    def text(self, names: DomainNames) -> str:
         """Return it as a message says it."""
         clicks = counted(self.had, "click")
         return (
-            f"domain {self.domain} had {clicks} by people on {self.day}, "
+            f"domain {names.of(self.domain)} had {clicks} by people on {self.day}, "
             f"the service counts {self.service}"
         )
 
@@ -74,10 +77,13 @@ def service_counts(last: LastLoads) -> ServiceCounts:
             if is_domain_id(domain) and not load.number("resumed_from_page")
         }
         asked = [(int(domain), (whole[0], whole[-1])) for domain, whole in days.items()]
-        answers = {str(domain): answer for domain, answer in people_by_day(settings, asked)}
+        names = domain_names()
+        answers = {
+            str(domain): answer for domain, answer in people_by_day(settings, asked, names.hosts)
+        }
     except SettingsError as error:
         return ServiceCounts(unknown=CheckResult.not_judged(str(error)))
-    return _sorted_out(days, answers)
+    return _sorted_out(days, answers, names)
 
 
 def _whole_days(load: LastLoad, lookback: float) -> Sequence[date]:
@@ -88,15 +94,19 @@ def _whole_days(load: LastLoad, lookback: float) -> Sequence[date]:
 
 
 def _sorted_out(
-    days: Mapping[str, Sequence[date]], answers: Mapping[str, Counted]
+    days: Mapping[str, Sequence[date]], answers: Mapping[str, Counted], names: DomainNames
 ) -> ServiceCounts:
     counts = {d: answer for d, answer in answers.items() if not isinstance(answer, Exception)}
     errors = {d: answer for d, answer in answers.items() if isinstance(answer, Exception)}
-    return ServiceCounts(days, counts, {d: _reason(error) for d, error in errors.items()})
+    failed = {
+        domain: _reason(error, f"daily clicks of domain {names.of(domain)}")
+        for domain, error in errors.items()
+    }
+    return ServiceCounts(days, counts, failed, names=names)
 
 
-def _reason(error: Exception) -> str:
-    known = explanation(error, "the service's counts")
+def _reason(error: Exception, what: str) -> str:
+    known = explanation(error, what)
     return str(known.description) if known else f"{kind_and_place(error)}."
 
 
@@ -130,8 +140,9 @@ def _judged(
     numbers["differences"] = {
         f"{d.domain} {d.day}": f"{d.had} instead of {d.service}" for d in differing[:REMEMBERED]
     }
+    days = listed([difference.text(service.names) for difference in differing], "; ")
     return CheckResult(
-        f"The service counts other clicks: {listed([*map(str, differing)], '; ')}.",
+        f"The service counts other clicks: {days}.",
         "Load these domains once more: the service may have counted late. If it stays, give the "
         "run a full_refresh, and see link_assets.rejected_rows.",
         numbers,

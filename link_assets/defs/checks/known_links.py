@@ -14,6 +14,7 @@ from link_assets.contract import DOMAINS, LINKS
 from link_assets.defs.checks.check import CheckResult, counted
 from link_assets.defs.checks.judged_rows import Rows, RowsCheck
 from link_assets.defs.checks.link_paths import DomainPath, shown_path, unknown_paths
+from link_assets.defs.domain_names import DomainNames, names_in
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.reader import Reader
 
@@ -44,7 +45,7 @@ def unknown_links(reader: Reader, rows: Rows) -> CheckResult:
         return CheckResult(metadata=numbers, looked_at=looked_at)
     return CheckResult(
         f"{unknown} of {judged} redirects went through links that are not in the links table: "
-        f"{_examples(without_link)}.",
+        f"{_examples(without_link, names_in(reader))}.",
         "Materialize link_assets/links; if they stay, the API does not list these links any more, "
         "or the domain redirects paths without a link, too.",
         numbers,
@@ -98,10 +99,10 @@ def _case_sensitive(reader: Reader, missing: Collection[str]) -> set[int]:
     return {domain for (domain,) in reader.rows(query)}
 
 
-def _examples(paths: Mapping[DomainPath, int]) -> str:
+def _examples(paths: Mapping[DomainPath, int], names: DomainNames) -> str:
     """Return the paths with most clicks, without their queries, which may be personal."""
     most = sorted(paths, key=lambda path: -paths[path])[:EXAMPLES]
-    shown = [f"{shown_path(path)} of domain {domain}" for domain, path in most]
+    shown = [f"{shown_path(path)} of domain {names.of(domain)}" for domain, path in most]
     more = len(paths) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 

@@ -87,8 +87,9 @@ def test_a_day_that_differs_is_named_with_both_numbers(location: Location) -> No
     differing = found(location)
     assert (differing.passed, differing.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert str(differing.description).startswith(
-        f"The service counts other clicks: domain 1 had 0 clicks by people on {DAY}, the service "
-        f"counts 2; domain 2 had 0 clicks by people on {DAY}, the service counts 1. Load these"
+        f"The service counts other clicks: domain 1 (go1.example) had 0 clicks by people on "
+        f"{DAY}, the service counts 2; domain 2 (go2.example) had 0 clicks by people on {DAY}, "
+        "the service counts 1. Load these"
     )
     assert numbers(differing, *JUDGED) == [2, 0, 6, 2]
     assert numbers(differing, "problem_domains") == ["1, 2"]
@@ -98,11 +99,11 @@ def test_a_day_that_differs_is_named_with_both_numbers(location: Location) -> No
     ("fault", "reason"),
     [
         ({"status": 429}, "the API answered 429"),
-        ({"status": 404}, "the API answered 404"),
+        ({"status": 404}, "check SOURCES__LINK_ASSETS__STATISTICS_URL and"),
         ({"status": 402, "body": '{"error": "Team plan"}'}, "the API says: Team plan"),
         ({"raw": b"<html>"}, "the answer is not JSON"),
         ({"raw": b'{"success": false, "error": "no"}'}, "no chart of clicks under"),
-        ({"connection": "reset"}, "the API gave no whole answer"),
+        ({"connection": "reset"}, "Check that SOURCES__LINK_ASSETS__STATISTICS_URL is right"),
     ],
 )
 def test_a_domain_whose_counts_the_api_refuses_is_not_judged_and_the_others_are(
@@ -112,8 +113,10 @@ def test_a_domain_whose_counts_the_api_refuses_is_not_judged_and_the_others_are(
     rows("DELETE FROM {dataset}.clicks WHERE human")
     differing = found(location)
     told = str(differing.description)
-    assert told.startswith("The service counts other clicks: domain 2 had 0 clicks by people on")
-    assert "1 domain judged. 1 domain not judged: " in told
+    assert told.startswith(
+        "The service counts other clicks: domain 2 (go2.example) had 0 clicks by"
+    )
+    assert "1 domain judged. 1 domain not judged: daily clicks of domain 1 (go1.example): " in told
     assert reason in told
     assert numbers(differing, *JUDGED) == [1, 1, 3, 1]
     assert reason in numbers(differing, "not_answered")[0]["1"]
@@ -123,7 +126,7 @@ def test_without_any_answer_or_a_key_nothing_is_judged_and_the_reason_told(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.faults = [Fault(path="/statistics", times=None, status=404)]
-    assert str(found(location).description).startswith("Not judged: daily clicks of domain 1: the")
+    assert str(found(location).description).startswith("Not judged: daily clicks of domain 1 (go1")
     monkeypatch.delenv("SOURCES__LINK_ASSETS__API_KEY")
     assert str(found(location).description).startswith("Not judged: No API key: set ")
 

@@ -70,14 +70,16 @@ def test_every_spelling_of_a_links_path_is_known(location: Location, sandbox: Sa
 
 @pytest.mark.usefixtures("warehouse")
 def test_paths_of_no_link_are_counted_with_examples(location: Location, sandbox: Sandbox) -> None:
-    links = [link(1, "promo"), link(2, None), link(3, "elsewhere", 2)]
+    promo = link(1, "promo") | {"shortURL": "https://go.example.com/promo"}
+    links = [promo, link(2, None), link(3, "elsewhere", 2)]
     gone = ["/gone", "/gone", "/gone", "/else%77here", "/a%20b?email=jane@example.com", "/z"]
     found = load(location, sandbox, links, ["/Promo/", *gone])
     assert numbers(found) == (7, 6)
     told = str(found.description)
     assert told.startswith(
         "6 of 7 redirects went through links that are not in the links table: "
-        "/gone of domain 1, /a%20b of domain 1, /else%77here of domain 1 and 1 more. "
+        "/gone of domain 1 (go.example.com), /a%20b of domain 1 (go.example.com), "
+        "/else%77here of domain 1 (go.example.com) and 1 more. "
     )
     assert "Materialize link_assets/links; if they stay" in told
     assert "jane" not in told

@@ -27,7 +27,7 @@ def test_redirects_through_links_that_are_not_there_are_counted(loaded: Location
     rows("UPDATE {dataset}.clicks SET path = upper(path) WHERE domain_id = 1")
     assert redirects > moved > 0
     unknown = f"{moved} of {redirects} redirects went through links that are not in the links table"
-    told = f"{unknown}: /gone of domain 2. "
+    told = f"{unknown}: /gone of domain 2 (go2.example.com). "
     assert troubles(found := checked(loaded)) == {"clicks.known_links": told}
     expected = {"redirects": redirects, "without_link": moved}
     assert numbers(found, "clicks.known_links") == expected
