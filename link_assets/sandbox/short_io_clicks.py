@@ -125,6 +125,8 @@ class Statistics:
         ties = self._ties if switches.shuffle_ties else None
         window = dates.window(switches)
         numbers = rows.newest_numbers(domain_id, clicks, window, ties)
+        if switches.clicks_order == "oldest":
+            numbers = reversed([*numbers])
         found = (clicks.row(number, zone) for number in numbers)
         wanted = (
             row

@@ -22,6 +22,7 @@ class ShortIoSwitches:
     - `max_limit`, `over_limit`: the most rows of a page of clicks, and whether a request for more
       gets that many ("clamp") or a 400 ("refuse").
     - `short_pages`: pages of clicks and links have half of the rows asked for, and more follow.
+    - `clicks_order`: which clicks of a period come first, and are those of its page.
     - `shuffle_ties`: clicks of one millisecond come in another order on every request.
     - `total_is_empty`: the period "total" has no clicks.
     - `dt_zone`: rows say their time in this zone, whatever `tz` is asked for.
@@ -66,6 +67,7 @@ class ShortIoSwitches:
     max_limit: int = 1000
     over_limit: Literal["clamp", "refuse"] = "clamp"
     short_pages: bool = False
+    clicks_order: Literal["newest", "oldest"] = "newest"
     shuffle_ties: bool = False
     total_is_empty: bool = False
     dt_zone: str | None = None

@@ -52,6 +52,7 @@ class _NoList(_InvalidPage):
     """An answer has no rows, and may say why."""
 
 
+_REFUSAL = Page([], None, is_refusal=True)
 _Parts = tuple[list[RawRow], str | None]
 """A page's rows and its token."""
 
@@ -60,14 +61,18 @@ MakeError = Callable[[Response, str], ApiError]
 
 
 def page_check(
-    endpoint: Endpoint, error: MakeError, secrets: Collection[str]
+    endpoint: Endpoint,
+    error: MakeError,
+    secrets: Collection[str],
+    is_refusal: Callable[[Response], bool] = lambda _: False,
 ) -> Callable[..., None]:
     """Make a response hook that lets only valid pages through.
 
     A page is valid if it is a JSON object with a list under the endpoint's `rows_key` and a token
     that is text, a number, null or absent; or, without a `rows_key`, a JSON list. An answer
-    without content is an empty page. For anything else the hook raises what `error` makes, in
-    whose text no part of a secret can be read.
+    without content is an empty page, and so is one that the endpoint takes for a refusal of the
+    request (`is_refusal`). For anything else the hook raises what `error` makes, in whose text no
+    part of a secret can be read.
 
     A later `response.json()` returns the rows under `ROWS`, each a RawRow or DamagedRow, without
     reading the body again; `page_of(response)` returns the whole page.
@@ -75,11 +80,18 @@ def page_check(
     body = _Body(endpoint)
 
     def check(response: Response, *args: Any, **kwargs: Any) -> None:
+        if is_refusal(response):
+            response.status_code = OK  # dlt raises on any other, once the hooks have seen it
+            page = _REFUSAL
+        else:
+            page = read(response)
+        vars(response).update(page=page, json=lambda **_: {ROWS: page.rows})
+
+    def read(response: Response) -> Page:
         try:
-            page = _read_answer(response, body, secrets)
+            return _read_answer(response, body, secrets)
         except _InvalidPage as invalid:
             raise error(response, str(invalid)) from None
-        vars(response).update(page=page, json=lambda **_: {ROWS: page.rows})
 
     return check
 

@@ -121,6 +121,10 @@ class EndpointPaginator(BasePaginator):
         """Make the current page the last one of this load."""
         self._has_next_page = False
 
+    def is_refusal(self, response: Response) -> bool:
+        """Return whether the endpoint goes on after this answer, although it is no page."""
+        return self.endpoint.is_refusal(response.status_code, self._position)
+
     def error(self, response: Response, reason: str) -> ApiError:
         """Make an ApiError that names the resource and the page."""
         endpoint, status = self.endpoint, response.status_code

@@ -254,7 +254,10 @@ def _resource(settings: ApiSettings, name: str, paginator: EndpointPaginator) ->
             # compiled once, not for every page
             "data_selector": compile_path(ROWS),
             "paginator": paginator,
-            "response_actions": [*none, page_check(endpoint, paginator.error, secrets)],
+            "response_actions": [
+                *none,
+                page_check(endpoint, paginator.error, secrets, paginator.is_refusal),
+            ],
         },
     }
     return cast(EndpointResource, resource)

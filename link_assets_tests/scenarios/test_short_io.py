@@ -152,13 +152,54 @@ def test_more_clicks_of_one_time_than_can_be_had_are_an_error_and_newer_ones_are
     ]
     sandbox.clicks = {1: [*newer, *at(NEWEST, PAGE + 6, "many"), *older]}
     with pytest.raises(Exception, match="within one millisecond") as failure:
-        load_clicks(replace(settings, max_retries=0), 1)
+        load_clicks(settings, 1)
     assert "clicks of domain 1, page " in str(failure.value)
-    if over_limit == "refuse":
-        assert "the API says: body/limit must be <= 25" in str(failure.value)
-    else:
-        assert "2026-02-20T00:00:00.000Z" in str(failure.value)
-        assert rows("SELECT count(*) FROM {dataset}.clicks WHERE path = '/newer'") == [(30,)]
+    assert "2026-02-20T00:00:00.000Z" in str(failure.value)
+    assert rows("SELECT count(*) FROM {dataset}.clicks WHERE path = '/newer'") == [(30,)]
+
+
+@pytest.mark.parametrize("most", [600, 500, 100])
+@pytest.mark.parametrize("over_limit", ["clamp", "refuse"])
+def test_a_load_fails_if_the_oldest_time_has_more_clicks_than_can_be_had(
+    over_limit: Any, most: int, sandbox: Sandbox, settings: ApiSettings
+) -> None:
+    sandbox.switches = Switches(over_limit=over_limit, max_limit=most)
+    sandbox.clicks = {1: [*at(NEWEST + MILLISECOND, 1, "newer"), *at(NEWEST, 1200, "many")]}
+    with pytest.raises(Exception, match="within one millisecond"):
+        load_clicks(replace(settings, page_size=None), 1)
+
+
+@pytest.mark.parametrize(
+    ("over_limit", "most", "count"),
+    [("clamp", 600, 595), ("clamp", 100, 95), ("refuse", 600, 480), ("refuse", 100, 95)],
+)
+def test_an_oldest_time_whose_clicks_can_be_had_is_there_whole(
+    over_limit: Any, most: int, count: int, sandbox: Sandbox, settings: ApiSettings
+) -> None:
+    sandbox.switches = Switches(over_limit=over_limit, max_limit=most)
+    sandbox.clicks = {1: [*at(NEWEST + MILLISECOND, 1, "newer"), *at(NEWEST, count, "many")]}
+    load_clicks(replace(settings, page_size=None), 1)
+    assert loaded_clicks() == expected_short_io(sandbox, 1)
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_more_clicks_of_one_time_than_a_page_of_the_usual_size_are_all_there(
+    short: bool, sandbox: Sandbox, settings: ApiSettings
+) -> None:
+    sandbox.switches = Switches(max_limit=5000, short_pages=short)
+    groups = [(3, 1), (2, 700), (1, 2), (0, 600)]
+    clicks = [row for ms, count in groups for row in at(NEWEST + ms * MILLISECOND, count, f"{ms}")]
+    sandbox.clicks = {1: clicks}
+    load_clicks(replace(settings, page_size=None), 1)
+    assert loaded_clicks() == expected_short_io(sandbox, 1)
+
+
+def test_clicks_that_come_oldest_first_are_an_error_that_says_so(
+    sandbox: Sandbox, settings: ApiSettings
+) -> None:
+    sandbox.switches = Switches(clicks_order="oldest")
+    with pytest.raises(Exception, match="come oldest first, so the newer ones cannot be"):
+        load_clicks(settings, 2)
 
 
 LISTINGS = [

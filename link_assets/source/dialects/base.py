@@ -38,12 +38,14 @@ class Page:
     """One page of an answer.
 
     `token` is the API's own of the next page, if it sent one, and `position` where this page began,
-    None for the first.
+    None for the first. `is_refusal` says that the API refused the request and the endpoint goes on
+    all the same.
     """
 
     rows: Sequence[RawRow | DamagedRow]
     token: str | None
     position: Position | None = None
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,10 @@ class Endpoint(ABC):
     def advice(self, status: int, position: Position | None) -> str:
         """Return what to do about a failing status where that is particular to this API, or ""."""
         return ""
+
+    def is_refusal(self, status: int, position: Position | None) -> bool:
+        """Return whether a failing status stands for a page without rows, marked as a refusal."""
+        return False
 
     def is_past(self, first: datetime, last: datetime, since: datetime) -> bool:
         """Return whether nothing from `since` on can follow a page of a `newest_first` listing.

@@ -2,18 +2,14 @@
 
 Domains, links and folders come from api.short.io by GET, clicks from statistics.short.io by POST.
 No part of this was tried with a key: the vendor's specification and clients say most of it, other
-programs' records the rest. Where they leave something open, this works either way.
-
-Clicks are asked for backwards in time. A page is asked for by the time before which its clicks
-happened, and pages overlap: the next one begins with the oldest millisecond of the one before,
-which may have been cut in two. So it does not matter whether the service counts a bound in, and
-the merge finds the clicks that come again.
+programs' records the rest. Where they leave something open, this works either way. How clicks are
+paged is in `short_io_places`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -35,17 +31,21 @@ from link_assets.source.dialects.base import (
     PagingError,
     Position,
 )
+from link_assets.source.dialects.short_io_places import (
+    CLICKS_OF_A_PAGE,
+    EPOCH,
+    MILLISECOND,
+    SURE_CLICKS,
+    Place,
+    time_text,
+)
 
 DOMAINS_OF_A_PAGE = 300
 LINKS_OF_A_PAGE = 150
-CLICKS_OF_A_PAGE = 500
-"""The most that programs were seen to get in 2026; whether there is a maximum is not known."""
-MOST_CLICKS_OF_A_PAGE = 64_000
-"""What the limit is raised to at most, for clicks of the same millisecond."""
 EARLIEST = "2000-01-01T00:00:00.000Z"
 """Older than the service. Without a beginning it tells the last thirty days only."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
+LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
+"""A time after every click."""
 MILLISECONDS_FROM = 10**11
 """Numbers from here on are taken for milliseconds; as seconds they would be after the year 5000."""
 CHART_KEYS = ("clicksStatistics", "clickStatistics")
@@ -93,90 +93,6 @@ class WholeEndpoint(Endpoint):
         return {}
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where a page of clicks begins, and what must be known of the pages before it.
-
-    Attributes:
-        oldest: The time of the oldest click so far, in milliseconds since 1970.
-        limit: How many clicks are asked for.
-        longest: How many clicks the longest page had, of those without a higher limit.
-        beyond: By how many milliseconds the page leaves out that time, because all clicks of it
-            seem to be there: 0 or 1, and 2 where the service counts its bounds in.
-        doubtful: Whether there may be more clicks of that time than the service gives at once.
-    """
-
-    oldest: int
-    limit: int
-    longest: int
-    beyond: int = 0
-    doubtful: bool = False
-
-    @property
-    def before(self) -> int:
-        """Return the time before which clicks are asked for, likewise."""
-        return self.oldest + 1 - self.beyond
-
-    def require_overlap(self, times: Sequence[int]) -> None:
-        """Raise PagingError if a page from here lacks the clicks that the one before ended with.
-
-        Then there may be others that are left out, and an empty page is not the end.
-        """
-        if not self.beyond and max(times, default=self.oldest - 1) < self.oldest:
-            raise PagingError(
-                f"the service left out clicks of {_time_text(self.oldest)} that it gave a moment "
-                "ago, so others may be missing, too; run this again, and report it to Short.io if "
-                "it stays"
-            )
-
-    def after_page(self, rows: int, oldest: int, limit: int) -> Place | None:
-        """Return where the page begins that follows a page from here; None if none does.
-
-        Raises:
-            PagingError: There are more clicks of one millisecond than the service gives at once.
-        """
-        longest = max(self.longest, rows) if self.limit == limit else self.longest
-        if oldest < self.oldest:
-            if self.doubtful:
-                raise PagingError(self._too_many(self.longest))
-            return Place(oldest, limit, longest)
-        if self.beyond == 2:
-            return self.end(limit)
-        if self.beyond:
-            return msgspec.structs.replace(self, beyond=2)
-        may_be_cut = rows >= self.longest
-        if rows >= self.limit or (may_be_cut and self.limit < CLICKS_OF_A_PAGE):
-            return self._with_more(rows, longest)
-        longest = max(self.longest, rows)
-        return Place(self.oldest, self.limit, longest, beyond=1, doubtful=may_be_cut)
-
-    def end(self, limit: int) -> None:
-        """Return None if no page follows this place, of which the first was asked for by `limit`.
-
-        Raises:
-            PagingError: Twice the limit brought exactly as many clicks of that time, and it is not
-                known that such limits work: these may not be all.
-        """
-        is_raised = self.limit > limit and self.longest >= CLICKS_OF_A_PAGE
-        if self.doubtful and is_raised and 2 * self.longest == self.limit:
-            raise PagingError(self._too_many(self.longest))
-
-    def _with_more(self, rows: int, longest: int) -> Place:
-        """Return the same place with a higher limit, up to what was seen to work if that helps."""
-        if self.limit >= MOST_CLICKS_OF_A_PAGE:
-            raise PagingError(self._too_many(rows))
-        higher = 2 * self.limit
-        if self.limit < CLICKS_OF_A_PAGE:
-            higher = min(higher, CLICKS_OF_A_PAGE)
-        return Place(self.oldest, higher, longest)
-
-    def _too_many(self, rows: int) -> str:
-        return (
-            f"more than {rows} clicks seem to have happened within one millisecond, at "
-            f"{_time_text(self.oldest)}, and the service gives no more at once, so those and older "
-            "ones cannot all be read; ask Short.io's support for that time's clicks"
-        )
-
-
 @dataclass(frozen=True)
 class ClicksEndpoint(Endpoint):
     """The clicks of a domain, newest first, by the time before which they happened."""
@@ -184,26 +100,18 @@ class ClicksEndpoint(Endpoint):
     limit: int = CLICKS_OF_A_PAGE
 
     def next_position(self, page: Page) -> Position | None:
-        """Return the place of the next page; None if there are no older clicks.
-
-        Fewer clicks than asked for are not the end.
-        """
-        here = _place(page.position) if page.position else None
-        times = _times(page)
-        if here:
-            here.require_overlap(times)
-        if not times:
-            return here.end(self.limit) if here else None
-        rows, oldest = len(page.rows), min(times)
-        following = (
-            here.after_page(rows, oldest, self.limit) if here else Place(oldest, self.limit, rows)
-        )
+        """Return the place of the next page; None if there are no older clicks."""
+        here = self._place(page.position)
+        if page.is_refusal:
+            following = here.after_refusal()
+        else:
+            following = here.after_page(len(page.rows), _times(page))
         return msgspec.json.encode(following).decode() if following else None
 
     def parameters_at(self, position: Position) -> Mapping[str, Any]:
         """Return the time before which clicks are asked for, and how many of them."""
-        place = _place(position)
-        return {"beforeDate": _time_text(place.before), "limit": place.limit}
+        place = self._place(position)
+        return {"beforeDate": time_text(place.before), "limit": place.limit}
 
     def fresh_parameters(self) -> Mapping[str, Any]:
         """Return the end of the period: with equal ones the service would answer from its cache."""
@@ -213,17 +121,18 @@ class ClicksEndpoint(Endpoint):
         """Return whether a click of the page is too old: the next page has no newer ones."""
         return first < since
 
+    def is_refusal(self, status: int, position: Position | None) -> bool:
+        """Return whether the status may mean that the limit is too high, and a lower one may do."""
+        return status == 400 and self._place(position).limit > SURE_CLICKS
+
     def advice(self, status: int, position: Position | None) -> str:
-        """Return what to do about an account without clicks, or a limit that was refused."""
-        if status in (402, 403):
-            return PLAN
-        limit = _place(position).limit if position else 0
-        if status != 400 or limit <= self.limit:
-            return ""
-        return (
-            f"the limit was {limit}, since more than {self.limit} clicks happened within one "
-            "millisecond, and it seems that the service gives no more at once"
-        )
+        """Return what to do about an account without clicks."""
+        return PLAN if status in (402, 403) else ""
+
+    def _place(self, position: Position | None) -> Place:
+        if position is not None:
+            return msgspec.json.decode(position, type=Place)
+        return Place(LATEST, self.limit, self.limit, beyond=1)
 
 
 @dataclass(frozen=True)
@@ -366,15 +275,21 @@ def _times(page: Page) -> list[int]:
     """Return the times of the page's clicks in milliseconds.
 
     Raises:
-        PagingError: There are clicks, and none has a time that can be read.
+        PagingError: There are clicks, and none has a time that can be read; or the oldest is first.
     """
-    times = [time for row in page.rows if (time := _time_of(row)) is not None]
-    if page.rows and not times:
+    read = [time for row in page.rows if (time := _time_of(row)) is not None]
+    if page.rows and not read:
         raise PagingError(
             f"none of its {len(page.rows)} clicks has a time that can be read ('dt'), so there is "
             "no telling where the next page begins; report it to Short.io"
         )
-    return [(time - EPOCH) // MILLISECOND for time in times]
+    times = [(time - EPOCH) // MILLISECOND for time in read]
+    if times and times[0] < times[-1] and times == sorted(times):
+        raise PagingError(
+            "its clicks come oldest first, so the newer ones cannot be asked for; report it to "
+            "Short.io"
+        )
+    return times
 
 
 def _time_of(row: RawRow | DamagedRow) -> datetime | None:
@@ -386,18 +301,8 @@ def _time_of(row: RawRow | DamagedRow) -> datetime | None:
         return None
 
 
-def _place(position: Position) -> Place:
-    return msgspec.json.decode(position, type=Place)
-
-
-def _time_text(milliseconds: int) -> str:
-    """Return a time as the service takes it: with date, time and zone."""
-    time = EPOCH + milliseconds * MILLISECOND
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _now() -> str:
-    return _time_text((datetime.now(UTC) - EPOCH) // MILLISECOND)
+    return time_text((datetime.now(UTC) - EPOCH) // MILLISECOND)
 
 
 def _as_time(value: Any) -> Any:
@@ -406,7 +311,7 @@ def _as_time(value: Any) -> Any:
         return value
     milliseconds = value if abs(value) >= MILLISECONDS_FROM else value * 1000
     try:
-        return _time_text(milliseconds)
+        return time_text(milliseconds)
     except OverflowError:
         return value
 

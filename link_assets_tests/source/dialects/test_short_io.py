@@ -13,11 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from link_assets.rows.raw_json import raw_row
-from link_assets.source.dialects import short_io
+from link_assets.source.dialects import short_io, short_io_places
 from link_assets.source.dialects.base import Page, PagingError
-from link_assets.source.dialects.short_io import EPOCH, MILLISECOND, ClicksEndpoint
+from link_assets.source.dialects.short_io import ClicksEndpoint
+from link_assets.source.dialects.short_io_places import EPOCH, MILLISECOND
 
-KNOWN_LIMIT, HIGHEST_LIMIT = 8, 64
+KNOWN_LIMIT, HIGHEST_LIMIT, SURE = 8, 64, 3
 MANY_REQUESTS = 400
 Clicks = list[tuple[int, int]]
 """Clicks by their time in milliseconds and a number."""
@@ -27,13 +28,15 @@ Clicks = list[tuple[int, int]]
 def _small_pages() -> Iterator[None]:
     """Limits of clicks are small, so that a few rows are many pages."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(short_io, "CLICKS_OF_A_PAGE", KNOWN_LIMIT)
-        patch.setattr(short_io, "MOST_CLICKS_OF_A_PAGE", HIGHEST_LIMIT)
+        patch.setattr(short_io_places, "CLICKS_OF_A_PAGE", KNOWN_LIMIT)
+        patch.setattr(short_io_places, "MOST_CLICKS_OF_A_PAGE", HIGHEST_LIMIT)
+        patch.setattr(short_io_places, "SURE_CLICKS", SURE)
+        patch.setattr(short_io, "SURE_CLICKS", SURE)
         yield
 
 
 class LimitRefused(Exception):
-    """The service answers 400 to a limit that it does not take."""
+    """The service refuses a limit, and no lower one is tried."""
 
 
 @dataclass
@@ -41,28 +44,37 @@ class Service:
     """The service as far as its pages go: what is not known of it is a switch.
 
     `most` is the highest limit that it takes, and `refuses` says whether a higher one is an error
-    or gives a page of `most`. With `is_short` some pages end before that, between two milliseconds.
+    or gives a page of `most`. `cut` says where pages may end before that: nowhere, in the middle,
+    between two milliseconds or anywhere.
     """
 
     clicks: Clicks
     is_inclusive: bool = False
     most: int = HIGHEST_LIMIT
     refuses: bool = False
-    is_short: bool = False
+    cut: str = "nowhere"
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     requests: int = 0
 
-    def page(self, before: str | None, limit: int) -> Clicks:
+    def page(self, before: str | None, limit: int) -> Clicks | None:
+        """A page; None if the limit is refused."""
         self.requests += 1
         assert self.requests <= MANY_REQUESTS
         if limit > self.most and self.refuses:
-            raise LimitRefused
+            return None
         found = [click for click in self.clicks if before is None or self._is_in(click, before)]
         self.chance.shuffle(found)
         found.sort(key=lambda click: -click[0])
         page = found[: min(limit, self.most)]
-        ends = [i for i in range(1, len(page)) if page[i - 1][0] != page[i][0]] + [len(page)]
-        return page[: self.chance.choice(ends)] if self.is_short else page
+        times = [time for time, _ in page]
+        between = [i for i in range(1, len(page)) if times[i - 1] != times[i]] + [len(page)]
+        ends = {
+            "nowhere": [len(page)],
+            "middle": [(min(limit, self.most) + 1) // 2],
+            "between": between,
+            "anywhere": range(1, len(page) + 1),
+        }[self.cut]
+        return page[: self.chance.choice(ends)] if page else page
 
     def _is_in(self, click: tuple[int, int], before: str) -> bool:
         bound = (datetime.fromisoformat(before) - EPOCH) // MILLISECOND
@@ -78,9 +90,11 @@ def read(service: Service, limit: int) -> set[tuple[int, int]]:
     positions: set[str] = set()
     while True:
         page = service.page(parameters.get("beforeDate"), parameters["limit"])
-        seen.update(page)
-        rows: list[Any] = [raw_row({"dt": time_of(click)}) for click in page]
-        position = endpoint.next_position(Page(rows, None, position))
+        if page is None and not endpoint.is_refusal(400, position):
+            raise LimitRefused
+        seen.update(page or ())
+        rows: list[Any] = [raw_row({"dt": time_of(click)}) for click in page or ()]
+        position = endpoint.next_position(Page(rows, None, position, is_refusal=page is None))
         if position is None:
             return seen
         assert position not in positions
@@ -111,11 +125,9 @@ HISTORIES = st.builds(
 LIMITS = st.sampled_from([1, 2, 7, 8, 9, 20])
 
 
-def fills_pages(clicks: Clicks, limit: int) -> bool:
-    """Whether the oldest clicks are as many as a page has at most: there may be more of them."""
-    times = sorted({time for time, _ in clicks})
-    counts = {sum(time in times[:oldest] for time, _ in clicks) for oldest in (1, 2)}
-    return any(size << i in counts for size in (KNOWN_LIMIT, limit) for i in range(6))
+def are_of_one_time(clicks: Clicks) -> bool:
+    """Whether all clicks happened at once: no longer page can show that they may be all."""
+    return len({time for time, _ in clicks}) == 1
 
 
 @given(HISTORIES, st.booleans(), LIMITS)
@@ -123,7 +135,7 @@ def fills_pages(clicks: Clicks, limit: int) -> bool:
 def test_of_a_service_that_keeps_to_limits_every_click_is_read(
     clicks: Clicks, is_inclusive: bool, limit: int
 ) -> None:
-    assume(not fills_pages(clicks, limit))
+    assume(not are_of_one_time(clicks))
     assert read(Service(clicks, is_inclusive), limit) == set(clicks)
 
 
@@ -131,27 +143,42 @@ def test_of_a_service_that_keeps_to_limits_every_click_is_read(
     HISTORIES,
     st.booleans(),
     LIMITS,
-    st.sampled_from([8, 16]),
+    st.integers(SURE, 20),
     st.booleans(),
-    st.booleans(),
+    st.sampled_from(["nowhere", "middle", "between"]),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=1000, derandomize=True, deadline=None)
 def test_of_any_service_every_click_is_read_or_an_error_says_that_it_is_not(
     clicks: Clicks,
     is_inclusive: bool,
     limit: int,
     most: int,
     refuses: bool,
-    is_short: bool,
+    cut: str,
     chance: random.Random,
 ) -> None:
-    service = Service(clicks, is_inclusive, most, refuses, is_short, chance)
+    assume(not are_of_one_time(clicks) and (cut != "middle" or most >= 2 * SURE))
+    service = Service(clicks, is_inclusive, most, refuses, cut, chance)
     try:
-        seen = read(service, min(limit, most))
+        seen = read(service, limit)
     except (PagingError, LimitRefused):
         return
     assert seen == set(clicks)
+
+
+@given(HISTORIES, st.booleans(), LIMITS, st.randoms(use_true_random=False))
+@settings(max_examples=300, derandomize=True, deadline=None)
+def test_of_a_service_that_cuts_pages_by_chance_clicks_are_read_or_an_error_says_that_some_are_not(
+    clicks: Clicks, is_inclusive: bool, limit: int, chance: random.Random
+) -> None:
+    try:
+        seen = read(Service(clicks, is_inclusive, cut="anywhere", chance=chance), limit)
+    except PagingError:
+        return
+    # of the very oldest time nothing can be proved by such pages
+    oldest = min((time for time, _ in clicks), default=0)
+    assert {click for click in clicks if click[0] > oldest} <= seen
 
 
 @pytest.mark.parametrize("is_inclusive", [False, True])
@@ -184,10 +211,9 @@ def test_more_clicks_of_one_millisecond_than_the_service_gives_are_an_error(
     is_inclusive: bool, others: tuple[int, int]
 ) -> None:
     clicks = at(*[1] * others[0], KNOWN_LIMIT + 1, *[1] * others[1], apart=2)
-    with pytest.raises(PagingError, match=f"more than {KNOWN_LIMIT} clicks seem"):
-        read(Service(clicks, is_inclusive, most=KNOWN_LIMIT), KNOWN_LIMIT)
-    with pytest.raises(LimitRefused):
-        read(Service(clicks, is_inclusive, most=KNOWN_LIMIT, refuses=True), KNOWN_LIMIT)
+    for refuses in (False, True):
+        with pytest.raises(PagingError, match=f"more than {KNOWN_LIMIT} clicks seem"):
+            read(Service(clicks, is_inclusive, KNOWN_LIMIT, refuses), KNOWN_LIMIT)
 
 
 def test_clicks_without_a_time_are_an_error_that_says_so() -> None:
