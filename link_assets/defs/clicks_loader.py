@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
 
@@ -33,7 +33,13 @@ from link_assets.defs.translator import CLICKS_KEY
 from link_assets.settings import ApiSettings, api_settings, is_domain_id
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.rest import clicks_source
-from link_assets.source.resume import FROM_FIRST_PAGE, ClicksRead, Restart, full_refresh
+from link_assets.source.resume import (
+    FROM_FIRST_PAGE,
+    ClicksRead,
+    OldClicks,
+    Restart,
+    full_refresh,
+)
 from link_assets.source.run_resources import RunResources, open_resources
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.errors import (
@@ -42,9 +48,10 @@ from link_assets.warehouse.errors import (
     WarehouseUnusable,
     find_cause,
 )
+from link_assets.warehouse.loaded_api import warehouse_api
 from link_assets.warehouse.pipeline import WarehousePipeline
 from link_assets.warehouse.reader import reading
-from link_assets.warehouse.row_counts import ClickCounts
+from link_assets.warehouse.row_counts import ClickCounts, Growth
 
 
 @dataclass(frozen=True)
@@ -76,13 +83,16 @@ def load_domains(
     with failures_explained(CLICKS.name):
         settings = api_settings()
         counts = _counts(context, keys, timedelta(days=settings.clicks_lookback_days))
+        api_of_rows = warehouse_api()
     names = domain_names()
     show_hosts(context, names, keys)
     with (
         open_resources(settings) as resources,
         ThreadPoolExecutor(configuration.SETTINGS.domains_at_once, "domain") as threads,
     ):
-        loader = ClicksLoader(context, dlt, translator, settings, resources, full_refresh, names)
+        loader = ClicksLoader(
+            context, dlt, translator, settings, resources, full_refresh, names, counts, api_of_rows
+        )
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
             _add_metadata(context, tasks, named)
@@ -139,7 +149,7 @@ def _with_growth(
 ) -> dict[str, LoadResult]:
     """Return the results with each domain's growth; add it to what named partitions show."""
     try:
-        growth = counts.growth() if counts and loaded else {}
+        growth = _growth(counts, loaded) if counts and loaded else {}
     except Exception as error:  # noqa: BLE001 - the rows are there, counted or not
         context.log.warning(f"The clicks could not be counted: {kind_and_place(error)}.")
         growth = {}
@@ -154,6 +164,14 @@ def _with_growth(
     return grown
 
 
+def _growth(counts: ClickCounts, loaded: Mapping[str, LoadResult]) -> Mapping[int, Growth]:
+    """Count what was added; a read that an earlier run began, from its beginning."""
+    for key, result in loaded.items():
+        if result.old:
+            counts.compare_with(int(key), result.old.before, result.old.clicks)
+    return counts.growth()
+
+
 @dataclass(frozen=True)
 class ClicksLoader:
     """Loads domains within one run; safe to call from several threads."""
@@ -165,6 +183,8 @@ class ClicksLoader:
     resources: RunResources
     full_refresh: bool
     names: DomainNames = WITHOUT_HOSTS
+    counts: ClickCounts | None = None
+    api_of_rows: str | None = None
     stopped: Event = field(default_factory=Event)
 
     def load(self, partition_key: str) -> LoadResult:
@@ -178,14 +198,15 @@ class ClicksLoader:
             dg.DagsterExecutionInterruptedError: `stopped` is set.
             PipelineStepFailed: the load failed for any other reason.
         """
-        domain, started = domain_id(partition_key), time.monotonic()
+        domain, started, began = domain_id(partition_key), time.monotonic(), datetime.now(UTC)
         restart = refresh = self._refresh(domain) if self.full_refresh else None
         while True:
-            read = ClicksRead(restart)
+            read = ClicksRead(restart, self.api_of_rows, self._old_clicks(domain))
             try:
                 chunks = self._load_chunks(domain, read)
                 seconds = time.monotonic() - started
-                return LoadResult(read.stats, seconds, chunks, host=self.names.host(domain))
+                host = self.names.host(domain)
+                return LoadResult(read.stats, seconds, chunks, host=host, began=began, old=read.old)
             except ConcurrentWriteError:
                 restart = refresh
                 message = "another run has loaded it meanwhile; continuing from where that one is"
@@ -197,6 +218,10 @@ class ClicksLoader:
                 restart = FROM_FIRST_PAGE
                 message = f"{reason}; reading from the first page again"
             self.context.log.warning(f"{self._what(domain)}: {message}.")
+
+    def _old_clicks(self, domain: int) -> OldClicks | None:
+        old = self.counts.old(domain) if self.counts else None
+        return OldClicks(*old) if old else None
 
     def _load_chunks(self, domain: int, read: ClicksRead) -> int:
         """Load chunks to the last page and return how many it took."""

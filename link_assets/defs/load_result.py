@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from link_assets.source.load_stats import LoadStats
+from link_assets.source.resume import OldClicks
 from link_assets.warehouse.row_counts import Growth
 
 
@@ -16,9 +17,10 @@ from link_assets.warehouse.row_counts import Growth
 class LoadResult:
     """What a load came to.
 
-    `seconds` is how long it took, `chunks` in how many loads it was written, None for a table that
-    is not loaded in chunks. `growth` is what it added, None if that was not counted, and `host` the
-    domain's, None if it is not known.
+    `seconds` is how long it took and `began` when it began (UTC), `chunks` in how many loads it was
+    written, None for a table that is not loaded in chunks. `growth` is what it added, None if that
+    was not counted, and `host` the domain's, None if it is not known. `old` are the clicks that a
+    read of all pages compares with.
     """
 
     stats: LoadStats
@@ -26,6 +28,8 @@ class LoadResult:
     chunks: int | None = None
     growth: Growth | None = None
     host: str | None = None
+    began: datetime | None = None
+    old: OldClicks | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -40,6 +44,7 @@ class LoadResult:
             "rejected_rows": stats.rejected_before + stats.rejected,
             "pages": stats.pages,
             "chunks": self.chunks,
+            "began": _timestamp(self.began),
             "seconds": round(self.seconds, 2),
             "resumed_from_page": stats.resumed_from,
             "first_click": _timestamp(stats.first_click),

@@ -14,7 +14,7 @@ from typing import Any, cast
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
-from link_assets.source.dialects.base import Endpoint, Page, PagingError, Position
+from link_assets.source.dialects.base import Endpoint, LostPosition, Page, PagingError, Position
 from link_assets.source.endless import NewRows
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError, page_of
@@ -72,6 +72,7 @@ class EndpointPaginator(BasePaginator):
         self._hosts = hosts
         self._position: Position | None = None
         self._positions = memory.positions
+        self._is_kept = False
 
     def __deepcopy__(self, memo: Any) -> EndpointPaginator:
         """Return a paginator for another domain's listing, whose positions may be the same."""
@@ -89,6 +90,7 @@ class EndpointPaginator(BasePaginator):
     def init_request(self, request: Request) -> None:
         """Ask for the page to begin with."""
         self._position, parameters = self._begin()
+        self._is_kept = self._position is not None
         self._add(request, parameters)
         if self._position is not None:
             self._positions.add(self._position)
@@ -104,6 +106,7 @@ class EndpointPaginator(BasePaginator):
         """Take the next position from a page, and see whether paging comes to an end."""
         page = replace(page_of(response), position=self._position)
         following = self._position_after(page, response)
+        self._is_kept = False
         self._has_next_page = following is not None
         if following in self._positions:
             raise self.error(
@@ -125,15 +128,18 @@ class EndpointPaginator(BasePaginator):
         """Return whether the endpoint goes on after this answer, although it is no page."""
         return self.endpoint.is_refusal(response.status_code, self._position)
 
-    def error(self, response: Response, reason: str) -> ApiError:
-        """Make an ApiError that names the resource and the page."""
+    def error(self, response: Response, reason: str, is_lost: bool = False) -> ApiError:
+        """Make an ApiError that names the resource and the page, and says what to do.
+
+        With `is_lost` it says that the position is of no use, as some statuses do.
+        """
         endpoint, status = self.endpoint, response.status_code
         advice = endpoint.advice(status, self._position)
         return ApiError(
             f"{endpoint.what_of(response, self._hosts)}, page {self._stats.page}: {reason}"
             + (f"; {advice}." if advice else "."),
             response,
-            status in endpoint.statuses_refusing_position,
+            is_lost or status in endpoint.statuses_refusing_position,
         )
 
     def _add(self, request: Request, parameters: Mapping[str, Any]) -> None:
@@ -157,6 +163,8 @@ class EndpointPaginator(BasePaginator):
         try:
             return self.endpoint.next_position(page)
         except PagingError as problem:
+            if self._is_kept and isinstance(problem, LostPosition):
+                raise self.error(response, str(problem), is_lost=True) from None
             self._give_up(response, str(problem))
             return None
 

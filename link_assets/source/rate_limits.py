@@ -10,8 +10,10 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.client import TOO_MANY_REQUESTS
 from threading import BoundedSemaphore, Event, Lock
 from urllib.parse import urlsplit
@@ -136,20 +138,33 @@ def _seconds_to_wait(response: Response) -> float | None:
     is_refused = response.status_code == TOO_MANY_REQUESTS
     if not is_refused and _number(headers.get("x-ratelimit-remaining")) != 0:
         return None
-    reset = _number(headers.get("x-ratelimit-reset"))
-    if reset is None:
+    until_reset = _until(headers.get("x-ratelimit-reset", ""))
+    if until_reset is None:
         return None
-    seconds = _retry_after(headers.get("Retry-After"))
-    if seconds is None:
-        seconds = _until(reset)
+    retry_after = _retry_after(headers.get("Retry-After"))
+    seconds = until_reset if retry_after is None else retry_after
     return min(max(seconds, SHORTEST_SECONDS), LONGEST_SECONDS)
 
 
-def _until(reset: float) -> float:
-    """Return the seconds until a reset, which is given in seconds or as a time."""
-    if reset > MILLISECONDS_SINCE_1970:
-        reset /= 1000
-    return reset - time.time() if reset > SECONDS_SINCE_1970 else reset
+def _until(reset: str) -> float | None:
+    """Return the seconds until a reset, in seconds or as a time; None if it cannot be read."""
+    number = _number(reset)
+    if number is None:
+        number = _time(reset)
+    if number is None:
+        return None
+    if number > MILLISECONDS_SINCE_1970:
+        number /= 1000
+    return number - time.time() if number > SECONDS_SINCE_1970 else number
+
+
+def _time(text: str) -> float | None:
+    """Return a date of HTTP or of ISO 8601 in seconds since 1970; None if it is neither."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError):
+            time = read(text)
+            return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return None
 
 
 def _number(text: str | None) -> float | None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.client import OK
 from typing import Any, cast
 
 import dlt
@@ -32,7 +33,7 @@ MEGABYTE = 1_000_000
 POSITION = "page_token"
 """The state's key of the position. Its name is older than other APIs, and in users' warehouses."""
 
-OF_ONE_READ = (POSITION, "since", "newest", "pages", "rejected", "last_rejected", "began")
+OF_ONE_READ = (POSITION, "since", "newest", "pages", "rejected", "last_rejected", "began", "old")
 """The state's keys that are removed when a read ends."""
 
 KEPT_REJECTED = 100
@@ -68,6 +69,14 @@ def full_refresh(id: str, is_empty: bool) -> Restart:
     return Restart(keeps=frozenset() if is_empty else OF_ROWS, id=id)
 
 
+@dataclass(frozen=True)
+class OldClicks:
+    """How many clicks of a domain are older than a time (UTC)."""
+
+    before: datetime
+    clicks: int
+
+
 @dataclass
 class ClicksRead:
     """One run's reading of all clicks of a domain, over any number of loads.
@@ -78,6 +87,11 @@ class ClicksRead:
 
     restart: Restart | None = None
     """Applied by the first load."""
+    api_of_rows: str | None = None
+    """The API that the rows of the warehouse come from, if there are any."""
+    old: OldClicks | None = None
+    """Those that a read of new clicks leaves out, when the read of all pages began; an earlier run
+    may have begun it."""
     stats: LoadStats = field(default_factory=LoadStats)
     paging: PagingMemory = field(default_factory=PagingMemory)
     rejected: RejectedIds = field(default_factory=RejectedIds)
@@ -98,7 +112,8 @@ class ClicksRead:
         if not self.is_position_on_trial:
             return None
         if isinstance(error, ApiError) and error.refuses_position:
-            return f"the API no longer knows the position to resume from ({error.status})"
+            status = "" if error.status == OK else f" ({error.status})"
+            return f"the API no longer knows the position to resume from{status}"
         if self.stats.pages:
             return None
         short = str(error).rstrip(".") if isinstance(error, ApiError) else type(error).__name__
@@ -180,11 +195,12 @@ class Chunk:
             raise self.read.paging.failure
         self._started = time.monotonic()  # only now: there may have been a wait for the warehouse
         self._endpoint, state = endpoint, _clicks_state()
-        require_same_api(state, self._settings.api, is_new=not state)
+        of_rows = self.read.api_of_rows
+        require_same_api(state, self._settings.api, of_rows, is_new=not state)
         if self.read.restart:
             _forget(state, self.read.restart)
             self.read.restart = None
-            require_same_api(state, self._settings.api, is_new=True)
+            require_same_api(state, self._settings.api, of_rows, is_new=True)
         self._check_identity(state)
         if state.get(POSITION) != self.read.kept_position:
             self.read.paging.forget()  # another run was here, whose pages are not this one's
@@ -267,6 +283,17 @@ class Chunk:
             read.rejected.add(state.get("last_rejected", ()))
         known = bool(state.get("watermark") and self._endpoint and self._endpoint.newest_first)
         read.stats.is_audit = known and state["since"] is None
+        self._keep_old(state)
+
+    def _keep_old(self, state: dict[str, Any]) -> None:
+        """Keep how many old clicks there were when a read of all pages began, or take it up."""
+        if kept := state.get("old"):
+            self.read.old = OldClicks(cast(datetime, from_text(kept["before"])), kept["clicks"])
+        elif self.read.stats.is_audit and self.read.old and POSITION not in state:
+            state["old"] = {
+                "before": utc_text(self.read.old.before),
+                "clicks": self.read.old.clicks,
+            }
 
     def _count(self, pages: Converted, state: dict[str, Any]) -> None:
         stats, rejected = self.read.stats, self.read.rejected
@@ -312,14 +339,22 @@ class Chunk:
         return last is None or datetime.now(UTC) - last >= timedelta(days=days)
 
 
-def require_same_api(state: dict[str, Any], api: str, *, is_new: bool) -> None:
+def require_same_api(
+    state: dict[str, Any], api: str, of_rows: str | None = None, *, is_new: bool
+) -> None:
     """Record in the state which API is read.
+
+    Args:
+        state: That of what is loaded.
+        api: The API that is read.
+        of_rows: That of the rows in the warehouse, if it is known.
+        is_new: Whether nothing was loaded with this state.
 
     Raises:
         SettingsError: The rows that are there come from another API. Those of a state that is not
             new and does not say are the guide's, the only API that there was.
     """
-    before = state.setdefault("api", api if is_new else "guide")
+    before = state.setdefault("api", of_rows or (api if is_new else "guide"))
     if before != api:
         raise SettingsError(
             f"The warehouse holds rows of the API {before!r}, and "

@@ -80,13 +80,23 @@ class ClickCounts:
         self._domains = domains
         self._since = int(time.time())
         self._old_before: dict[int, datetime] = {}
-        self._before: Mapping[int, ClickCount] = {}
+        self._before: dict[int, ClickCount] = {}
         with reading() as reader, suppress(DatabaseUndefinedRelation):
             counts = self._count(reader)
             newest = {domain: c.newest for domain, c in counts.items() if c.newest}
             now = datetime.now(UTC)
             self._old_before = {d: min(at, now) - lookback for d, at in newest.items()}
             self._before = self._with_old(reader, counts)
+
+    def old(self, domain: int) -> tuple[datetime, int] | None:
+        """Return the time before which clicks are old, and how many the domain has of them."""
+        before = self._old_before.get(domain)
+        return (before, self._before[domain].old) if before else None
+
+    def compare_with(self, domain: int, before: datetime, old: int) -> None:
+        """Take the number of old clicks from an earlier run, which this one continues."""
+        self._old_before[domain] = before
+        self._before[domain] = replace(self._before.get(domain, ClickCount()), old=old)
 
     def growth(self) -> dict[int, Growth]:
         """Return what was added to each domain since this was made, by the domain's id.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from link_assets.sandbox import Sandbox
+from link_assets.sandbox import Fault, Sandbox
 from link_assets_tests.defs.loads import register, said, world_of
 from link_assets_tests.support import Location, rows
 from link_assets_tests.truth import world_clicks
@@ -66,6 +66,28 @@ def test_new_clicks_of_a_full_read_were_not_missed(
     assert location.clicks("1").success
     shown = location.click_metadata("1")
     assert (shown["rows_new"], shown["full_read"], shown["clicks_missed"]) == (1, True, 0)
+
+
+def test_what_was_missed_counts_although_another_run_ends_the_read(
+    location: Location,
+    clicks: list[dict[str, Any]],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    middle = len(clicks) * 2 // 3
+    sandbox.clicks = {1: [*clicks[:middle], *clicks[middle + 1 :]]}
+    rows(f"DELETE FROM {{dataset}}.clicks WHERE dt = '{clicks[middle]['dt']}'")
+    sandbox.clicks = {1: clicks}
+    monkeypatch.setenv(f"{API}FULL_READ_DAYS", ALWAYS_DUE)
+    monkeypatch.setenv(f"{API}CHUNK_ROWS", "1")
+    sandbox.faults = [Fault(page=3, status=401)]
+    assert not location.clicks("1").success
+    assert loaded() == len(clicks) - 1
+    monkeypatch.setenv(f"{API}FULL_READ_DAYS", "7")
+    assert location.clicks("1").success
+    shown = location.click_metadata("1")
+    assert (shown["rows_new"], shown["resumed_from_page"]) == (1, 3)
+    assert (shown["full_read"], shown["clicks_missed"]) == (True, 2)
 
 
 def test_zero_days_are_never(

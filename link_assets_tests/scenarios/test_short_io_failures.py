@@ -159,3 +159,18 @@ def test_a_killed_listing_leaves_no_link_or_all(api: str, sandbox: Sandbox) -> N
     load_links()
     assert rows("SELECT count(*) FROM {dataset}.links") == [(len(served_links(sandbox)),)]
     assert rows("SELECT count(*) FROM {dataset}.domains") == [(len(served_domains(sandbox)),)]
+
+
+def test_a_domain_whose_clicks_to_resume_from_are_gone_is_read_from_its_newest_again(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "10")
+    assert location.links().success
+    sandbox.faults = [Fault(path="/statistics/domain/1/last_clicks", page=4, status=401)]
+    assert not location.clicks("1").success
+    ((before,),) = rows("SELECT count(*) FROM {dataset}.clicks")
+    assert before
+    everything = len(expected_short_io(sandbox, 1))
+    sandbox.switches = replace(sandbox.switches, withheld={1: set(range(everything - 5))})
+    assert location.clicks("1").success
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(before,)]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,6 +134,16 @@ def test_a_large_reset_is_a_time(
     in_five_minutes = str((stopped_clock + 300) * unit)
     assert seconds_told(caplog, x_ratelimit_reset=in_five_minutes) == 300
     assert seconds_told(caplog, x_ratelimit_reset=str(1_700_000_000 * unit)) == 0.1
+
+
+def test_a_reset_may_be_a_date(caplog: pytest.LogCaptureFixture, stopped_clock: float) -> None:
+    time = stopped_clock + 300
+    iso = datetime.fromtimestamp(time, UTC).isoformat()
+    dates = [formatdate(time, usegmt=True), iso, iso.replace("+00:00", "Z"), iso[:-6]]
+    for date in dates:
+        seconds = seconds_told(caplog, x_ratelimit_reset=date)
+        assert seconds is not None, date
+        assert 298 <= seconds <= 300
 
 
 def test_retry_after_wins_where_it_can_be_read(

@@ -23,6 +23,8 @@ from link_assets.settings import SettingsError, api_settings, is_domain_id
 from link_assets.source.daily_counts import Counted, api_counts_people, people_by_day
 from link_assets.warehouse.reader import Reader
 
+SETTLING = timedelta(hours=3)
+"""How long after its end a day is not judged: the service lists clicks a while after it counts."""
 MOST_DAYS = 31
 """How many days of a domain are compared at most."""
 
@@ -87,10 +89,10 @@ def service_counts(last: LastLoads) -> ServiceCounts:
 
 
 def _whole_days(load: LastLoad, lookback: float) -> Sequence[date]:
-    """Return the days that were over when the load began, as far as loads look back."""
-    began = load.at - timedelta(seconds=load.number("seconds"))
+    """Return the days that were over and settled when the load began, as far as loads look back."""
+    settled = (load.began - SETTLING).date()
     back = min(max(ceil(lookback), 1), MOST_DAYS)
-    return [began.date() - timedelta(days=days) for days in range(back, 0, -1)]
+    return [settled - timedelta(days=days) for days in range(back, 0, -1)]
 
 
 def _sorted_out(

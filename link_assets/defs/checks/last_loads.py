@@ -43,6 +43,13 @@ class LastLoad:
     at: datetime
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def began(self) -> datetime:
+        """Return when the load began to read."""
+        if began := self.metadata.get("began"):
+            return datetime.fromtimestamp(began, UTC)
+        return self.at - timedelta(seconds=self.number("seconds"))
+
     def number(self, name: str) -> int:
         """Return a number of its metadata; 0 if there is none of that name."""
         return int(self.metadata.get(name, 0))

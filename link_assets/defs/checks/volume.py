@@ -31,7 +31,7 @@ def unusual_volume(reader: Reader, last: LastLoads) -> CheckResult:
     A load that resumed is not judged: what came while its run was down is loaded by the next one.
     """
     ends = {
-        domain: load.at.date()
+        domain: load.began.date()
         for domain, load in last.loads.items()
         if not load.number("resumed_from_page")
     }

@@ -33,6 +33,10 @@ class PagingError(ValueError):
     """A listing cannot be followed any further; the message says why and what to do."""
 
 
+class LostPosition(PagingError):
+    """A page does not go on where the one before ended; to a kept position it is of no use then."""
+
+
 @dataclass(frozen=True)
 class Page:
     """One page of an answer.

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from link_assets.source.dialects.base import PagingError
+from link_assets.source.dialects.base import LostPosition, PagingError
 
 CLICKS_OF_A_PAGE = 500
 """The most that programs were seen to get in 2026; whether there is a maximum is not known."""
@@ -108,12 +108,12 @@ class Place(Struct, frozen=True):
         return replace(self, limit=self.limit // 2, is_highest=True)
 
     def _require_overlap(self, times: Sequence[int]) -> None:
-        """Raise PagingError if a page lacks the clicks that the one before ended with.
+        """Raise LostPosition if a page lacks the clicks that the one before ended with.
 
         Then there may be others that are left out, and an empty page is not the end.
         """
         if max(times, default=self.oldest - 1) < self.oldest:
-            raise PagingError(
+            raise LostPosition(
                 f"the service left out clicks of {time_text(self.oldest)} that it gave before, so "
                 "others may be missing, too; run this again, and report it to Short.io if it stays"
             )

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from link_assets.defs.checks.agreement import service_counts
+from link_assets.defs.checks.agreement import SETTLING, service_counts
 from link_assets.defs.checks.last_loads import LastLoad, LastLoads
 from link_assets.sandbox import Fault, Sandbox, serve
 from link_assets.sandbox import ShortIoSwitches as Switches
@@ -131,22 +131,25 @@ def test_without_any_answer_or_a_key_nothing_is_judged_and_the_reason_told(
     assert str(found(location).description).startswith("Not judged: No API key: set ")
 
 
-def test_the_days_are_those_that_were_over_when_a_domains_last_load_began(
+def test_the_days_are_those_that_were_over_and_settled_when_a_domains_last_load_began(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__API", "short_io")
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CLICKS_LOOKBACK_DAYS", "0")
     monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", sandbox.api_key)
-    midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    midnight = datetime(2026, 3, 2, tzinfo=UTC) + SETTLING
     loads = {
         "1": LastLoad(midnight + timedelta(seconds=9), {"seconds": 5.0}),
         "2": LastLoad(midnight + timedelta(seconds=9), {"seconds": 20.0}),
+        # of a run that went on for hours with other domains
+        "5": LastLoad(midnight + timedelta(hours=9), {"began": midnight.timestamp() - 1}),
         "3": LastLoad(midnight, {"resumed_from_page": 7}),
     }
     with serve(sandbox) as url:
         monkeypatch.setenv("SOURCES__LINK_ASSETS__STATISTICS_URL", f"{url}/statistics")
         service = service_counts(LastLoads("clicks", [*loads, "4"], loads, 25))
-    assert service.days == {"1": [date(2026, 3, 1)], "2": [date(2026, 2, 28)]}
+    before = [date(2026, 2, 28)]
+    assert service.days == {"1": [date(2026, 3, 1)], "2": before, "5": before}
 
 
 DAILY = ShortIoDialect(ApiSettings(base_url="http://api.invalid", api_key="key")).daily_people(
