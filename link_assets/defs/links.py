@@ -1,7 +1,8 @@
 """The assets `link_assets/domains` and `link_assets/links`, and a partition for each domain.
 
 Dagster calls it when one or both are materialized; they come from one source. It marks links that
-are gone as deleted, and never removes a row or a partition.
+are gone as deleted, and never removes a row or a partition. A domain whose links the API refuses
+fails the links at the end, when all else is loaded.
 """
 
 # Dagster resolves the annotations of an asset's function: no `from __future__ import annotations`
@@ -46,21 +47,28 @@ TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS, FOLDERS])
 )
 def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
     """Load every domain and every link, then register the domains that have no partition yet."""
-    selected = context.selected_asset_keys
+    selected, read = context.selected_asset_keys, LinksRead()
     try:
-        metadata = _load(context, dlt)
+        metadata = _load(context, dlt, read)
     except Exception as error:
         yield from checked_after_failure(context, selected, [error])
         raise
+    if read.refused:
+        # recorded before the checks look at it
+        if DOMAINS_KEY in selected:
+            yield dg.AssetMaterialization(DOMAINS_KEY, metadata=metadata[DOMAINS_KEY])
+        failure = _failure(read, metadata[LINKS_KEY])
+        yield from checked_after_failure(context, selected, [failure])
+        raise failure
     for key in sorted(selected):
         yield dg.MaterializeResult(asset_key=key, metadata=metadata[key])
 
 
 def _load(
-    context: dg.AssetExecutionContext, dlt: DagsterDltResource
+    context: dg.AssetExecutionContext, dlt: DagsterDltResource, read: LinksRead
 ) -> dict[dg.AssetKey, Mapping[str, Any]]:
     """Load what is selected and return the metadata of each materialization."""
-    started, read = time.monotonic(), LinksRead()
+    started = time.monotonic()
     with (
         failures_explained(LINKS.name),
         open_resources(settings := api_settings()) as resources,
@@ -69,19 +77,37 @@ def _load(
         source = links_source(settings, read, resources=resources)
         listing, domains_before = LinkListing(pipeline), count_domains()
         list(dlt.run(context, source, pipeline, TRANSLATOR))
+        _warn_of_folders(context, read)
         new = _new_domains(register_domains(context.instance))
         if read.failure:  # the listing was cut off: a link that is not in it may still exist
             raise read.failure
         gone: Mapping[str, Any] = {}
         if LINKS_KEY in context.selected_asset_keys:
             share = configuration.SETTINGS.disappeared_share
-            gone = listing.mark_deleted(read.unread, share).metadata
+            gone = listing.mark_deleted(read.unread, share, [*map(int, read.refused)]).metadata
         grown = _growth(domains_before, count_domains())
     seconds = time.monotonic() - started
     return {
         DOMAINS_KEY: {**LoadResult(read.domains, seconds).metadata, **grown, **new},
         LINKS_KEY: {**LoadResult(read.stats, seconds).metadata, **gone, **new},
     }
+
+
+def _warn_of_folders(context: dg.AssetExecutionContext, read: LinksRead) -> None:
+    if refused := read.refused_folders.values():
+        summary = f"Folders of {len(refused)} domains could not be listed; their rows stay."
+        context.log.warning("\n".join([summary, *map(str, refused)]))
+
+
+def _failure(read: LinksRead, metadata: Mapping[str, Any]) -> dg.Failure:
+    """Return the failure that names each domain whose links were refused, with the reason."""
+    refused = read.refused
+    summary = (
+        f"Links of {len(refused)} of {read.domains.received} domains could not be listed; "
+        "everything else is loaded."
+    )
+    description = "\n".join([summary, *map(str, refused.values())])
+    return dg.Failure(description, metadata={**metadata, "domains": list(refused)})
 
 
 def _new_domains(new: Sequence[str]) -> Mapping[str, Any]:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from link_assets.contract import LINKS
+from link_assets.contract import FOLDERS, LINKS
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError
 from link_assets.source.paging import PagingMemory
@@ -22,7 +23,8 @@ class LinksRead:
     `stats` are the numbers of the links, `domains` those of the domains. `unread` are the ids of
     links that were rejected, None where there is no id to read. `without_id` are listed domains
     without an id: there is no asking for their links. `hosts` are those of the others, by id as
-    text, for messages. With `watched=False` a listing that is cut off raises its error at once.
+    text, for messages. With `watched=False` a listing that is refused or cut off raises its error
+    at once.
     """
 
     stats: LoadStats = field(default_factory=LoadStats)
@@ -42,6 +44,16 @@ class LinksRead:
     def paging(self) -> PagingMemory:
         """Return what is seen of the listing of links."""
         return self.paging_of(LINKS.name)
+
+    @property
+    def refused(self) -> Mapping[str, ApiError]:
+        """Return why the links of domains, by id as text, were not listed or not to the end."""
+        return self.paging.refused
+
+    @property
+    def refused_folders(self) -> Mapping[str, ApiError]:
+        """Return the same of their folders."""
+        return self.paging_of(FOLDERS.name).refused
 
     @property
     def failure(self) -> ApiError | None:

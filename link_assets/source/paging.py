@@ -6,13 +6,17 @@ to the next is in `PagingMemory`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import wraps
+from http.client import UNAUTHORIZED
 from types import MappingProxyType
 from typing import Any, cast
 
+from dlt.sources.helpers.rest_client.exceptions import IgnoreResponseException
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
-from requests import Request, Response
+from requests import PreparedRequest, Request, Response, Session
 
 from link_assets.source.dialects.base import Endpoint, LostPosition, Page, PagingError, Position
 from link_assets.source.endless import NewRows
@@ -25,12 +29,16 @@ class PagingMemory:
     """What a run has seen of a listing: positions, and rows as far as `endless` needs them.
 
     `failure` is the error if paging was given up: pages brought no new row, or there was no telling
-    where the next one begins. The rows before it are loaded first; then the caller raises it. With
-    `watched=False` the paginator raises it at once.
+    where the next one begins. The rows before it are loaded first; then the caller raises it.
+    `refused` are the errors of domains, by id as text, whose listings ended with one while those of
+    the others went on, and `pages` are how many pages of a domain's listing were read. With
+    `watched=False` every error is raised at once.
     """
 
     watched: bool = True
     failure: ApiError | None = None
+    refused: dict[str, ApiError] = field(default_factory=dict)
+    pages: Counter[str] = field(default_factory=Counter)
     positions: set[Position] = field(default_factory=set)
     new_rows: NewRows = field(default_factory=NewRows)
 
@@ -40,12 +48,43 @@ class PagingMemory:
         self.new_rows = NewRows()
 
 
+class DomainError(ApiError):
+    """The listing of one domain ends with this error, and those of the other domains go on."""
+
+    domain: str
+    memory: PagingMemory
+
+    def keep(self) -> None:
+        """Put the error where the caller of the run finds it."""
+        self.memory.refused[self.domain] = self
+
+
+def skipping_domains(session: Session) -> Session:
+    """Return the session; where it would raise DomainError, dlt goes on with the next domain.
+
+    The checks of answers do not see to that: they run before a request is tried again.
+    """
+    send = session.send
+
+    @wraps(send)
+    def send_or_skip(request: PreparedRequest, **options: Any) -> Response:
+        try:
+            return send(request, **options)
+        except DomainError as error:
+            error.keep()
+            raise IgnoreResponseException from error
+
+    session.send = send_or_skip
+    return session
+
+
 class EndpointPaginator(BasePaginator):
     """Goes from page to page as the endpoint says, from the parameters that `begin` returns.
 
     A position that comes again raises ApiError. `max_pages_without_new_rows` pages in a row that
     bring no new row end the listing with an ApiError in `memory.failure`; so does a PagingError of
-    the endpoint. dlt copies the paginator of a listing by domain for each domain.
+    the endpoint. dlt copies the paginator of a listing by domain for each domain, and there all of
+    these end the listing of the domain alone, with an ApiError in `memory.refused`.
     """
 
     def __init__(
@@ -108,17 +147,13 @@ class EndpointPaginator(BasePaginator):
         following = self._position_after(page, response)
         self._is_kept = False
         self._has_next_page = following is not None
-        if following in self._positions:
-            raise self.error(
-                response,
-                f"its {self.endpoint.token_key or 'position'} came a second time, so paging would "
-                "never end; report it to the API's provider",
-            )
         self._memory.new_rows.look_at(page.rows, self.endpoint.identity)
         self._position = following
         if following is not None:
             self._positions.add(following)
             self._stop_without_new_rows(response)
+        if domain := self._domain(response):
+            self._memory.pages[domain] += 1
 
     def stop(self) -> None:
         """Make the current page the last one of this load."""
@@ -129,18 +164,28 @@ class EndpointPaginator(BasePaginator):
         return self.endpoint.is_refusal(response.status_code, self._position)
 
     def error(self, response: Response, reason: str, is_lost: bool = False) -> ApiError:
-        """Make an ApiError that names the resource and the page, and says what to do.
+        """Make an ApiError that names the resource, and the page of its or the domain's listing.
 
-        With `is_lost` it says that the position is of no use, as some statuses do.
+        It is a DomainError if it says nothing of the listings of other domains. With `is_lost` it
+        says that the position is of no use, as some statuses do.
         """
         endpoint, status = self.endpoint, response.status_code
         advice = endpoint.advice(status, self._position)
-        return ApiError(
-            f"{endpoint.what_of(response, self._hosts)}, page {self._stats.page}: {reason}"
-            + (f"; {advice}." if advice else "."),
-            response,
-            is_lost or status in endpoint.statuses_refusing_position,
-        )
+        domain = self._domain(response)
+        # dlt has answers checked by the paginator that it copies, not by the copy
+        page = self._stats.page if domain is None else self._memory.pages[domain] + 1
+        message = f"{endpoint.what_of(response, self._hosts)}, page {page}: {reason}"
+        message += f"; {advice}." if advice else "."
+        refuses_position = is_lost or status in endpoint.statuses_refusing_position
+        if domain is None or status == UNAUTHORIZED or not self._memory.watched:
+            return ApiError(message, response, refuses_position)
+        error = DomainError(message, response, refuses_position)
+        error.domain, error.memory = domain, self._memory
+        return error
+
+    def _domain(self, response: Response) -> str | None:
+        """Return the domain of an answer in a listing by domain; None in any other."""
+        return self.endpoint.domain_of(str(response.request.url))
 
     def _add(self, request: Request, parameters: Mapping[str, Any]) -> None:
         if self.endpoint.method == "GET":
@@ -161,17 +206,31 @@ class EndpointPaginator(BasePaginator):
 
     def _position_after(self, page: Page, response: Response) -> Position | None:
         try:
-            return self.endpoint.next_position(page)
+            following = self.endpoint.next_position(page)
         except PagingError as problem:
             if self._is_kept and isinstance(problem, LostPosition):
                 raise self.error(response, str(problem), is_lost=True) from None
             self._give_up(response, str(problem))
             return None
+        if following not in self._positions:
+            return following
+        error = self.error(
+            response,
+            f"its {self.endpoint.token_key or 'position'} came a second time, so paging would "
+            "never end; report it to the API's provider",
+        )
+        if not isinstance(error, DomainError):
+            raise error
+        error.keep()
+        return None
 
     def _give_up(self, response: Response, reason: str) -> None:
         """End the listing with an error that is raised once the rows before it are loaded."""
         error = self.error(response, reason)
         if not self._memory.watched:
             raise error from None
-        self._memory.failure = error
+        if isinstance(error, DomainError):
+            error.keep()
+        else:
+            self._memory.failure = error
         self.stop()

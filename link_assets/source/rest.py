@@ -44,7 +44,7 @@ from link_assets.source.http import new_connections, new_session
 from link_assets.source.links_read import LinksRead
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ROWS, page_check
-from link_assets.source.paging import EndpointPaginator, PagingMemory
+from link_assets.source.paging import EndpointPaginator, PagingMemory, skipping_domains
 from link_assets.source.resume import Chunk, ClicksRead, require_same_api
 from link_assets.source.run_resources import RunResources
 from link_assets.source.transforms import ClickPages, LinkPages
@@ -96,7 +96,9 @@ def links_source(
 
     Extraction raises pages.ApiError if an answer is not a valid page, and SettingsError if the
     pipeline's rows come from another API. A listing that cannot be followed to its end is cut off:
-    `read.failure` says so once its rows are loaded; without a `read` extraction raises it.
+    `read.failure` says so once its rows are loaded. In listings by domain an answer that is not a
+    valid page ends the domain's listing alone, and `read.refused` and `read.refused_folders` say
+    so, unless it says that the key is not accepted. Without a `read` extraction raises all of it.
     """
     read = read or LinksRead(watched=False)
     dialect, personal = configured_dialect(settings), _personal(settings)
@@ -220,7 +222,7 @@ def _source(
             "client": {
                 "base_url": settings.base_url,
                 "auth": cast(Any, configured_dialect(settings).auth()),
-                "session": new_session(settings, connections, elsewhere),
+                "session": skipping_domains(new_session(settings, connections, elsewhere)),
             },
             "resource_defaults": {"write_disposition": "merge"},
             "resources": [_resource(settings, *named) for named in paginators.items()],

@@ -1,12 +1,13 @@
 """Marking links that a complete listing no longer has; none is removed.
 
 The links asset makes a LinkListing before it loads and asks it to mark afterwards. Whether a
-listing was complete, the asset knows.
+listing was complete, and of which domains it was not, the asset knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -51,7 +52,8 @@ class Disappearance:
 
     `missing` of the links were not in it, of `present` before it, and were `marked` as deleted or
     not. `unnamed` of the listed links were rejected and have no id, so each may be any of the
-    missing ones. `counts` are of the table afterwards.
+    missing ones. `counts` are of the table afterwards. Links of domains that were not listed are
+    in none of the numbers but these.
     """
 
     present: int
@@ -84,13 +86,17 @@ class LinkListing:
 
     def __init__(self, pipeline: WarehousePipeline) -> None:
         self._pipeline = pipeline
-        before = self._links_by_load()
-        self._present = sum(present for present, _ in before.values())
-        self._total = sum(total for _, total in before.values())
-        self._every_load = list(before)
-        self._loads = [load for load, (present, _) in before.items() if present]
+        before = self._links_before()
+        self._present: Counter[int | None] = Counter()
+        for _, domain, present, _ in before:
+            self._present[domain] += present
+        self._total = sum(total for *_, total in before)
+        self._every_load = sorted({load for load, *_ in before})
+        self._loads = sorted({load for load, _, present, _ in before if present})
 
-    def mark_deleted(self, unread: Sequence[str | None], share: float) -> Disappearance:
+    def mark_deleted(
+        self, unread: Sequence[str | None], share: float, unlisted: Collection[int] = ()
+    ) -> Disappearance:
         """Set `deleted_at` of the links that are missing from the complete listing just loaded.
 
         A link that is listed again has lost its mark by being loaded.
@@ -99,26 +105,26 @@ class LinkListing:
             unread: The ids of listed links that were rejected. They exist and stay unmarked; if one
                 has no id, nothing is marked.
             share: Nothing is marked if more than this share of the links present before is missing.
+            unlisted: The domains whose links were not listed, or not to the end; they are left out.
         """
-        rejected = [link for link in unread if link is not None]
+        rejected, skipped = [link for link in unread if link is not None], list(unlisted)
+        present = sum(n for domain, n in self._present.items() if domain not in unlisted)
         gone = f"deleted_at IS NULL AND {_one_of('_dlt_load_id', self._loads)}"
-        gone += f" AND NOT {_one_of('id', rejected)}"
+        gone += f" AND NOT {_one_of('id', rejected)} AND NOT {_one_of('domain_id', skipped)}"
+        values = (*self._loads, *rejected, *skipped)
         purpose = "marking deleted links"
         with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             count = f"SELECT count(*) FROM {table} WHERE {gone}"
-            ((missing,),) = client.execute_sql(count, *self._loads, *rejected) or [(0,)]
+            ((missing,),) = client.execute_sql(count, *values) or [(0,)]
             unnamed = len(unread) - len(rejected)
-            marked = not unnamed and missing > 0 and missing / self._present <= share
+            marked = not unnamed and missing > 0 and missing / present <= share
             if marked:
                 update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
                 marked_at = datetime.now(UTC)
-                opened.run(
-                    purpose,
-                    lambda: client.execute_sql(update, marked_at, *self._loads, *rejected),
-                )
+                opened.run(purpose, lambda: client.execute_sql(update, marked_at, *values))
             counts = self._counts_after(client, table)
-        return Disappearance(self._present, missing, marked, unnamed, counts)
+        return Disappearance(present, missing, marked, unnamed, counts)
 
     def _counts_after(self, client: SqlClientBase[Any], table: str) -> LinkCounts:
         new_load = f"CASE WHEN {_one_of('_dlt_load_id', self._every_load)} THEN 0 ELSE 1 END"
@@ -126,21 +132,24 @@ class LinkListing:
         ((written, total, deleted),) = client.execute_sql(count, *self._every_load) or [(0, 0, 0)]
         return LinkCounts(int(written), total - self._total, total, deleted)
 
-    def _links_by_load(self) -> dict[str, tuple[int, int]]:
-        """Return by load id how many links it wrote: those not marked as deleted, and all."""
+    def _links_before(self) -> list[tuple[str, int | None, int, int]]:
+        """Return each load id and domain with its links: those not marked as deleted, and all."""
         purpose = "counting links"
         with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
             table = client.make_qualified_table_name(LINKS.name)
             try:
                 columns = opened.run(purpose, partial(columns_of, client, table))
             except DatabaseUndefinedRelation:
-                return {}
+                return []
             # the table may be of an earlier version, without that column
             gone = "count(deleted_at)" if "deleted_at" in columns else "0"
-            counts = f"SELECT _dlt_load_id, count(*) - {gone}, count(*) FROM {table} GROUP BY 1"
-            return {str(load): (n, all_) for load, n, all_ in client.execute_sql(counts) or ()}
+            counts = (
+                f"SELECT _dlt_load_id, domain_id, count(*) - {gone}, count(*) FROM {table}"
+                " GROUP BY 1, 2"
+            )
+            return [(str(load), *others) for load, *others in client.execute_sql(counts) or ()]
 
 
-def _one_of(column: str, values: list[str]) -> str:
+def _one_of(column: str, values: Sequence[str | int]) -> str:
     places = ", ".join(["%s"] * len(values)) or "NULL"
     return f"coalesce({column} IN ({places}), FALSE)"

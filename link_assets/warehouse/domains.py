@@ -46,7 +46,7 @@ def hosts_in(reader: Reader) -> Mapping[int, str]:
     """Return the same with a reader at hand."""
     try:
         rows = reader.rows(
-            "SELECT id, coalesce(unicode_hostname, hostname)"
+            "SELECT id, coalesce(nullif(unicode_hostname, ''), hostname)"
             f" FROM {{dataset}}.{DOMAINS.name} ORDER BY id"
         )
     except DatabaseUndefinedRelation:

@@ -111,6 +111,7 @@ def test_new_domains_are_shown_with_their_hosts_and_the_domains_are_counted(
 def test_a_host_is_shown_in_one_short_line_whatever_it_holds(location: Location) -> None:
     assert location.links().success
     change("UPDATE link_assets.domains SET hostname = 'a' || chr(10) || 'b' WHERE id = 1")
+    change("UPDATE link_assets.domains SET unicode_hostname = '' WHERE id = 1")
     change("UPDATE link_assets.domains SET hostname = repeat('a', 300) WHERE id = 2")
     change("UPDATE link_assets.domains SET unicode_hostname = 'café.example' WHERE id = 3")
     names = domain_names()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,13 +49,15 @@ def listed(location: Location, sandbox: Sandbox, links: list[Any]) -> dg.Execute
     return result
 
 
-def compared(sandbox: Sandbox, links: list[Any], share: float = 0.5) -> Disappearance:
+def compared(
+    sandbox: Sandbox, links: list[Any], share: float = 0.5, unlisted: Collection[int] = ()
+) -> Disappearance:
     """What becomes of the others when these links are listed, as the asset does it."""
     sandbox.links, read = links, LinksRead()
     with open_pipeline("links") as pipeline:
         listing = LinkListing(pipeline)
         pipeline.run(links_source(api_settings(), read))
-        return listing.mark_deleted(read.unread, share)
+        return listing.mark_deleted(read.unread, share, unlisted)
 
 
 def numbers(result: dg.ExecuteInProcessResult) -> tuple[Any, ...]:
@@ -158,6 +161,18 @@ def test_a_listed_but_rejected_link_is_not_marked(
     assert rows("SELECT count(*) FROM {dataset}.rejected_rows") == [(1,)]
     assert gone == Disappearance(4, missing, marked=True)
     assert deleted().keys() == ({"3"} if missing == 1 else {"0", "3"})
+
+
+@pytest.mark.usefixtures("api")
+def test_links_of_domains_that_were_not_listed_are_neither_marked_nor_counted(
+    sandbox: Sandbox,
+) -> None:
+    compared(sandbox, some_links(9))
+    left = [link for link in some_links(9) if link["id"] in ("0", "3", "1")]
+    gone = compared(sandbox, left, share=0.4, unlisted=[2, 3])
+    assert (gone, deleted().keys()) == (Disappearance(3, 1, marked=True), {"6"})
+    gone = compared(sandbox, left, share=0.4, unlisted=[3])
+    assert (gone, deleted().keys()) == (Disappearance(5, 2, marked=True), {"4", "6", "7"})
 
 
 @pytest.mark.long
