@@ -20,6 +20,7 @@
 - `links`, `clicks`: an asset each, with all that is particular to it. A new asset is such a file
   and its name in `link_assets.definitions`.
 - `clicks_loader`: loads the domains of a run side by side, each to its last page.
+- `progress`: what is read right now, for those who run loads themselves and show them.
 - `load_result`: what a load came to, as its materialization shows it.
 - `translator`: an asset's key, and its description by the contract.
 - `partitions`: the domains that are known, and how new ones are registered.

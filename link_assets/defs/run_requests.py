@@ -59,6 +59,12 @@ def run_request(domains: Sequence[str], everything: Sequence[str]) -> dg.RunRequ
     return dg.RunRequest(run_key=run_key, partition_key=domains[0], tags=listed)
 
 
+def with_partition(request: dg.RunRequest) -> Mapping[str, str]:
+    """Return the tags of the run that a request becomes."""
+    partition = {PARTITION: request.partition_key} if request.partition_key else {}
+    return {**request.tags, **partition}
+
+
 def requested_domains(tags: Mapping[str, str], everything: Sequence[str]) -> Sequence[str]:
     """Return the domains that a run with these tags loads; `everything` are all partitions."""
     first, last = (tags.get(tag, tags.get(PARTITION)) for tag in RANGE)
