@@ -39,6 +39,22 @@ def use_dagster_home() -> Path:
     return home
 
 
+def use_existing_home() -> Path:
+    """Return Dagster's home likewise, but make nothing.
+
+    Raises:
+        HomeError: There is none.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or Path(FOLDER).absolute()).expanduser()
+    if not (home.is_absolute() and home.is_dir()):
+        raise HomeError(
+            f"There is no folder {home}, in which Dagster would keep its runs: go to the folder in "
+            "which link_assets loads, or set DAGSTER_HOME to an absolute path."
+        )
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
 @contextmanager
 def in_use(home: Path, by: str) -> Iterator[None]:
     """Hold the home for this process alone; it is free again even if that is killed.

@@ -16,6 +16,7 @@ from link_assets.cli.demo import demo
 from link_assets.cli.dev import dev
 from link_assets.cli.load import load
 from link_assets.cli.sandbox import sandbox
+from link_assets.cli.status import status
 
 
 @click.group(help="Links and clicks of a link-analytics API, as Dagster assets.")
@@ -39,5 +40,5 @@ def _replace_what_the_encoding_lacks() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (demo, dev, load, sandbox):
+for command in (demo, dev, load, sandbox, status):
     main.add_command(command)
