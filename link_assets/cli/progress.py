@@ -35,11 +35,13 @@ class Progress:
     """What runs now. It is a Watcher of loads; used as a context, it draws.
 
     Each run leaves one line when it has ended. Warnings of the project's own, such as whom a load
-    waits for, are shown as they come.
+    waits for, are shown as they come. `is_stopping` says whether the run is to end early: what it
+    has fetched is written first.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, is_stopping: Callable[[], bool] = lambda: False) -> None:
         self.console = console
+        self._is_stopping = is_stopping
         self._alive = console.is_terminal and not console.is_dumb_terminal
         self._lock = Lock()
         self._readings: dict[Reading, float] = {}
@@ -90,12 +92,12 @@ class Progress:
             self._what, self._started = what, time.monotonic()
             self._rows = self._pages = 0
 
-    def run_ends(self, succeeded: bool) -> None:
-        """Leave a line about the run."""
-        mark = f"[green]{self._done}[/]" if succeeded else f"[red]{self._failed}[/]"
+    def run_ends(self, wrong: str = "") -> None:
+        """Leave a line about the run, with what went wrong in a word, if anything did."""
+        mark = f"[red]{self._failed}[/]" if wrong else f"[green]{self._done}[/]"
         numbers = f"{self._rows:,} rows, {_pages(self._pages)}, " if self._pages else ""
-        failed = "" if succeeded else "failed, "
-        line = f"{mark} {escape(self._what)}: {failed}{numbers}{self._elapsed()}"
+        wrong = f"{wrong}, " if wrong else ""
+        line = f"{mark} {escape(self._what)}: {wrong}{numbers}{self._elapsed()}"
         with self._lock:
             self._what = ""
         self.console.print(line, highlight=False)
@@ -109,8 +111,9 @@ class Progress:
             readings, what = [*self._readings.items()], self._what
         if not what:
             return Text()
+        stopping = ", stopping" if self._is_stopping() else ""
         head = Table.grid(padding=(0, 1))
-        head.add_row(self._spinner, Text(f"{what} {self._elapsed()}"))
+        head.add_row(self._spinner, Text(f"{what} {self._elapsed()}{stopping}"))
         listings = [self._row(*item) for item in readings[:SHOWN]]
         more = len(readings) - SHOWN
         return Group(head, _grid(listings), Text(f"  and {more} more" if more > 0 else ""))

@@ -30,7 +30,8 @@ def run_demo() -> bool:
     """
     console = console_of_this_process()
     with stop_signals() as signals, dg.DagsterInstance.get() as instance:
-        runs = load(instance, LoadOptions(), Progress(console), signals)
+        progress = Progress(console, is_stopping=lambda: bool(signals.first))
+        runs = load(instance, LoadOptions(), progress, signals)
         print_failures(console, runs)
         if signals.first or not all(run.succeeded for run in runs):
             return False

@@ -7,6 +7,7 @@ for `run_load` alone; the UI, schedules and `dagster job launch` make their runs
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,11 @@ class JobRun:
     def succeeded(self) -> bool:
         """Return whether the run succeeded; failed checks do not make it fail."""
         return self.run.status == dg.DagsterRunStatus.SUCCESS
+
+    @property
+    def was_stopped(self) -> bool:
+        """Return whether the run ended as canceled."""
+        return self.run.status == dg.DagsterRunStatus.CANCELED
 
     @property
     def failures(self) -> Iterator[str]:
@@ -155,4 +161,6 @@ def _events(
         if signals.first and not canceling:
             canceling = True
             instance.report_run_canceling(run, "Stopped by a signal.")
+            # it may have come before Dagster looked for one
+            signal.raise_signal(signal.SIGINT)
         yield event

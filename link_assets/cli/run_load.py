@@ -58,7 +58,8 @@ def run_load(options: LoadOptions) -> int:
     """
     console = console_of_this_process()
     with stop_signals() as signals, dg.DagsterInstance.get() as instance:
-        runs = load(instance, options, Progress(console), signals)
+        progress = Progress(console, is_stopping=lambda: bool(signals.first))
+        runs = load(instance, options, progress, signals)
         print_failures(console, runs)
         print_loads(console, runs, domain_names())
         print_checks(console, runs)
@@ -80,7 +81,10 @@ def load(
                 break
             progress.run_begins(request.what)
             runs.append(run_job(instance, request, signals))
-            progress.run_ends(runs[-1].succeeded)
+            ended = runs[-1]
+            progress.run_ends(
+                "" if ended.succeeded else "stopped" if ended.was_stopped else "failed"
+            )
     return runs
 
 

@@ -21,7 +21,7 @@ NUMBERS = {"new": "rows_new", "again": "rows_already_there", "rejected": "reject
 def print_failures(console: Console, runs: Sequence[JobRun]) -> None:
     """Print why runs failed, the cause first."""
     for run in runs:
-        if run.succeeded or run.run.status == dg.DagsterRunStatus.CANCELED:
+        if run.succeeded or run.was_stopped:
             continue
         console.print(f"\n[red]Failed:[/] {escape(run.what)}, run {run.run.run_id[:8]}")
         for failure in [*run.failures] or ["Dagster's log of the run says why."]:

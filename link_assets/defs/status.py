@@ -1,4 +1,4 @@
-"""How the loads are now: when each table and domain was loaded last, what failed, what checks found.
+"""How the loads are now: when each was the last, what is late, what failed, what checks found.
 
 For `link-assets status`. What is late the check `fresh` says; the rest is what Dagster recorded,
 read with as many queries for five hundred domains as for one. Of the warehouse only the hosts are
@@ -189,7 +189,7 @@ class _TableStatus:
         if not tried:
             return {}
         found = self._instance.get_runs(dg.RunsFilter(run_ids=sorted(set(tried.values()))))
-        ends = {run.run_id: TRIES.get(run.status, "running") for run in found}
+        ends: dict[str, Try] = {run.run_id: TRIES.get(run.status, "running") for run in found}
         return {name: (run, ends[run]) for name, run in tried.items() if run in ends}
 
     def _runs_by_domain(self) -> dict[str, str]:
