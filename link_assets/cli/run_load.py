@@ -73,9 +73,9 @@ def load(
     instance: dg.DagsterInstance, options: LoadOptions, progress: Progress, signals: StopSignals
 ) -> list[JobRun]:
     """Load with one run after the other; a failed one does not keep the others from running."""
-    warnings.simplefilter("ignore")
     runs: list[JobRun] = []
-    with progress, watched_by(progress):
+    with warnings.catch_warnings(), progress, watched_by(progress):
+        warnings.simplefilter("ignore")
         for request in _requests(instance, options):
             if signals.first:
                 break
@@ -162,7 +162,7 @@ def _chosen(wanted: Sequence[str], known: Sequence[str], names: DomainNames) -> 
             some = listed([names.of(domain) for domain in known]) or "none"
             raise click.ClickException(
                 f"--domain: no domain {name!r} is known. Known are: {some}. A new one is known "
-                "once `link-assets load --only links` has run, unless the setting "
+                "once `link-assets load --only domains` has run, unless the setting "
                 "LINK_ASSETS__DOMAINS leaves it out."
             )
         chosen |= found

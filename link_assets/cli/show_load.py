@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from link_assets.cli.run_job import JobRun
+from link_assets.cli.tables import cut, loads_table
 from link_assets.defs.checks.check import counted
 from link_assets.defs.domain_names import DomainNames
 
@@ -30,11 +31,7 @@ def print_failures(console: Console, runs: Sequence[JobRun]) -> None:
 
 def print_loads(console: Console, runs: Sequence[JobRun], names: DomainNames) -> None:
     """Print what each table or domain got, and how many got nothing new."""
-    table = Table(title="\nLoaded", title_justify="left")
-    table.add_column("table", no_wrap=True)
-    table.add_column("domain", overflow="ellipsis", no_wrap=True)
-    for heading in NUMBERS:
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = loads_table("\nLoaded", ("table", "domain"), [*NUMBERS])
     quiet: dict[str, int] = {}
     for loaded in (m for run in runs for m in run.materializations):
         name, values = loaded.asset_key.path[-1], _values(loaded)
@@ -42,7 +39,7 @@ def print_loads(console: Console, runs: Sequence[JobRun], names: DomainNames) ->
             quiet[name] = quiet.get(name, 0) + 1
             continue
         domain = names.of(loaded.partition) if loaded.partition else ""
-        table.add_row(name, escape(domain), *map(str, _numbers(values)))
+        table.add_row(name, cut(domain), *map(str, _numbers(values)))
     if table.row_count:
         console.print(table)
     for name, domains in quiet.items():

@@ -8,7 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from link_assets.cli.tables import cut, loads_table, short
 from link_assets.defs.checks.freshness import hours, span
 from link_assets.defs.status import CheckStatus, LoadStatus, Status, age
 
@@ -72,33 +74,29 @@ def print_status(console: Console, status: Status) -> None:
 
 
 def _loads_table(status: Status, wide: bool) -> Table:
-    table = Table("table", title="Last loads", title_justify="left")
-    table.add_column("domain", overflow="ellipsis", no_wrap=True)
-    if wide:
-        table.add_column("loaded at (UTC)", no_wrap=True)
-    for heading in ("age", "new", *(("again",) if wide else ()), "rejected"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("rows", justify="right", no_wrap=True)
-        table.add_column("newest click", justify="right", no_wrap=True)
+    texts = ("loaded at (UTC)", "table", "domain") if wide else ("table, domain",)
+    numbers = ("age", "new", "again", "rejected", "rows", "last click")
+    table = loads_table("Last loads", texts, numbers if wide else ("age", "new", "rejected"))
     table.add_column("", no_wrap=True)
     for load in sorted(status.loads, key=lambda load: not (load.is_late or load.cause)):
         table.add_row(*_cells(load, status, wide))
     return table
 
 
-def _cells(load: LoadStatus, status: Status, wide: bool) -> Sequence[str]:
+def _cells(load: LoadStatus, status: Status, wide: bool) -> Sequence[str | Text]:
     old, last = age(load, status.at), load.last
     new, again, rejected, total = (
         str(last.metadata.get(name, "")) if last else "" for name in NUMBERS
     )
     domain = f"{load.domain} ({load.host})" if load.host else load.domain or ""
+    since = short(old) if old else ""
+    if not wide:
+        return (cut(f"{load.table} {domain}"), since, new, rejected, _state(load))
     newest = last.newest_click if last else None
+    click = short(status.at - newest) if newest else ""
     at = f"{last.at:%Y-%m-%d %H:%M}" if last else ""
-    click = f"{span(status.at - newest)} old" if newest else ""
-    before = (load.table, escape(domain), *((at,) if wide else ()), span(old) if old else "")
-    numbers = (new, again, rejected, total, click) if wide else (new, rejected)
-    return (*before, *numbers, _state(load))
+    numbers = (since, new, again, rejected, total, click)
+    return (at, load.table, cut(domain), *numbers, _state(load))
 
 
 def _state(load: LoadStatus) -> str:

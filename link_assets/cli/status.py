@@ -10,8 +10,11 @@ import click
 from link_assets.cli.before_start import check_settings, errors_in_one_sentence
 from link_assets.cli.dagster_home import use_existing_home
 
-UNKNOWN = 2
-"""The exit code when it could not be found out; options that cannot be have it, too."""
+
+class StatusUnknown(click.ClickException):
+    """The status could not be found out; options that cannot be have the same exit code."""
+
+    exit_code = 2
 
 
 @click.command(
@@ -29,7 +32,7 @@ UNKNOWN = 2
 def status(as_json: bool) -> None:
     """Print the status and exit with what it is."""
     try:
-        with errors_in_one_sentence(UNKNOWN):
+        with errors_in_one_sentence(StatusUnknown):
             check_settings()
             use_existing_home()
             sys.exit(_print_status(as_json))
@@ -38,9 +41,7 @@ def status(as_json: bool) -> None:
     except Exception as error:
         from link_assets.defs.failures import kind_and_place
 
-        refusal = click.ClickException(f"The status is not known: {kind_and_place(error)}.")
-        refusal.exit_code = UNKNOWN
-        raise refusal from error
+        raise StatusUnknown(f"The status is not known: {kind_and_place(error)}.") from error
 
 
 def _print_status(as_json: bool) -> int:
