@@ -1,7 +1,7 @@
 """Dagster's home: the folder in which it keeps runs, events and schedules between commands.
 
-`demo` and `dev` use it, `dev` for one process at a time. Plain `dagster dev` finds the same folder
-through the project's dagster.yaml.
+`demo`, `dev`, `load` and `status` use it, `dev` for one process at a time. Plain `dagster dev`
+finds the same folder through the project's dagster.yaml.
 """
 
 from __future__ import annotations

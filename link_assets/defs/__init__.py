@@ -27,6 +27,7 @@
 - `run_requests`: which domains a run loads, and the requests that start such runs.
 - `jobs`, `schedules`, `sensors`: what runs, and when.
 - `failures`: what a user reads when a load fails.
+- `status`: how everything is now, for the command of that name.
 - `configuration`: the location's settings, read once.
 - `checks`: one file for each question that is asked of the tables.
 

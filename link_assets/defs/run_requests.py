@@ -4,8 +4,8 @@ Dagster names the partitions of a run by one key, or by the first and the last o
 gaps. A run of domains with others between them is a run of its first domain, and its tag
 `link_assets/domains` lists all. The domains between them get no event.
 
-Schedules, the sensor and the demo ask for runs here; the asset `clicks` reads here what its run
-was asked to load.
+Schedules, the sensor and the command `load` ask for runs here; the asset `clicks` reads here what
+its run was asked to load.
 """
 
 from __future__ import annotations
