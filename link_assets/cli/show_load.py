@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,18 +33,19 @@ def print_failures(console: Console, runs: Sequence[JobRun]) -> None:
 def print_loads(console: Console, runs: Sequence[JobRun], names: DomainNames) -> None:
     """Print what each table or domain got, and how many got nothing new."""
     table = loads_table("\nLoaded", ("table", "domain"), [*NUMBERS])
-    quiet: dict[str, int] = {}
+    quiet: Counter[str] = Counter()
     for loaded in (m for run in runs for m in run.materializations):
         name, values = loaded.asset_key.path[-1], _values(loaded)
         if loaded.partition and not (values.get("rows_new") or values.get("rejected_rows")):
-            quiet[name] = quiet.get(name, 0) + 1
+            counted_rows = "rows_new" in values
+            quiet[f"{'Nothing new' if counted_rows else 'Up to date'}: {name}"] += 1
             continue
         domain = names.of(loaded.partition) if loaded.partition else ""
         table.add_row(name, cut(domain), *map(str, _numbers(values)))
     if table.row_count:
         console.print(table)
-    for name, domains in quiet.items():
-        console.print(f"Nothing new: {name} of {counted(domains, 'domain')}.", highlight=False)
+    for what, domains in quiet.items():
+        console.print(f"{what} of {counted(domains, 'domain')}.", highlight=False)
 
 
 def print_checks(console: Console, runs: Sequence[JobRun]) -> None:
