@@ -28,6 +28,7 @@ from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_nam
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import domain_id
+from link_assets.defs.progress import Nobody, Reading, Watcher, current_watcher, shown
 from link_assets.defs.run_requests import show_hosts
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.settings import ApiSettings, api_settings, is_domain_id
@@ -82,7 +83,17 @@ def load_domains(
         open_resources(settings) as resources,
         ThreadPoolExecutor(configuration.SETTINGS.domains_at_once, "domain") as threads,
     ):
-        loader = ClicksLoader(context, dlt, translator, settings, resources, full_refresh, names)
+        loader = ClicksLoader(
+            context,
+            dlt,
+            translator,
+            settings,
+            resources,
+            full_refresh,
+            names,
+            counts=counts,
+            watcher=current_watcher(),
+        )
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
             _add_metadata(context, tasks, named)
@@ -166,6 +177,9 @@ class ClicksLoader:
     full_refresh: bool
     names: DomainNames = WITHOUT_HOSTS
     stopped: Event = field(default_factory=Event)
+    counts: ClickCounts | None = None
+    """The domains' clicks before the load; None if they could not be counted."""
+    watcher: Watcher = field(default_factory=Nobody)
 
     def load(self, partition_key: str) -> LoadResult:
         """Load a domain's chunks, one after the other, to its last page.
@@ -183,7 +197,8 @@ class ClicksLoader:
         while True:
             read = ClicksRead(restart)
             try:
-                chunks = self._load_chunks(domain, read)
+                with shown(self._reading(domain, read), self.watcher):
+                    chunks = self._load_chunks(domain, read)
                 seconds = time.monotonic() - started
                 return LoadResult(read.stats, seconds, chunks, host=self.names.host(domain))
             except ConcurrentWriteError:
@@ -197,6 +212,12 @@ class ClicksLoader:
                 restart = FROM_FIRST_PAGE
                 message = f"{reason}; reading from the first page again"
             self.context.log.warning(f"{self._what(domain)}: {message}.")
+
+    def _reading(self, domain: int, read: ClicksRead) -> Reading:
+        """Return what is shown of the read; a full refresh may bring any number of rows."""
+        counts = None if self.full_refresh else self.counts
+        before = counts.before(domain) if counts else None
+        return Reading(self.names.of(domain), read.stats, str(domain), before)
 
     def _load_chunks(self, domain: int, read: ClicksRead) -> int:
         """Load chunks to the last page and return how many it took."""

@@ -1,6 +1,7 @@
 """The jobs: what a schedule, a sensor or a user has run as a whole.
 
-Schedules and sensors start them, and so does the demo. What they load is said by the assets.
+Schedules and sensors start them, and so does the command `load`. What they load is said by the
+assets.
 """
 
 from __future__ import annotations

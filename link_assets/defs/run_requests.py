@@ -4,8 +4,8 @@ Dagster names the partitions of a run by one key, or by the first and the last o
 gaps. A run of domains with others between them is a run of its first domain, and its tag
 `link_assets/domains` lists all. The domains between them get no event.
 
-Schedules, the sensor and the demo ask for runs here; the asset `clicks` reads here what its run
-was asked to load.
+Schedules, the sensor and the command `load` ask for runs here; the asset `clicks` reads here what
+its run was asked to load.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ def run_request(domains: Sequence[str], everything: Sequence[str]) -> dg.RunRequ
         return dg.RunRequest(run_key=run_key, tags=ends)
     listed = {DOMAINS: ",".join(domains)}
     return dg.RunRequest(run_key=run_key, partition_key=domains[0], tags=listed)
+
+
+def with_partition(request: dg.RunRequest) -> Mapping[str, str]:
+    """Return the tags of the run that a request becomes."""
+    partition = {PARTITION: request.partition_key} if request.partition_key else {}
+    return {**request.tags, **partition}
 
 
 def requested_domains(tags: Mapping[str, str], everything: Sequence[str]) -> Sequence[str]:

@@ -88,6 +88,10 @@ class ClickCounts:
             self._old_before = {d: min(at, now) - lookback for d, at in newest.items()}
             self._before = self._with_old(reader, counts)
 
+    def before(self, domain: int) -> ClickCount | None:
+        """Return what a domain had when this was made; None if that was nothing."""
+        return self._before.get(domain)
+
     def growth(self) -> dict[int, Growth]:
         """Return what was added to each domain since this was made, by the domain's id.
 
