@@ -1,4 +1,4 @@
-"""The table `daily_clicks`: the clicks of each link and day, computed in the warehouse from `clicks`.
+"""The table `daily_clicks`: clicks by link and day, computed in the warehouse from `clicks`.
 
     clicks ──> join to links ──> count and load ids of each day and link
                                       |   compared with those in daily_clicks
@@ -28,7 +28,6 @@ from typing import Any, cast
 import dlt
 from dlt.common.schema.utils import dlt_load_id_column, new_table
 from dlt.common.storages.load_package import create_load_id
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from link_assets.contract import CLICKS, DAILY_CLICKS, DATASET, LINKS
@@ -36,6 +35,7 @@ from link_assets.settings import location_settings
 from link_assets.warehouse.access import busy, exclusive_access
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.errors import NoClicks
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
@@ -77,8 +77,8 @@ def compute_days(domains: Collection[int]) -> Mapping[int, DailyCounts]:
         WarehouseBusy: The warehouse was not free in time.
     """
     prepare_process()
-    began = datetime.now(UTC)
     with exclusive_access(PURPOSE) as opened, _client() as client:
+        began = datetime.now(UTC)
         opened.run(PURPOSE, partial(_make_table, client, opened))
         reader = Reader(client.sql_client, opened)
         missing = missing_tables(reader, LINKS.name, CLICKS.name)
@@ -86,10 +86,6 @@ def compute_days(domains: Collection[int]) -> Mapping[int, DailyCounts]:
             raise NoClicks("There are no clicks yet: materialize link_assets/clicks first.")
         days = opened.run(PURPOSE, partial(_compute_changed, client, _among(domains), missing))
         return _counts(reader, domains, days, began)
-
-
-class NoClicks(RuntimeError):
-    """There is no table of clicks to compute days from."""
 
 
 def _client() -> SqlJobClientBase:
@@ -131,7 +127,7 @@ def _compute_changed(
             _replace(reader, load_id := create_load_id(), missing)
             client.complete_load(load_id)
         reader.run(f"DROP TABLE {CHANGED}")
-    return {domain: count for domain, count in days}
+    return dict(map(tuple, days))
 
 
 def _replace(reader: Reader, load_id: str, missing: Collection[str]) -> None:
@@ -224,9 +220,7 @@ def _counts(
     of_domain = {domain: numbers for domain, *numbers in found}
     table = sum(rows for rows, *_ in of_domain.values())
     return {
-        domain: DailyCounts(
-            days.get(domain, 0), *of_domain.get(domain, (0, 0, None)), table, began
-        )
+        domain: DailyCounts(days.get(domain, 0), *of_domain.get(domain, (0, 0, None)), table, began)
         for domain in domains
     }
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from link_assets.contract import DAILY_CLICKS
 from link_assets.sandbox import Sandbox, World
-from link_assets.warehouse.daily_clicks import NoClicks, compute_days
+from link_assets.warehouse.daily_clicks import compute_days
+from link_assets.warehouse.errors import NoClicks
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_days, loaded_days, world_clicks
 from link_assets_tests.warehouse import test_link_join as joins
@@ -79,9 +79,10 @@ def test_the_columns_are_those_of_the_contract(sandbox: Sandbox) -> None:
     )
     declared = [(f.column, "YES" if f.nullable else "NO") for f in DAILY_CLICKS.columns]
     assert found == [*declared, ("_dlt_load_id", "NO")]
-    assert rows("SELECT DISTINCT load_id FROM {dataset}._dlt_loads WHERE schema_name LIKE '%day%'"
-                " OR schema_name LIKE '%daily%'") == rows(
-        "SELECT DISTINCT _dlt_load_id FROM {dataset}.daily_clicks")
+    assert rows(
+        "SELECT DISTINCT load_id FROM {dataset}._dlt_loads WHERE schema_name LIKE '%day%'"
+        " OR schema_name LIKE '%daily%'"
+    ) == rows("SELECT DISTINCT _dlt_load_id FROM {dataset}.daily_clicks")
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
@@ -94,6 +95,7 @@ def test_a_day_is_that_of_utc_in_any_time_zone(
     edges = [click(1, ua=str(i)) | {"dt": time} for i, time in enumerate(times)]
     load(sandbox, *edges)
     compute_days([1])
+    assert rows("SELECT current_setting('TimeZone')") == [(zone,)]
     assert counts("clicks") == {(1, None): 3}
     assert compute_days([1])[1].days == 0
 
@@ -105,7 +107,11 @@ def test_special_paths_are_those_of_the_link_that_the_join_gives(sandbox: Sandbo
     load(sandbox, *clicks, click(1, "/promo", st=404), links=links)
     compute_days([1])
     assert counts("clicks") == {(1, "1 promo"): 2, (1, "1 café"): 2, (1, None): 4}
-    assert counts("link_path") == {(1, "1 promo"): "promo", (1, "1 café"): "caf%c3%a9", (1, None): None}
+    assert counts("link_path") == {
+        (1, "1 promo"): "promo",
+        (1, "1 café"): "caf%c3%a9",
+        (1, None): None,
+    }
 
 
 def test_of_countries_and_referrers_with_as_many_clicks_the_first_by_name_is_the_top(
@@ -235,4 +241,4 @@ def test_without_clicks_the_error_says_what_to_materialize() -> None:
 def test_a_domain_without_clicks_has_no_rows(sandbox: Sandbox) -> None:
     load(sandbox)
     assert compute_days([1])[1].rows == 0
-    assert compute_days([])  == {}
+    assert compute_days([]) == {}

@@ -192,9 +192,7 @@ class PostgresLoadClient(PostgresClient):
             self.sql_client.truncate_tables(*(name for (name,) in found))
 
 
-def wait_for_lock(
-    client: SqlClientBase[Any], function: str, purpose: str, seconds: float
-) -> None:
+def wait_for_lock(client: SqlClientBase[Any], function: str, purpose: str, seconds: float) -> None:
     """Acquire an advisory lock; for as long as what it is acquired with says.
 
     Args:
