@@ -36,7 +36,8 @@ def test_a_run_of_clicks_computes_the_days_of_its_domains(
     location: Location, sandbox: Sandbox
 ) -> None:
     location.everything()
-    assert loaded_days() == (truth := expected(sandbox, 1, 2, 3))
+    truth = expected(sandbox, 1, 2, 3)
+    assert loaded_days() == truth
     of_two = [row for row in truth if row[0] == 2]
     metadata = shown(location, "2")
     assert metadata["days_computed"] == len({day for _, day, *_ in of_two})

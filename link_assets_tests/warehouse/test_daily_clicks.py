@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
@@ -12,6 +13,7 @@ from link_assets.contract import DAILY_CLICKS
 from link_assets.sandbox import Sandbox, World
 from link_assets.warehouse.daily_clicks import compute_days
 from link_assets.warehouse.errors import NoClicks
+from link_assets.warehouse.reader import reading
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_days, loaded_days, world_clicks
 from link_assets_tests.warehouse import test_link_join as joins
@@ -242,3 +244,43 @@ def test_a_domain_without_clicks_has_no_rows(sandbox: Sandbox) -> None:
     load(sandbox)
     assert compute_days([1])[1].rows == 0
     assert compute_days([]) == {}
+
+
+@pytest.mark.long
+def test_a_million_clicks_take_seconds(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.world = World(domains=1, links_per_domain=500, clicks_per_domain=2_500)
+    load_links()
+    load_clicks(1)
+    multiply_clicks(400)
+    told = []
+    for what in ("all days", "no day", "one day"):
+        if what == "one day":
+            newest = "SELECT max(dt) FROM {dataset}.clicks"
+            rows(
+                f"UPDATE {{dataset}}.clicks SET human = TRUE, _dlt_load_id = '1999999999'"
+                f" WHERE dt = ({newest})"
+            )
+        started = time.monotonic()
+        counts = compute_days([1])[1]
+        told.append(f"{what} ({counts.days}): {time.monotonic() - started:.2f} s")
+    assert counts.clicks == 1_000_000
+    with capsys.disabled():
+        print(f"\n{counts.clicks} clicks, {counts.rows} rows; {', '.join(told)}")
+
+
+def multiply_clicks(times: int) -> None:
+    """Adds each click so many times in all, each time with another id, address and second."""
+    with reading() as reader:
+        columns = reader.columns("clicks")
+    other = {
+        "click_id": "concat(click_id, n)",
+        "ip": "concat(ip, n % 97)",
+        "dt": "dt - n * INTERVAL '1 hour'",
+    }
+    values = ", ".join(other.get(column, column) for column in columns)
+    rows(
+        f"INSERT INTO {{dataset}}.clicks ({', '.join(columns)}) SELECT {values}"
+        f" FROM {{dataset}}.clicks, generate_series(1, {times - 1}) AS s(n)"
+    )
