@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +14,14 @@ import pytest
 from link_assets.contract import DAILY_CLICKS
 from link_assets.sandbox import Sandbox, World
 from link_assets.warehouse.daily_clicks import compute_days
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import NoClicks
-from link_assets.warehouse.reader import reading
+from link_assets.warehouse.reader import Reader, reading
+from link_assets_tests.children import WAIT, child, finish
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_days, loaded_days, world_clicks
 from link_assets_tests.warehouse import test_link_join as joins
-from link_assets_tests.warehouse.helpers import load_clicks, load_links
+from link_assets_tests.warehouse.helpers import load_clicks, load_links, wait_until
 
 FIXTURES = (port, server, warehouse) = joins.port, joins.server, joins.warehouse
 """For pytest to find here: one kind of warehouse after the other, empty."""
@@ -87,19 +91,23 @@ def test_the_columns_are_those_of_the_contract(sandbox: Sandbox) -> None:
     ) == rows("SELECT DISTINCT _dlt_load_id FROM {dataset}.daily_clicks")
 
 
+def compute_in_zone(zone: str) -> None:
+    assert rows("SELECT current_setting('TimeZone')") == [(zone,)]
+    assert compute_days([1])[1].days == 1
+    assert compute_days([1])[1].days == 0
+
+
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
 def test_a_day_is_that_of_utc_in_any_time_zone(
     zone: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TZ", zone)
-    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS__SESSION_TIMEZONE", zone)
     times = ["2026-03-01T00:00:00Z", "2026-03-01T23:59:59.999999Z", "2026-03-02T01:00:00+02:00"]
-    edges = [click(1, ua=str(i)) | {"dt": time} for i, time in enumerate(times)]
-    load(sandbox, *edges)
-    compute_days([1])
-    assert rows("SELECT current_setting('TimeZone')") == [(zone,)]
+    load(sandbox, *(click(1, ua=str(i)) | {"dt": time} for i, time in enumerate(times)))
+    monkeypatch.setenv("TZ", zone)  # which DuckDB reads once in a process
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS__SESSION_TIMEZONE", zone)
+    with child(compute_in_zone, zone) as process:
+        finish(process)
     assert counts("clicks") == {(1, None): 3}
-    assert compute_days([1])[1].days == 0
 
 
 def test_special_paths_are_those_of_the_link_that_the_join_gives(sandbox: Sandbox) -> None:
@@ -244,6 +252,72 @@ def test_a_domain_without_clicks_has_no_rows(sandbox: Sandbox) -> None:
     load(sandbox)
     assert compute_days([1])[1].rows == 0
     assert compute_days([]) == {}
+
+
+def test_the_number_of_queries_does_not_grow_with_domains_and_days(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.world = WORLD
+    for domain in WORLD.domain_ids():
+        load_clicks(domain)
+    queries: list[str] = []
+
+    def count(client: Any, sql: Any, *arguments: Any, **options: Any) -> Any:
+        queries.append(str(sql))
+        return plain(client, sql, *arguments, **options)
+
+    kind = type(configured_warehouse().dataset().sql_client)
+    plain = kind.execute_sql
+    monkeypatch.setattr(kind, "execute_sql", count)
+    compute_days([1])
+    queries.clear()
+    rows("DELETE FROM {dataset}.daily_clicks WHERE day > '2026-02-27'")
+    compute_days([1])
+    of_one = len(queries)
+    queries.clear()
+    rows("DELETE FROM {dataset}.daily_clicks")
+    assert all(counts.days > 1 for counts in compute_days([1, 2, 3]).values())
+    assert len(queries) == of_one
+
+
+def compute_to_the_insertion() -> None:
+    """Computes the days of domain 1, and stops between deleting and inserting rows."""
+    run = Reader.run
+
+    def stop(reader: Reader, statement: str) -> None:
+        if statement.startswith("INSERT"):
+            Path("deleted").touch()
+            time.sleep(WAIT)
+        run(reader, statement)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reader, "run", stop)
+        compute_days([1])
+
+
+def test_a_computation_that_is_killed_halfway_leaves_the_days_as_they_were(
+    sandbox: Sandbox,
+) -> None:
+    load_more(sandbox, click(2, ua="late"), click(4))
+    before = loaded_days()
+    with child(compute_to_the_insertion) as process:
+        wait_until(lambda: Path("deleted").exists() or not process.is_alive(), WAIT)
+        process.kill()
+        process.join(WAIT)
+        assert process.exitcode == -signal.SIGKILL
+    assert loaded_days() == before
+    assert compute_days([1])[1].days == 2
+    assert counts("clicks") == {(day, "1 promo"): 1 + (day == 2) for day in (1, 2, 3, 4)}
+
+
+def test_runs_that_compute_the_same_days_at_once_add_no_row_twice(sandbox: Sandbox) -> None:
+    sandbox.world = WORLD
+    load_links()
+    load_clicks(1)
+    with child(compute_days, [1]) as one, child(compute_days, [1]) as other:
+        finish(one)
+        finish(other)
+    assert loaded_days() == expected_days({1: world_clicks(WORLD, 1)}, WORLD.links())
 
 
 @pytest.mark.long

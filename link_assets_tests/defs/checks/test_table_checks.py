@@ -50,7 +50,7 @@ def test_every_check_passes_on_a_good_load_without_asking_the_api_or_loading(
 def test_the_checks_of_a_table_are_one_step(loaded: Location) -> None:
     result = loaded.run("checks_job")
     steps = {e.step_key for e in result.all_events if e.event_type_value == "STEP_SUCCESS"}
-    assert steps == {"domains_checks", "links_checks", "clicks_checks"}
+    assert steps == {"domains_checks", "links_checks", "clicks_checks", "daily_clicks_checks"}
 
 
 def test_checks_of_loads_are_judged_when_the_warehouse_cannot_be_used(
@@ -61,7 +61,7 @@ def test_checks_of_loads_are_judged_when_the_warehouse_cannot_be_used(
     assert not result.success
     on_loads = {"links.fresh", "links.no_rejected_rows", "links.no_mass_disappearance"}
     on_loads |= {"clicks.fresh", "clicks.no_rejected_rows"}
-    on_loads |= {"domains.fresh", "domains.no_rejected_rows"}
+    on_loads |= {"domains.fresh", "domains.no_rejected_rows", "daily_clicks.fresh"}
     found = judged(result)
     assert {name for name, told in found.items() if not told.startswith("Not judged: ")} == on_loads
     others = {told for name, told in found.items() if name not in on_loads}
