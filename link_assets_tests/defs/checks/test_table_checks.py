@@ -132,7 +132,8 @@ def test_with_links_but_no_clicks_the_checks_of_clicks_name_what_is_missing(
     found = checked(location)
     passed = {name for name, evaluation in found.items() if evaluation.passed}
     nothing_to_compare = {"clicks.agrees_with_service"}
-    assert passed == {n for n in CHECKS if not n.startswith("clicks.")} | nothing_to_compare
+    of_clicks = {n for n in CHECKS if n.startswith(("clicks.", "daily_clicks."))}
+    assert passed == CHECKS - of_clicks | nothing_to_compare
     told = {name: str(found[name].description) for name in CHECKS - passed}
     never = "; ".join(f"domain {d} (go{d}.example.com) was never loaded" for d in (1, 2, 3))
     assert f"Not fresh: {never}." in told["clicks.fresh"]
@@ -140,6 +141,8 @@ def test_with_links_but_no_clicks_the_checks_of_clicks_name_what_is_missing(
     for name in ("required_columns", "unique_keys", "no_unknown_columns", "known_links"):
         assert "The table clicks" in told[f"clicks.{name}"]
     assert "The table clicks" in told["clicks.usual_volume"]
+    for name in ("unique_keys", "totals_agree"):
+        assert "The table daily_clicks" in told[f"daily_clicks.{name}"]
 
 
 def odd_links(last: LastLoads) -> CheckResult:
