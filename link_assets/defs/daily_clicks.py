@@ -14,6 +14,7 @@ import dagster as dg
 
 from link_assets.contract import DAILY_CLICKS
 from link_assets.defs import configuration
+from link_assets.defs.checks.check import counted
 from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.domain_names import DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
@@ -85,7 +86,8 @@ def _computed(context: dg.AssetExecutionContext, keys: Sequence[str]) -> Results
     seconds = time.monotonic() - started
     results = {key: _metadata(counts[int(key)], names, key, seconds) for key in keys}
     days = sum(found.days for found in counts.values())
-    context.log.info(f"{days} days of {len(keys)} domains computed in {seconds:.2f} seconds.")
+    what = f"{counted(days, 'day')} of {counted(len(keys), 'domain')}"
+    context.log.info(f"{what} computed in {seconds:.2f} seconds.")
     return results
 
 

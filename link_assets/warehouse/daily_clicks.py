@@ -96,7 +96,8 @@ def _client() -> SqlJobClientBase:
         for field in DAILY_CLICKS.columns
     ]
     schema.update_table(new_table(DAILY_CLICKS.name, columns=[*columns, dlt_load_id_column()]))
-    schema = dlt.Schema.from_dict(schema.to_dict())  # its hash is worked out as it is written
+    # dlt works its hash out as it is written
+    schema = dlt.Schema.from_dict(dict(schema.to_dict()))
     destination = configured_warehouse().destination(DAILY_CLICKS.name)
     return cast(SqlJobClientBase, dlt.dataset(destination, DATASET, schema).destination_client)
 
@@ -219,10 +220,12 @@ def _counts(
     )
     of_domain = {domain: numbers for domain, *numbers in found}
     table = sum(rows for rows, *_ in of_domain.values())
-    return {
-        domain: DailyCounts(days.get(domain, 0), *of_domain.get(domain, (0, 0, None)), table, began)
-        for domain in domains
-    }
+
+    def counts(domain: int) -> DailyCounts:
+        rows, clicks, last = of_domain.get(domain, (0, 0, None))
+        return DailyCounts(days.get(domain, 0), rows, clicks, last, table, began)
+
+    return {domain: counts(domain) for domain in domains}
 
 
 def _among(domains: Collection[int]) -> str:

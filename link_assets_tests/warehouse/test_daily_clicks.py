@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,19 @@ def test_the_table_holds_what_the_clicks_of_each_day_and_link_come_to(sandbox: S
     assert {c.table for c in done.values()} == {len(expected)}
     assert done[1].days == len({row[1] for row in expected if row[0] == 1})
     assert done[1].last_click == max(row[8] for row in expected if row[0] == 1)
+
+
+def test_the_query_that_the_document_shows_runs(sandbox: Sandbox) -> None:
+    load(sandbox, links=[joins.link(1, "promo", shortURL="http://a.example/promo")])
+    section = joins.DOCUMENT.read_text().partition("\n## Daily clicks\n")[2]
+    (sql,) = re.findall(r"```sql\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    compute_days([1])
+    assert rows(sql) == []
+    now = datetime.now(UTC).isoformat()
+    clicks = [click(1, ua=ua, human=ua == "a") | {"dt": now} for ua in "ab"]
+    load(sandbox, *clicks, links=sandbox.links or ())
+    compute_days([1])
+    assert rows(sql) == [("http://a.example/promo", 1, 2)]
 
 
 def test_only_the_domains_that_are_asked_for_are_computed(sandbox: Sandbox) -> None:
@@ -305,11 +319,15 @@ def test_a_computation_that_is_killed_halfway_leaves_the_days_as_they_were(
     assert counts("clicks") == {(day, "1 promo"): 1 + (day == 2) for day in (1, 2, 3, 4)}
 
 
+def compute() -> None:
+    compute_days([1])
+
+
 def test_runs_that_compute_the_same_days_at_once_add_no_row_twice(sandbox: Sandbox) -> None:
     sandbox.world = WORLD
     load_links()
     load_clicks(1)
-    with child(compute_days, [1]) as one, child(compute_days, [1]) as other:
+    with child(compute) as one, child(compute) as other:
         finish(one)
         finish(other)
     assert loaded_days() == expected_days({1: world_clicks(WORLD, 1)}, WORLD.links())
