@@ -48,7 +48,7 @@ class Progress:
         """The listings that are being read, with the time at which each began."""
         self._rows = self._pages = 0
         """Of the listings of this run that have ended."""
-        self._what, self._started = "", 0.0
+        self._what, self._step, self._started = "", "", 0.0
         self._stack = ExitStack()
         ascii_only = console.options.ascii_only
         self._spinner = Spinner("line" if ascii_only else "dots")
@@ -89,17 +89,23 @@ class Progress:
     def run_begins(self, what: str) -> None:
         """Show what runs from now on."""
         with self._lock:
-            self._what, self._started = what, time.monotonic()
+            self._what, self._step, self._started = what, "", time.monotonic()
             self._rows = self._pages = 0
 
-    def run_ends(self, wrong: str = "") -> None:
+    def step_begins(self, step: str) -> None:
+        """Show a step of the run while no listing is read, such as one that computes."""
+        with self._lock:
+            self._step = step
+
+    def run_ends(self, wrong: str = "", days_computed: int = 0) -> None:
         """Leave a line about the run, with what went wrong in a word, if anything did."""
         mark = f"[red]{self._failed}[/]" if wrong else f"[green]{self._done}[/]"
-        numbers = f"{self._rows:,} rows, {_pages(self._pages)}, " if self._pages else ""
-        wrong = f"{wrong}, " if wrong else ""
-        line = f"{mark} {escape(self._what)}: {wrong}{numbers}{self._elapsed()}"
+        read = f"{self._rows:,} rows, {_counted(self._pages, 'page')}" if self._pages else ""
+        computed = f"{_counted(days_computed, 'day')} computed" if days_computed else ""
+        numbers = ", ".join(filter(None, (wrong, read, computed, str(self._elapsed()))))
+        line = f"{mark} {escape(self._what)}: {numbers}"
         with self._lock:
-            self._what = ""
+            self._what = self._step = ""
         self.console.print(line, highlight=False)
 
     def _elapsed(self) -> timedelta:
@@ -108,12 +114,14 @@ class Progress:
     def _drawn(self) -> RenderableType:
         """Return what the terminal shows now."""
         with self._lock:
-            readings, what = [*self._readings.items()], self._what
+            readings, what, step = [*self._readings.items()], self._what, self._step
         if not what:
             return Text()
         stopping = ", stopping" if self._is_stopping() else ""
         head = Table.grid(padding=(0, 1))
         head.add_row(self._spinner, Text(f"{what} {self._elapsed()}{stopping}"))
+        if not readings:
+            return Group(head, Text(f"  step {step}" if step else ""))
         listings = [self._row(*item) for item in readings[:SHOWN]]
         more = len(readings) - SHOWN
         return Group(head, _grid(listings), Text(f"  and {more} more" if more > 0 else ""))
@@ -123,7 +131,7 @@ class Progress:
         rate = rows / seconds if seconds else 0
         return (
             reading.name,
-            _pages(reading.stats.pages),
+            _counted(reading.stats.pages, "page"),
             f"{rows:,} rows",
             f"{rate:,.0f}/s",
             _time_left(reading, rate),
@@ -131,7 +139,9 @@ class Progress:
 
     def _say_what_is_read(self) -> None:
         with self._lock:
-            readings = [*self._readings.items()]
+            readings, step = [*self._readings.items()], self._step
+        if step and not readings:
+            self.console.print(f"  step {step}", highlight=False)
         for item in readings[:SHOWN]:
             name, *numbers = self._row(*item)
             self.console.print(f"  {name}: {', '.join(filter(None, numbers))}", highlight=False)
@@ -164,8 +174,8 @@ def _grid(rows: list[tuple[str, ...]]) -> Table:
     return grid
 
 
-def _pages(pages: int) -> str:
-    return "1 page" if pages == 1 else f"{pages:,} pages"
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def _time_left(reading: Reading, rate: float) -> str:

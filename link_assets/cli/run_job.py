@@ -8,7 +8,7 @@ for `run_load` alone; the UI, schedules and `dagster job launch` make their runs
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,14 +96,26 @@ class JobRequest:
     config: Mapping[str, Any] | None = None
 
 
-def run_job(instance: dg.DagsterInstance, wanted: JobRequest, signals: StopSignals) -> JobRun:
-    """Run a job to its end. A signal that comes meanwhile ends it as canceled, as the UI does."""
+def run_job(
+    instance: dg.DagsterInstance,
+    wanted: JobRequest,
+    signals: StopSignals,
+    step_begins: Callable[[str], object],
+) -> JobRun:
+    """Run a job to its end, and tell which of its steps begins.
+
+    A signal that comes meanwhile ends it as canceled, as the UI does.
+    """
     job, assets, checks = defs.resolve_job_def(wanted.job), wanted.assets, None
     if not wanted.with_checks:
         assets, checks = assets or job.asset_layer.selected_asset_keys, frozenset()
     subset = job.get_subset(asset_selection=assets, asset_check_selection=checks)
     run = _new_run(instance, subset, wanted, assets, checks)
-    events = list(_events(instance, job, run, signals))
+    events: list[dg.DagsterEvent] = []
+    for event in _events(instance, job, run, signals):
+        events.append(event)
+        if event.is_step_start and event.step_key:
+            step_begins(event.step_key)
     ended = instance.get_run_by_id(run.run_id) or run
     if signals.first and ended.status == dg.DagsterRunStatus.FAILURE:
         # the signal came where no event tells of it

@@ -15,7 +15,7 @@ import dagster as dg
 
 from link_assets.cli.progress import Progress, console_of_this_process
 from link_assets.cli.run_job import JobRequest, JobRun, run_job
-from link_assets.cli.show_load import print_checks, print_failures, print_loads
+from link_assets.cli.show_load import days_computed, print_checks, print_failures, print_loads
 from link_assets.cli.stop_signals import StopSignals, stop_signals
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
@@ -80,11 +80,10 @@ def load(
             if signals.first:
                 break
             progress.run_begins(request.what)
-            runs.append(run_job(instance, request, signals))
-            ended = runs[-1]
-            progress.run_ends(
-                "" if ended.succeeded else "stopped" if ended.was_stopped else "failed"
-            )
+            ended = run_job(instance, request, signals, progress.step_begins)
+            runs.append(ended)
+            wrong = "" if ended.succeeded else "stopped" if ended.was_stopped else "failed"
+            progress.run_ends(wrong, days_computed(ended))
     return runs
 
 
@@ -105,10 +104,11 @@ def _requests(instance: dg.DagsterInstance, options: LoadOptions) -> Iterator[Jo
     with_checks = not (options.is_whole or options.skip_checks)
     for job, assets in jobs.items():
         refreshed = options.full_refresh and CLICKS_KEY in assets
-        for request, what in _runs_of(instance, job, options.domains):
+        name = options.only or job.removesuffix("_job")
+        for request, domains in _runs_of(instance, job, options.domains):
             yield JobRequest(
                 job,
-                what,
+                f"{name}{domains}",
                 request,
                 assets if options.only else None,
                 with_checks,
@@ -140,17 +140,16 @@ def _is_by_domain(job: str) -> bool:
 def _runs_of(
     instance: dg.DagsterInstance, job: str, wanted: Sequence[str]
 ) -> Iterator[tuple[dg.RunRequest, str]]:
-    """Yield the requests that together run a job, and what people call each."""
-    name = job.removesuffix("_job")
+    """Yield the requests that together run a job, and of which domains each is, as people read."""
     if not _is_by_domain(job):
-        yield dg.RunRequest(), name
+        yield dg.RunRequest(), ""
         return
     known, names = known_domains(instance), domain_names()
     domains = _chosen(wanted, known, names) if wanted else set(known)
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     for request in clicks_requests(instance, domains):
         loaded = requested_domains(with_partition(request), everything)
-        yield request, f"{name} of {_called(loaded, everything, names)}"
+        yield request, f" of {_called(loaded, everything, names)}"
 
 
 def _chosen(wanted: Sequence[str], known: Sequence[str], names: DomainNames) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,6 +18,10 @@ from link_assets.defs.domain_names import DomainNames
 
 NUMBERS = {"new": "rows_new", "again": "rows_already_there", "rejected": "rejected_rows"}
 """The columns of numbers, and what a materialization calls them."""
+DAYS = "days_computed"
+"""What a materialization has that was computed in the warehouse, and not loaded."""
+COMPUTED = {"days": DAYS, "rows": "rows_total"}
+"""The columns of such a one: the days that had changed, and all rows that there are now."""
 
 
 def print_failures(console: Console, runs: Sequence[JobRun]) -> None:
@@ -32,20 +36,28 @@ def print_failures(console: Console, runs: Sequence[JobRun]) -> None:
 
 def print_loads(console: Console, runs: Sequence[JobRun], names: DomainNames) -> None:
     """Print what each table or domain got, and how many got nothing new."""
-    table = loads_table("\nLoaded", ("table", "domain"), [*NUMBERS])
+    loads = loads_table("\nLoaded", ("table", "domain"), [*NUMBERS])
+    computed = loads_table("\nDays computed", ("table", "domain"), [*COMPUTED])
     quiet: Counter[str] = Counter()
-    for loaded in (m for run in runs for m in run.materializations):
-        name, values = loaded.asset_key.path[-1], _values(loaded)
-        if loaded.partition and not (values.get("rows_new") or values.get("rejected_rows")):
-            counted_rows = "rows_new" in values
-            quiet[f"{'Nothing new' if counted_rows else 'Up to date'}: {name}"] += 1
+    for made in (m for run in runs for m in run.materializations):
+        name, values = made.asset_key.path[-1], _values(made)
+        table, columns = (computed, COMPUTED) if DAYS in values else (loads, NUMBERS)
+        if made.partition and not any(map(values.get, ("rows_new", "rejected_rows", DAYS))):
+            quiet[f"{'No day changed' if DAYS in values else 'Nothing new'}: {name}"] += 1
             continue
-        domain = names.of(loaded.partition) if loaded.partition else ""
-        table.add_row(name, cut(domain), *map(str, _numbers(values)))
-    if table.row_count:
-        console.print(table)
+        domain = names.of(made.partition) if made.partition else ""
+        numbers = (str(values.get(number, "")) for number in columns.values())
+        table.add_row(name, cut(domain), *numbers)
+    for table in (loads, computed):
+        if table.row_count:
+            console.print(table)
     for what, domains in quiet.items():
         console.print(f"{what} of {counted(domains, 'domain')}.", highlight=False)
+
+
+def days_computed(run: JobRun) -> int:
+    """Return how many days a run computed, of all its domains together."""
+    return sum(_values(made).get(DAYS, 0) for made in run.materializations)
 
 
 def print_checks(console: Console, runs: Sequence[JobRun]) -> None:
@@ -70,7 +82,3 @@ def print_checks(console: Console, runs: Sequence[JobRun]) -> None:
 
 def _values(materialization: dg.AssetMaterialization) -> Mapping[str, Any]:
     return {name: value.value for name, value in materialization.metadata.items()}
-
-
-def _numbers(values: Mapping[str, Any]) -> Iterator[Any]:
-    return (values.get(name, "") for name in NUMBERS.values())
