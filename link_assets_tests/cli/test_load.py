@@ -62,7 +62,7 @@ def test_a_load_brings_everything_and_a_second_one_nothing_new(
     first = link_assets("load")
     assert first.exit_code == 0, first.output
     assert clicks_by_domain() == [(1, 40), (2, 40), (3, 40)]
-    assert "✓ clicks of domains 1 to 3: 120 rows, 9 pages" in first.output
+    assert "✓ clicks of domains 1 to 3: 120 rows, 9 pages, " in first.output
     assert re.search(r" clicks +2 \(go2.example.com\) +40 +0 +0 ", first.output)
     assert "warning" in first.output  # and is no failure
     assert jobs_run() == ["links_job", "clicks_job", "checks_job"]
@@ -70,6 +70,25 @@ def test_a_load_brings_everything_and_a_second_one_nothing_new(
     assert second.exit_code == 0, second.output
     assert "Nothing new: clicks of 3 domains." in second.output
     assert clicks_by_domain() == [(1, 40), (2, 40), (3, 40)]
+
+
+def test_the_days_that_a_load_computed_are_told_by_domain(link_assets: Command, api: str) -> None:
+    def numbers(domain: int) -> list[str]:
+        line = rf" daily_clicks +{domain} \(go{domain}.example.com\) +(\d+) +(\d+) "
+        return list(re.findall(line, loaded.output)[0])
+
+    loaded = link_assets("load", "--skip-checks")
+    there = rows(
+        "SELECT domain_id, count(DISTINCT day), count(*) FROM {dataset}.daily_clicks GROUP BY 1"
+    )
+    assert {domain: numbers(domain) for domain in (1, 2, 3)} == {
+        domain: [str(days), str(found)] for domain, days, found in there
+    }
+    assert f"9 pages, {sum(days for _, days, _ in there)} days computed, " in loaded.output
+    again = link_assets("load", "--only", "daily_clicks", "--skip-checks")
+    assert again.output.startswith("✓ daily_clicks of domains 1 to 3: 0:00:")
+    assert "No day changed: daily_clicks of 3 domains." in again.output
+    assert "Days computed" not in again.output
 
 
 def test_runs_are_of_the_code_location_by_which_the_ui_groups_them(

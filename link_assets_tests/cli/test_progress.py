@@ -67,13 +67,23 @@ def test_no_more_is_shown_than_ten_listings_and_how_many_others(progress: Progre
     assert drawn[-1] == "  and 3 more"
 
 
+def test_a_step_that_reads_nothing_is_shown_by_its_name(progress: Progress) -> None:
+    progress.run_begins("clicks of domain 7")
+    progress.step_begins("daily_clicks")
+    assert lines(progress)[-1] == "  step daily_clicks"
+    progress.begun(Reading("7", LoadStats(), "7"))
+    assert "step" not in "".join(lines(progress))
+
+
 def test_a_run_that_has_ended_leaves_a_line_with_what_it_read(progress: Progress) -> None:
     with watched_by(progress):
         progress.run_begins("clicks of domain 7")
         with shown(Reading("7", LoadStats(pages=2, received=30), "7"), current_watcher()):
             pass
-        progress.run_ends("failed")
+        progress.run_ends("failed", days_computed=1)
     assert isinstance(progress.console.file, StringIO)
-    written = progress.console.file.getvalue()
-    assert written == "✗ clicks of domain 7: failed, 30 rows, 2 pages, 0:00:00\n"
+    (mark, *written) = progress.console.file.getvalue().split()
+    assert mark == "✗"
+    said = "clicks of domain 7: failed, 30 rows, 2 pages, 1 day computed, 0:00:00"
+    assert " ".join(written) == said
     assert isinstance(current_watcher(), Nobody)
