@@ -12,11 +12,11 @@ from link_assets.settings import api_settings
 
 
 @click.command(
-    help="""Load domains, links and all clicks, then run the checks; once, in this process.
+    help="""Load domains, links and all clicks, compute daily clicks, and run the checks.
 
-    Neither Dagster's UI nor its daemon has to run: put it into cron. Its runs are in the UI
-    afterwards, and a run that was stopped or killed is resumed by the next load. Several loads at
-    once, here or in the UI, wait for each other where they write.
+    All of it once, in this process: neither Dagster's UI nor its daemon has to run, so put it into
+    cron. Its runs are in the UI afterwards, and a run that was stopped or killed is resumed by the
+    next load. Several loads at once, here or in the UI, wait for each other where they write.
 
     The exit code is 0 only if every run succeeded and no check failed; a check that only warns
     is shown and does not count. It is 1 otherwise, 2 for options that cannot be, and 128 and the
@@ -31,8 +31,8 @@ from link_assets.settings import api_settings
     "domains",
     metavar="ID|HOST",
     multiple=True,
-    help="Load the clicks of this domain alone; may be repeated. Links are listed first, unless "
-    "--only clicks is given.",
+    help="Load the clicks of this domain alone, and compute its days; may be repeated. Links are "
+    "listed first, unless --only clicks is given.",
 )
 @click.option(
     "--full-refresh",
