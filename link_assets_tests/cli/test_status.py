@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from link_assets.cli.main import main
 from link_assets.defs import configuration
 from link_assets.defs import status as status_module
 from link_assets.defs.status import read_status
-from link_assets.defs.translator import CLICKS_KEY
+from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.warehouse.access import exclusive_access
 from link_assets_tests.cli.conftest import Command
@@ -102,9 +103,11 @@ def test_a_failed_domain_has_the_cause_until_it_is_loaded(
     failed = load_of(told(done), "clicks", "2")
     assert (done.exit_code, failed["last_try"], failed["late"]) == (1, "failed", False)
     assert failed["cause"].startswith("clicks of domain 2 (go2.example.com), page 1: the API answ")
-    assert load_of(told(done), "clicks", "1")["last_try"] == "succeeded"
+    assert load_of(told(done), "daily_clicks", "2")["cause"] == failed["cause"]
+    for table in ("clicks", "daily_clicks"):
+        assert load_of(told(done), table, "1")["last_try"] == "succeeded"
     sandbox.faults = []
-    assert link_assets("load", "--skip-checks", "--only", "clicks", "--domain", "2").exit_code == 0
+    assert link_assets("load", "--skip-checks", "--domain", "2").exit_code == 0
     assert link_assets("status").exit_code == 0
 
 
@@ -184,12 +187,12 @@ def test_500_domains_take_as_many_queries_as_two(home: Path) -> None:
         with dg.DagsterInstance.get() as instance:
             keys = [str(domain) for domain in domains]
             instance.add_dynamic_partitions("domain", keys)
-            for key in keys:
-                loaded = dg.AssetMaterialization(CLICKS_KEY, partition=key)
+            for asset, key in product((CLICKS_KEY, DAILY_CLICKS_KEY), keys):
+                loaded = dg.AssetMaterialization(asset, partition=key)
                 instance.report_runless_asset_event(loaded)
             with statements() as run:
                 status = read_status(instance)
-            assert len([load for load in status.loads if load.domain]) == domains.stop
+            assert len([load for load in status.loads if load.domain]) == 2 * domains.stop
         return len(run)
 
     assert queries(range(2)) == queries(range(2, 500))
