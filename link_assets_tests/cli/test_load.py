@@ -281,6 +281,7 @@ def in_terminal(command: Sequence[str], columns: int, **environment: str) -> str
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     given = {**os.environ, "TERM": "xterm-256color", **environment}
+    given.pop("COLUMNS", None)  # a worker of pytest-xdist has it, and it would win
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=given)
     os.close(theirs)
     said = b""
