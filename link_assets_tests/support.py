@@ -35,13 +35,18 @@ def dagster_instance(folder: str) -> dg.DagsterInstance:
 
 
 def _instance(folder: str) -> dg.DagsterInstance:
+    return dg.DagsterInstance.local_temp(folder, instance_settings(folder))
+
+
+def instance_settings(folder: str) -> dict[str, Any]:
+    """What dagster.yaml says in the folder of such an instance."""
     # one database for the events of all runs; by default each run has one made for it
     events = {
         "module": "dagster._core.storage.event_log",
         "class": "ConsolidatedSqliteEventLogStorage",
         "config": {"base_dir": folder},
     }
-    return dg.DagsterInstance.local_temp(folder, {**INSTANCE, "event_log_storage": events})
+    return {**INSTANCE, "event_log_storage": events}
 
 
 @cache

@@ -1,6 +1,19 @@
-"""The commands: `link-assets demo`, `dev` and `sandbox`.
+"""The commands: `link-assets demo`, `dev`, `load`, `sandbox` and `status`.
 
 `main` is the group and reads `.env`. A command is one file, which imports Dagster and dlt only when
 it runs, so that the others start at once. `before_start` is what commands check before they start
-anything, `dagster_home` where Dagster keeps its runs, and `run_demo` what the demo runs and shows.
+anything, and `dagster_home` where Dagster keeps its runs.
+
+    load, demo
+        |
+        v
+    run_load, run_demo     which jobs run, one after the other
+        |
+        v
+    run_job                one run, in this process; stop_signals end it early
+        |
+        v
+    progress, show_load    what is read now (told by defs.progress), and what came of it
+
+    status -> show_status  what defs.status finds, as a table or JSON
 """

@@ -23,12 +23,14 @@ ENV_FILE = Path(".env")
 
 
 @contextmanager
-def errors_in_one_sentence() -> Iterator[None]:
+def errors_in_one_sentence(
+    refusal: type[click.ClickException] = click.ClickException,
+) -> Iterator[None]:
     """End the command with the message of a HomeError or SettingsError, without a traceback."""
     try:
         yield
     except (HomeError, SettingsError) as error:
-        raise click.ClickException(str(error)) from None
+        raise refusal(str(error)) from None
 
 
 def check_settings() -> None:

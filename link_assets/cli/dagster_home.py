@@ -1,7 +1,7 @@
 """Dagster's home: the folder in which it keeps runs, events and schedules between commands.
 
-`demo` and `dev` use it, `dev` for one process at a time. Plain `dagster dev` finds the same folder
-through the project's dagster.yaml.
+`demo`, `dev`, `load` and `status` use it, `dev` for one process at a time. Plain `dagster dev`
+finds the same folder through the project's dagster.yaml.
 """
 
 from __future__ import annotations
@@ -36,6 +36,22 @@ def use_dagster_home() -> Path:
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shutil.copyfile(INSTANCE_SETTINGS, home / "dagster.yaml")
+    return home
+
+
+def use_existing_home() -> Path:
+    """Return Dagster's home likewise, but make nothing.
+
+    Raises:
+        HomeError: There is none.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or Path(FOLDER).absolute()).expanduser()
+    if not (home.is_absolute() and home.is_dir()):
+        raise HomeError(
+            f"There is no folder {home}, in which Dagster would keep its runs: go to the folder in "
+            "which link_assets loads, or set DAGSTER_HOME to an absolute path."
+        )
+    os.environ["DAGSTER_HOME"] = str(home)
     return home
 
 

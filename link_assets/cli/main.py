@@ -14,10 +14,13 @@ from dotenv import load_dotenv
 from link_assets.cli.before_start import ENV_FILE
 from link_assets.cli.demo import demo
 from link_assets.cli.dev import dev
+from link_assets.cli.load import load
 from link_assets.cli.sandbox import sandbox
+from link_assets.cli.status import status
 
 
 @click.group(help="Links and clicks of a link-analytics API, as Dagster assets.")
+@click.version_option(package_name="link-assets", prog_name="link-assets")
 def main() -> None:
     """Read `.env` of the working folder, which wins over the environment.
 
@@ -37,5 +40,5 @@ def _replace_what_the_encoding_lacks() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (demo, dev, sandbox):
+for command in (demo, dev, load, sandbox, status):
     main.add_command(command)

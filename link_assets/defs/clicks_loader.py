@@ -28,6 +28,7 @@ from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_nam
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import domain_id
+from link_assets.defs.progress import Nobody, Reading, Watcher, current_watcher, shown
 from link_assets.defs.run_requests import show_hosts
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.settings import ApiSettings, api_settings, is_domain_id
@@ -91,7 +92,16 @@ def load_domains(
         ThreadPoolExecutor(configuration.SETTINGS.domains_at_once, "domain") as threads,
     ):
         loader = ClicksLoader(
-            context, dlt, translator, settings, resources, full_refresh, names, counts, api_of_rows
+            context,
+            dlt,
+            translator,
+            settings,
+            resources,
+            full_refresh,
+            names,
+            counts=counts,
+            api_of_rows=api_of_rows,
+            watcher=current_watcher(),
         )
         tasks = {key: threads.submit(loader.load, key) for key in keys}
         try:
@@ -183,9 +193,11 @@ class ClicksLoader:
     resources: RunResources
     full_refresh: bool
     names: DomainNames = WITHOUT_HOSTS
-    counts: ClickCounts | None = None
     api_of_rows: str | None = None
     stopped: Event = field(default_factory=Event)
+    counts: ClickCounts | None = None
+    """The domains' clicks before the load; None if they could not be counted."""
+    watcher: Watcher = field(default_factory=Nobody)
 
     def load(self, partition_key: str) -> LoadResult:
         """Load a domain's chunks, one after the other, to its last page.
@@ -203,7 +215,8 @@ class ClicksLoader:
         while True:
             read = ClicksRead(restart, self.api_of_rows, self._old_clicks(domain))
             try:
-                chunks = self._load_chunks(domain, read)
+                with shown(self._reading(domain, read), self.watcher):
+                    chunks = self._load_chunks(domain, read)
                 seconds = time.monotonic() - started
                 host = self.names.host(domain)
                 return LoadResult(read.stats, seconds, chunks, host=host, began=began, old=read.old)
@@ -222,6 +235,12 @@ class ClicksLoader:
     def _old_clicks(self, domain: int) -> OldClicks | None:
         old = self.counts.old(domain) if self.counts else None
         return OldClicks(*old) if old else None
+
+    def _reading(self, domain: int, read: ClicksRead) -> Reading:
+        """Return what is shown of the read; a full refresh may bring any number of rows."""
+        counts = None if self.full_refresh else self.counts
+        before = counts.before(domain) if counts else None
+        return Reading(self.names.of(domain), read.stats, str(domain), before)
 
     def _load_chunks(self, domain: int, read: ClicksRead) -> int:
         """Load chunks to the last page and return how many it took."""

@@ -1,6 +1,7 @@
 """The jobs: what a schedule, a sensor or a user has run as a whole.
 
-Schedules and sensors start them, and so does the demo. What they load is said by the assets.
+Schedules and sensors start them, and so does the command `load`. What they load is said by the
+assets.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from link_assets.defs import configuration
-from link_assets.defs.translator import CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
+from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
 
 RETRIED = {
     "dagster/max_retries": str(configuration.SETTINGS.run_retries),
@@ -25,8 +26,8 @@ links_job = dg.define_asset_job(
 )
 clicks_job = dg.define_asset_job(
     "clicks_job",
-    selection=dg.AssetSelection.assets(CLICKS_KEY),
-    description="Loads the clicks of one domain, or of several.",
+    selection=dg.AssetSelection.assets(CLICKS_KEY, DAILY_CLICKS_KEY),
+    description="Loads the clicks of one domain, or of several, and computes their days.",
     tags=RETRIED,
 )
 checks_job = dg.define_asset_job(

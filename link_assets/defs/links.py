@@ -20,6 +20,7 @@ from link_assets.defs.domain_names import WITHOUT_HOSTS, domain_names
 from link_assets.defs.failures import failures_explained
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import register_domains
+from link_assets.defs.progress import Reading, current_watcher, shown
 from link_assets.defs.translator import (
     DOMAINS_KEY,
     LINKS_KEY,
@@ -76,7 +77,8 @@ def _load(
     ):
         source = links_source(settings, read, resources=resources)
         listing, domains_before = LinkListing(pipeline), count_domains()
-        list(dlt.run(context, source, pipeline, TRANSLATOR))
+        with shown(Reading(LINKS.name, read.stats), current_watcher()):
+            list(dlt.run(context, source, pipeline, TRANSLATOR))
         _warn_of_folders(context, read)
         new = _new_domains(register_domains(context.instance))
         if read.failure:  # the listing was cut off: a link that is not in it may still exist

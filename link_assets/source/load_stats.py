@@ -20,7 +20,7 @@ class LoadStats:
 
     `resumed_from` is the page at which this run took over, counted from the first of the listing;
     None if it began there. `is_audit` says that the read went to the last page where it could have
-    ended at clicks that were known.
+    ended at clicks that were known. `since` is from when on rows are asked for, None for all.
     """
 
     pages: int = 0
@@ -32,6 +32,7 @@ class LoadStats:
     last_click: datetime | None = None
     resumed_from: int | None = None
     is_audit: bool = False
+    since: datetime | None = None
 
     @property
     def accepted(self) -> int:

@@ -205,7 +205,7 @@ class Chunk:
         if state.get(POSITION) != self.read.kept_position:
             self.read.paging.forget()  # another run was here, whose pages are not this one's
         self._resume(state)
-        self.since = from_text(state["since"])
+        self.since = self.read.stats.since = from_text(state["since"])
         self.mark = self._kept = Mark(state.get("pages", 0), self.read.stats.received)
         parameters = endpoint.parameters_since(self.since) if self.since else {}
         return state.get(POSITION), parameters

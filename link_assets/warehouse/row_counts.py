@@ -98,6 +98,10 @@ class ClickCounts:
         self._old_before[domain] = before
         self._before[domain] = replace(self._before.get(domain, ClickCount()), old=old)
 
+    def before(self, domain: int) -> ClickCount | None:
+        """Return what a domain had when this was made; None if that was nothing."""
+        return self._before.get(domain)
+
     def growth(self) -> dict[int, Growth]:
         """Return what was added to each domain since this was made, by the domain's id.
 

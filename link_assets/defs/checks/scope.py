@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -73,6 +74,23 @@ def evaluations(
 
     The latest comes first. They are among the `limit` that were planned last.
     """
+    return [(run, evaluation) for _, run, evaluation in _judged(instance, key, limit)]
+
+
+def last_evaluation(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey
+) -> tuple[datetime, dg.AssetCheckEvaluation] | None:
+    """Return the last evaluation of a check that judged something, and when that was (UTC)."""
+    for limit in (5, EVALUATIONS_BACK):
+        if judged := _judged(instance, key, limit):
+            timestamp, _, evaluation = judged[0]
+            return datetime.fromtimestamp(timestamp, UTC), evaluation
+    return None
+
+
+def _judged(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, limit: int
+) -> list[tuple[float, str, dg.AssetCheckEvaluation]]:
     # Private, of Dagster's storage: no public way gives the evaluations before the latest
     history = instance.event_log_storage.get_asset_check_execution_history(
         key, limit=limit, status=COMPLETED
@@ -83,7 +101,7 @@ def evaluations(
         if record.event and record.evaluation and NOT_JUDGED not in record.evaluation.metadata
     ]
     # Dagster has them in the order in which they were planned
-    return [(run, e) for _, run, e in sorted(judged, key=lambda end: end[0], reverse=True)]
+    return sorted(judged, key=lambda end: end[0], reverse=True)
 
 
 def planned_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckKey]:

@@ -1,0 +1,198 @@
+"""The command `status`, as people and monitoring run it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from link_assets.cli.main import main
+from link_assets.defs import configuration
+from link_assets.defs import status as status_module
+from link_assets.defs.status import read_status
+from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY
+from link_assets.sandbox import Fault, Sandbox
+from link_assets.warehouse.access import exclusive_access
+from link_assets_tests.cli.conftest import Command
+from link_assets_tests.truth import world_clicks
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+
+
+def told(done: Result) -> dict[str, Any]:
+    """What a command printed as JSON."""
+    return json.loads(done.stdout)
+
+
+def load_of(status: dict[str, Any], table: str, domain: str | None = None) -> dict[str, Any]:
+    (load,) = (s for s in status["loads"] if (s["table"], s["domain"]) == (table, domain))
+    return load
+
+
+@pytest.fixture
+def loaded(link_assets: Command, api: str) -> None:
+    assert link_assets("load").exit_code == 0
+
+
+@pytest.mark.usefixtures("loaded")
+def test_what_is_loaded_is_healthy_and_told_by_domain(link_assets: Command) -> None:
+    shown = link_assets("status")
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r" clicks +2 \(go2.example.com\) .* 40 +0 +0 +40 ", shown.output)
+    assert "Healthy." in shown.output
+    done = link_assets("status", "--json")
+    status = told(done)
+    assert (done.exit_code, status["healthy"], status["problems"]) == (0, True, [])
+    load = load_of(status, "clicks", "2")
+    assert (load["host"], load["late"], load["last_try"]) == ("go2.example.com", False, "succeeded")
+    assert (load["rows_new"], load["rejected_rows"], load["rows_total"]) == (40, 0, 40)
+    results = {check["result"] for check in status["checks"]}
+    assert results == {"passed", "warned"}
+
+
+@pytest.mark.usefixtures("loaded")
+def test_the_document_has_every_key_of_the_json(link_assets: Command) -> None:
+    status = told(link_assets("status", "--json"))
+    keys = [*status, *status["loads"][0], *status["checks"][0]]
+    assert [key for key in keys if f"`{key}`" not in DOCUMENT] == []
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_narrow_terminal_has_the_ages_and_states(link_assets: Command) -> None:
+    shown = link_assets("status", COLUMNS="60").output
+    assert max(map(len, shown.splitlines())) <= 60
+    assert re.search(r"clicks 2 \(go2.exam\S* +\d+ min +40 +0 +ok", shown)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_late_domain_and_one_that_was_never_loaded_are_not_healthy(
+    link_assets: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("domain", ["9"])
+    status = told(link_assets("status", "--json"))
+    assert status["healthy"] is False
+    assert load_of(status, "clicks", "9")["last_try"] == "none"
+    assert "clicks: Not fresh: domain 9 was never loaded." in status["problems"]
+    settings = replace(configuration.SETTINGS, clicks_fresh_hours=1e-9)
+    monkeypatch.setattr(configuration, "SETTINGS", settings)
+    done = link_assets("status", "--json")
+    assert done.exit_code == 1
+    assert load_of(told(done), "clicks", "2")["late"] is True
+    assert load_of(told(done), "links")["late"] is False
+
+
+def test_a_failed_domain_has_the_cause_until_it_is_loaded(
+    link_assets: Command, sandbox: Sandbox, api: str
+) -> None:
+    assert link_assets("load").exit_code == 0
+    sandbox.faults = [Fault(path="/v1/domain/2", status=403)]
+    assert link_assets("load", "--skip-checks").exit_code == 1
+    done = link_assets("status", "--json")
+    failed = load_of(told(done), "clicks", "2")
+    assert (done.exit_code, failed["last_try"], failed["late"]) == (1, "failed", False)
+    assert failed["cause"].startswith("clicks of domain 2 (go2.example.com), page 1: the API answ")
+    assert load_of(told(done), "daily_clicks", "2")["cause"] == failed["cause"]
+    for table in ("clicks", "daily_clicks"):
+        assert load_of(told(done), table, "1")["last_try"] == "succeeded"
+    sandbox.faults = []
+    assert link_assets("load", "--skip-checks", "--domain", "2").exit_code == 0
+    assert link_assets("status").exit_code == 0
+
+
+def test_links_that_failed_have_the_cause(link_assets: Command, sandbox: Sandbox, api: str) -> None:
+    assert link_assets("load").exit_code == 0
+    sandbox.faults = [Fault(path="/v1/links", status=403)]
+    assert link_assets("load", "--skip-checks").exit_code == 1
+    done = link_assets("status", "--json")
+    assert done.exit_code == 1
+    assert "the API answered 403" in load_of(told(done), "links")["cause"]
+
+
+def test_a_failed_check_is_not_healthy(link_assets: Command, sandbox: Sandbox, api: str) -> None:
+    assert sandbox.world
+    clicks = world_clicks(sandbox.world, 1)
+    sandbox.clicks = {1: [{**click, "st": "none"} for click in clicks]}
+    link_assets("load")
+    done = link_assets("status", "--json")
+    assert done.exit_code == 1
+    assert [p for p in told(done)["problems"] if "check no_rejected_rows of clicks failed" in p]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_warehouse_in_use_is_not_waited_for_and_that_is_said(
+    link_assets: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_module, "WAREHOUSE_SECONDS", 0.1)
+    with exclusive_access("a load"):
+        status = told(link_assets("status", "--json"))
+    assert status["healthy"] is True
+    assert "Hosts are those of the last loads: The warehouse was not free" in status["notes"][0]
+    assert load_of(status, "clicks", "2")["host"] == "go2.example.com"
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_warehouse_that_is_gone_is_not_healthy_and_not_made(
+    link_assets: Command, workdir: Path
+) -> None:
+    for file in workdir.glob("warehouse.duckdb*"):
+        file.unlink()
+    done = link_assets("status", "--json")
+    assert done.exit_code == 1
+    assert "warehouse.duckdb does not exist." in done.output
+    assert list(workdir.glob("warehouse.duckdb*")) == []
+
+
+def test_nothing_is_known_without_dagsters_home_and_none_is_made(workdir: Path) -> None:
+    done = CliRunner(env={"DAGSTER_HOME": ""}).invoke(main, ["status"])
+    assert done.exit_code == 2
+    assert f"There is no folder {workdir}/.dagster_home" in done.output
+    assert list(workdir.iterdir()) == []
+
+
+def test_a_setting_that_cannot_work_leaves_the_status_unknown(link_assets: Command) -> None:
+    done = link_assets("status", LINK_ASSETS__LOCK_TIMEOUT_SECONDS="-1")
+    assert done.exit_code == 2
+    assert "LINK_ASSETS__LOCK_TIMEOUT_SECONDS must be" in done.output
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL that is run within the block."""
+    run: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        run.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield run
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_500_domains_take_as_many_queries_as_two(home: Path) -> None:
+    def queries(domains: range) -> int:
+        with dg.DagsterInstance.get() as instance:
+            keys = [str(domain) for domain in domains]
+            instance.add_dynamic_partitions("domain", keys)
+            for asset, key in product((CLICKS_KEY, DAILY_CLICKS_KEY), keys):
+                loaded = dg.AssetMaterialization(asset, partition=key)
+                instance.report_runless_asset_event(loaded)
+            with statements() as run:
+                status = read_status(instance)
+            assert len([load for load in status.loads if load.domain]) == 2 * domains.stop
+        return len(run)
+
+    assert queries(range(2)) == queries(range(2, 500))
