@@ -14,6 +14,7 @@ from dotenv import load_dotenv
 from link_assets.cli.before_start import ENV_FILE
 from link_assets.cli.demo import demo
 from link_assets.cli.dev import dev
+from link_assets.cli.report import report
 from link_assets.cli.sandbox import sandbox
 
 
@@ -37,5 +38,5 @@ def _replace_what_the_encoding_lacks() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (demo, dev, sandbox):
+for command in (demo, dev, report, sandbox):
     main.add_command(command)
