@@ -6,7 +6,7 @@ Colours are CSS variables of the page, so that light and dark are the same chart
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -14,15 +14,6 @@ import altair as alt
 
 from link_assets.defs.domain_names import DomainNames, one_line
 from link_assets.warehouse.report_figures import ALL, LEADING, Count, Leader, ReportFigures
-
-NOT_KNOWN = {
-    "links": "no known link",
-    "countries": "unknown",
-    "referrers": "direct or unknown",
-    "browsers": "unknown",
-    "systems": "unknown",
-}
-"""What stands in each list for a name that is not known."""
 
 ALL_KEY = "all"
 PICKER = "#domain"
@@ -63,7 +54,10 @@ def chart_specifications(figures: ReportFigures, names: DomainNames) -> Mapping[
         "domains": _bars([_bars_row(ALL, _domains(figures, names))]),
         **{
             name: _bars(
-                [_bars_row(of, _named(leaders, NOT_KNOWN[name])) for of, leaders in listed.items()]
+                [
+                    _bars_row(of, _named(best, of if name == "links" else ALL))
+                    for of, best in listed.items()
+                ]
             )
             for name, listed in figures.leading.items()
         },
@@ -77,6 +71,7 @@ def _over_time(figures: ReportFigures) -> alt.Chart:
     start = int(datetime.combine(period.first, time(), UTC).timestamp()) * 1000
     width = period.step * DAY_MS
     rows = [_counts_row(of, counts) for of, counts in figures.series.items()]
+    days = alt.Axis(format="%-d %b %Y", grid=False, labelOverlap=True, labelFlush=True)
     tooltip = [
         alt.Tooltip("start:T", format="%Y-%m-%d", formatType="utc", title=_unit(period.step))
     ]
@@ -87,10 +82,14 @@ def _over_time(figures: ReportFigures) -> alt.Chart:
         .transform_calculate(start=f"{start} + (datum.point - 1) * {width}")
         .transform_calculate(end=f"datum.start + {width}")
         .transform_fold([PEOPLE, OTHERS], as_=["by", "clicks"])
+        .transform_calculate(low=f"datum.by === '{PEOPLE}' ? 0 : datum.{PEOPLE}")
+        .transform_calculate(high="datum.low + datum.clicks")
+        .mark_rect()
         .encode(
             x=alt.X("start:T", scale=alt.Scale(type="utc"), title=None, axis=days),
             x2="end:T",
-            y=alt.Y("clicks:Q", stack="zero", title=None, axis=_counting_axis()),
+            y=alt.Y("low:Q", title=None, axis=_counting_axis()),
+            y2="high:Q",
             color=_colour(alt.Legend(title=None)),
             tooltip=[*tooltip, *_count_tooltips()],
         )
@@ -170,14 +169,18 @@ def _bars_row(domain: int | None, leaders: Iterable[Leader]) -> dict[str, Any]:
     }
 
 
-def _named(leaders: Sequence[Leader], not_known: str) -> list[Leader]:
-    """Return leaders with what stands for an unknown name, and URLs without what all begin with."""
-    return [
-        leader._replace(name=leader.name.partition("://")[2] or leader.name)
-        if leader.name
-        else leader._replace(name=not_known)
-        for leader in leaders
-    ]
+def _named(leaders: Iterable[Leader], domain: int | None) -> Iterator[Leader]:
+    """Yield leaders that have a name, with the name that is shown."""
+    for leader in leaders:
+        if leader.name is not None:
+            yield leader._replace(name=_short_url(leader.name, domain))
+
+
+def _short_url(url: str, domain: int | None) -> str:
+    """Return a URL without its scheme, and without its host among links of one domain."""
+    _, scheme, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return (slash + path if domain is not ALL else rest) if scheme and host else url
 
 
 def _domains(figures: ReportFigures, names: DomainNames) -> list[Leader]:

@@ -22,6 +22,8 @@ from link_assets.defs.domain_names import DomainNames
 from link_assets.warehouse.report_figures import ALL, LEADING, ReportFigures
 
 FILES = Path(__file__).with_name("report_page_files")
+LIBRARY = "window.vegaEmbed = vegaEmbed;"
+"""What of the library the page's script uses."""
 LISTS = {
     "domains": "Domains",
     "links": "Links",
@@ -31,6 +33,8 @@ LISTS = {
     "systems": "Operating systems",
 }
 """The headings of the lists, by the ids of their charts and in their order on the page."""
+UNKNOWN = {"links": "on no known link", "referrers": "direct or unknown"}
+"""What is said in a list of clicks without a name in it, if not just `unknown`."""
 
 
 def report_page(figures: ReportFigures, names: DomainNames, warehouse: str, made: datetime) -> str:
@@ -45,7 +49,7 @@ def report_page(figures: ReportFigures, names: DomainNames, warehouse: str, made
     environment = Environment(loader=FileSystemLoader(FILES), autoescape=True)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     scripts = {
-        "library": vl_convert.javascript_bundle(vl_version=_vega_lite_version()),
+        "library": vl_convert.javascript_bundle(LIBRARY, vl_version=_vega_lite_version()),
         "script": (FILES / "report.js").read_text(),
     }
     return environment.get_template("report.html").render(
@@ -56,7 +60,12 @@ def report_page(figures: ReportFigures, names: DomainNames, warehouse: str, made
         picker=_picker(figures, names),
         lists=_lists(figures),
         leading=LEADING,
-        data={"charts": chart_specifications(figures, names), "totals": _totals(figures)},
+        unknown=UNKNOWN,
+        data={
+            "charts": chart_specifications(figures, names),
+            "totals": _totals(figures),
+            "unknown": _unknown(figures),
+        },
         warehouse=warehouse,
         made=f"{made:%Y-%m-%d %H:%M} UTC",
     )
@@ -97,3 +106,16 @@ def _lists(figures: ReportFigures) -> Mapping[str, str]:
 
 def _totals(figures: ReportFigures) -> Mapping[str, Any]:
     return {domain_key(domain): figures.totals[domain] for domain in figures.series}
+
+
+def _unknown(figures: ReportFigures) -> Mapping[str, Mapping[str, int]]:
+    """Return how many clicks have no name in each list, by domain."""
+    return {
+        name: {
+            domain_key(domain): leader.counted.clicks
+            for domain, leaders in listed.items()
+            for leader in leaders
+            if leader.name is None
+        }
+        for name, listed in figures.leading.items()
+    }

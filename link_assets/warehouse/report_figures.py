@@ -67,7 +67,7 @@ class Count(NamedTuple):
 
 
 class Leader(NamedTuple):
-    """One of those with most clicks; its name is None where it is not known."""
+    """One of those with most clicks. A name of None stands for all of which none is known."""
 
     name: str | None
     counted: Count
@@ -227,8 +227,8 @@ def _leading_links(reader: Reader, within: str, listed: Collection[int]) -> Lead
             listed,
         )
         rows = reader.rows(
-            f"SELECT r.domain_id, {_without_query('coalesce(l.short_url, l.path)')}, l.title,"
-            f" r.people, r.others FROM ({ranked}) AS r"
+            f"SELECT r.domain_id, {_without_query('coalesce(l.short_url, l.path, r.name)')},"
+            f" l.title, r.people, r.others FROM ({ranked}) AS r"
             f" LEFT JOIN {{dataset}}.{LINKS.name} AS l ON l.id = r.name"
             " ORDER BY r.domain_id, r.place"
         )
@@ -242,6 +242,8 @@ def _leading_links(reader: Reader, within: str, listed: Collection[int]) -> Lead
 def _ranked(counted: str, listed: Collection[int]) -> str:
     """Return the SQL of the names with most clicks, of all domains and of each that is listed.
 
+    Clicks without a name are a row beside those that lead.
+
     Args:
         counted: SQL of `domain_id`, `name`, `people` and `others`, each name of a domain once.
         listed: The ids of the domains.
@@ -251,7 +253,7 @@ def _ranked(counted: str, listed: Collection[int]) -> str:
         f"SELECT domain_id, name, people, others FROM counted WHERE {_among(listed)}"
         " UNION ALL SELECT CAST(NULL AS BIGINT), name, sum(people), sum(others) FROM counted"
         " GROUP BY name), placed AS (SELECT domain_id, name, people, others, row_number() OVER"
-        " (PARTITION BY domain_id ORDER BY people + others DESC, name) AS place FROM scoped)"
-        " SELECT domain_id, name, people, others, place FROM placed"
+        " (PARTITION BY domain_id, name IS NULL ORDER BY people + others DESC, name) AS place"
+        " FROM scoped) SELECT domain_id, name, people, others, place FROM placed"
         f" WHERE place <= {LEADING} ORDER BY domain_id, place"
     )

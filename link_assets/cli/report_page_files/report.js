@@ -1,15 +1,20 @@
 "use strict";
-const { charts, totals } = JSON.parse(document.getElementById("data").textContent);
+const { charts, totals, unknown } = JSON.parse(document.getElementById("data").textContent);
 const picker = document.getElementById("domain");
 const filter = document.getElementById("filter");
 const options = [...picker.options];
 
-function showTotals() {
+function showNumbers() {
   const [people, others] = totals[picker.value];
   const clicks = people + others;
   show("clicks", clicks);
   show("people", people, people / clicks);
   show("others", others, others / clicks);
+  for (const place of document.querySelectorAll("[data-list]")) {
+    const without = unknown[place.dataset.list]?.[picker.value];
+    place.textContent = (without ?? 0).toLocaleString("en");
+    place.parentElement.hidden = !without;
+  }
   // a comparison of domains says nothing about one of them
   const domains = document.getElementById("domains");
   if (domains) domains.parentElement.hidden = picker.value !== "all";
@@ -34,17 +39,18 @@ filter.addEventListener("input", () => {
 });
 
 // the charts listen to the picker themselves
-picker.addEventListener("change", showTotals);
+picker.addEventListener("change", showNumbers);
 document.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
 const drawn = Object.entries(charts)
   .filter(([id]) => document.getElementById(id))
   .map(([id, chart]) =>
-    // without `ast` it would compile what it draws to code, which the page's policy forbids
+    // without `ast` it would compile what it draws to code, which the page's policy forbids;
+    // 1: errors alone are logged
     vegaEmbed(`#${id}`, chart, {
-      ast: true, renderer: "svg", actions: false, defaultStyle: false, logLevel: vega.Error,
+      ast: true, renderer: "svg", actions: false, defaultStyle: false, logLevel: 1,
       tooltip: { defaultStyle: false, disableDefaultStyle: true },
     }));
 Promise.all(drawn).then(() => {
-  showTotals();
+  showNumbers();
   document.body.dataset.drawn = "true";
 });
