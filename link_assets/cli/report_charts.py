@@ -71,16 +71,15 @@ def _over_time(figures: ReportFigures) -> alt.Chart:
     start = int(datetime.combine(period.first, time(), UTC).timestamp()) * 1000
     width = period.step * DAY_MS
     rows = [_counts_row(of, counts) for of, counts in figures.series.items()]
+    unit = "day" if period.step == 1 else "week of"
     days = alt.Axis(format="%-d %b %Y", grid=False, labelOverlap=True, labelFlush=True)
-    tooltip = [
-        alt.Tooltip("start:T", format="%Y-%m-%d", formatType="utc", title=_unit(period.step))
-    ]
     return (
         _of_domain(rows)
         .transform_flatten([PEOPLE, OTHERS])
         .transform_window(point="row_number()")
         .transform_calculate(start=f"{start} + (datum.point - 1) * {width}")
         .transform_calculate(end=f"datum.start + {width}")
+        .transform_calculate(day="utcFormat(datum.start, '%Y-%m-%d')")
         .transform_fold([PEOPLE, OTHERS], as_=["by", "clicks"])
         .transform_calculate(low=f"datum.by === '{PEOPLE}' ? 0 : datum.{PEOPLE}")
         .transform_calculate(high="datum.low + datum.clicks")
@@ -91,14 +90,10 @@ def _over_time(figures: ReportFigures) -> alt.Chart:
             y=alt.Y("low:Q", title=None, axis=_counting_axis()),
             y2="high:Q",
             color=_colour(alt.Legend(title=None)),
-            tooltip=[*tooltip, *_count_tooltips()],
+            tooltip=[alt.Tooltip("day:N", title=unit), *_count_tooltips()],
         )
         .properties(height=240)
     )
-
-
-def _unit(step: int) -> str:
-    return "day" if step == 1 else "week of"
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:

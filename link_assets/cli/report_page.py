@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def report_page(figures: ReportFigures, names: DomainNames, warehouse: str, made
     environment = Environment(loader=FileSystemLoader(FILES), autoescape=True)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     scripts = {
-        "library": vl_convert.javascript_bundle(LIBRARY, vl_version=_vega_lite_version()),
+        "library": _library(),
         "script": (FILES / "report.js").read_text(),
     }
     return environment.get_template("report.html").render(
@@ -71,9 +72,11 @@ def report_page(figures: ReportFigures, names: DomainNames, warehouse: str, made
     )
 
 
-def _vega_lite_version() -> str:
-    """Return the version that Altair's specifications are of, as vl-convert names it."""
-    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+@cache
+def _library() -> str:
+    """Return the JavaScript that draws, of the version that Altair's specifications are of."""
+    major, minor, *_ = alt.SCHEMA_VERSION.removeprefix("v").split(".")
+    return vl_convert.javascript_bundle(LIBRARY, f"{major}.{minor}")
 
 
 def _policy(scripts: Mapping[str, str]) -> str:
