@@ -15,6 +15,7 @@ from link_assets.cli.before_start import ENV_FILE
 from link_assets.cli.demo import demo
 from link_assets.cli.dev import dev
 from link_assets.cli.load import load
+from link_assets.cli.report import report
 from link_assets.cli.sandbox import sandbox
 from link_assets.cli.status import status
 
@@ -40,5 +41,5 @@ def _replace_what_the_encoding_lacks() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (demo, dev, load, sandbox, status):
+for command in (demo, dev, load, report, sandbox, status):
     main.add_command(command)

@@ -55,12 +55,12 @@ def names_in(reader: Reader) -> DomainNames:
 
 def _names(read: Callable[[], Mapping[int, str]]) -> DomainNames:
     try:
-        return DomainNames({str(domain): _shown(host) for domain, host in read().items()})
+        return DomainNames({str(domain): one_line(host) for domain, host in read().items()})
     except Exception:  # noqa: BLE001 - whatever else the run does with the warehouse tells why
         return WITHOUT_HOSTS
 
 
-def _shown(host: str) -> str:
-    """Return a host as one short line, whatever the API sends for one."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in host).split())
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """Return a text from the API as one short line, whatever it has in it."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= longest else f"{line[:longest]}..."
