@@ -10,6 +10,7 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
+from link_assets.defs.alerts import alerts_sensor
 from link_assets.defs.checks.all_checks import CHECKS
 from link_assets.defs.clicks import clicks
 from link_assets.defs.jobs import checks_job, clicks_job, links_job
@@ -22,7 +23,7 @@ defs = dg.Definitions(
     asset_checks=CHECKS,
     jobs=[links_job, clicks_job, checks_job],
     schedules=[links_schedule, clicks_schedule, checks_schedule],
-    sensors=[new_domains_sensor],
+    sensors=[new_domains_sensor, alerts_sensor],
     resources={"dlt": DagsterDltResource()},
     executor=dg.in_process_executor,
 )

@@ -22,6 +22,8 @@ from link_assets.contract import PersonalGroup, Treatment
 
 API_SECTION = "sources.link_assets"
 LOCATION_SECTION = "link_assets"
+ALERT_WEBHOOK = f"{LOCATION_SECTION}.alert_webhook"
+"""The setting of the address that alerts are sent to; a secret, which `alert_webhook` reads."""
 
 WEEK = 7 * 24 * 60 * 60
 CENTURY_DAYS = 36_500
@@ -62,6 +64,7 @@ MemorySize = Annotated[
     Meta(pattern=r"\A[1-9][0-9]* *[KMGT]i?B\Z", description="a size such as 512MB or 2GB"),
 ]
 Api = Annotated[Literal["guide", "short_io"], Meta(description="guide or short_io")]
+AlertFormat = Annotated[Literal["slack", "text"], Meta(description="slack or text")]
 ClicksOrder = Annotated[
     Literal["unordered", "newest_first"], Meta(description="unordered or newest_first")
 ]
@@ -151,6 +154,7 @@ class LocationSettings:
     deleted. A day is unusual if a domain has less than `volume_share` of its usual clicks.
     `lock_timeout_seconds` bounds the wait for others that use the warehouse. DuckDB takes up to
     `duckdb_memory` before it writes to disk; if that is not set, as much as a load needs.
+    Alerts are Slack's JSON or plain text (`alert_format`) and link to the UI at `ui_url`.
     """
 
     domains: str = ""
@@ -168,12 +172,15 @@ class LocationSettings:
     lock_timeout_seconds: Timeout = 600
     duckdb_memory: MemorySize | None = None
     owner: str = "team:growth-data"
+    alert_format: AlertFormat = "slack"
+    ui_url: str = "http://127.0.0.1:3000"
 
     def __post_init__(self) -> None:
         _require_ranges(self)
         _require(self, "domains", all(map(is_domain_id, self.allowed_domains)), DOMAIN_IDS)
         zone = f"a time zone such as Europe/Berlin, not {self.timezone!r}"
         _require(self, "timezone", _is_timezone(self.timezone), zone)
+        _require(self, "ui_url", _is_address(self.ui_url), ADDRESS)
         _require(self, "owner", _is_owner(self.owner), "an email address or team:name")
 
     @property
@@ -219,6 +226,18 @@ def location_settings() -> LocationSettings:
         SettingsError: A value cannot work.
     """
     return LocationSettings(**_configured(LocationSettings, LOCATION_SECTION))
+
+
+def alert_webhook() -> str:
+    """Return the address that alerts are sent to, empty if there is none; it is a secret.
+
+    Raises:
+        SettingsError: It is no address.
+    """
+    webhook = _secret(ALERT_WEBHOOK).strip()
+    if webhook and not webhook.startswith(("http://", "https://")):
+        raise _unusable(ALERT_WEBHOOK, "a URL with http or https")
+    return webhook
 
 
 def base_url_is_set() -> bool:
