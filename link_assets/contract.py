@@ -17,7 +17,7 @@ from typing import Literal
 DATASET = "link_assets"
 """The dataset of all tables, and the first part of their asset keys."""
 
-DataType = Literal["text", "bigint", "bool", "timestamp"]
+DataType = Literal["text", "bigint", "bool", "timestamp", "date", "decimal"]
 PersonalGroup = Literal["ip", "password", "people"]
 Treatment = Literal["keep", "hash", "drop"]
 """What becomes of a group's values before anything is written."""
@@ -49,7 +49,8 @@ class Field:
 class Table:
     """A table: its fields, the columns that the loader adds around them, and its merge key.
 
-    The values of `secret` fields are removed as soon as a row is read.
+    The values of `secret` fields are removed as soon as a row is read. A table that is computed in
+    the warehouse has columns that are added alone.
     """
 
     name: str
@@ -59,6 +60,13 @@ class Table:
     added: tuple[Field, ...] = ()
     added_last: tuple[Field, ...] = ()
     secret: tuple[str, ...] = ()
+    merge_key: tuple[str, ...] = ()
+    """The columns of the key whose rows are replaced together; empty if each row is by itself."""
+
+    @cached_property
+    def filled(self) -> tuple[str, ...]:
+        """Return the columns of the key that no row lacks."""
+        return self.merge_key or self.primary_key
 
     @cached_property
     def columns(self) -> tuple[Field, ...]:
@@ -284,6 +292,73 @@ CLICK_FACTS = ("host", "path", "method", "url", "dt", "st", "ip", "proto", "ref"
 The service works the others out, and may revise them later. Order and names never change: the
 ids in warehouses depend on them.
 """
+
+DAILY_CLICKS = Table(
+    name="daily_clicks",
+    description=(
+        "One row per link and day (UTC) with clicks, and one per day for clicks of no link; "
+        "their sum is the number of clicks."
+    ),
+    primary_key=("domain_id", "day", "link_id"),
+    merge_key=("domain_id", "day"),
+    fields=(),
+    added=(
+        Field("", "domain_id", "bigint", nullable=False, description="The domain clicked on."),
+        Field("", "day", "date", nullable=False, description="The day of the clicks, in UTC."),
+        Field("", "link_id", description="The clicked link: `links.id`; null for clicks of none."),
+        Field(
+            "",
+            "link_path",
+            description="The path that was clicked, without slashes at its ends; null for no link.",
+        ),
+        Field("", "clicks", "bigint", nullable=False, description="How many clicks there were."),
+        Field(
+            "",
+            "clicks_by_people",
+            "bigint",
+            nullable=False,
+            description="How many of them seem to be of people: `human` is true.",
+        ),
+        Field(
+            "",
+            "visitors",
+            "bigint",
+            nullable=False,
+            description="How many different pairs of address and user agent they came from.",
+        ),
+        Field(
+            "",
+            "first_click",
+            "timestamp",
+            nullable=False,
+            description="When the first of them happened.",
+        ),
+        Field(
+            "",
+            "last_click",
+            "timestamp",
+            nullable=False,
+            description="When the last of them happened.",
+        ),
+        Field(
+            "",
+            "top_country",
+            description="The country of most of them; of several the first by name.",
+        ),
+        Field(
+            "",
+            "top_referrer",
+            description="The referrer's host of most of them, likewise; null if none has one.",
+        ),
+        Field(
+            "",
+            "load_ids",
+            "decimal",
+            nullable=False,
+            description="Sum of their `_dlt_load_id`, which tells whether the day has changed.",
+        ),
+    ),
+)
 
 REJECTED_ROWS = Table(
     name="rejected_rows",

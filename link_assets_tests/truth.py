@@ -6,6 +6,7 @@ Nothing of the package is asked: neither how it reads a value nor which columns 
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,11 @@ from link_assets_tests.support import rows
 
 Row = tuple[Any, ...]
 CLICK_COLUMNS = [column for _, column, _, _ in CLICK_FIELDS]
+
+DAY_COLUMNS = (
+    *("domain_id", "day", "link_id", "link_path", "clicks", "clicks_by_people", "visitors"),
+    *("first_click", "last_click", "top_country", "top_referrer"),
+)
 
 
 def world_clicks(world: World, domain: int) -> list[dict[str, Any]]:
@@ -61,6 +67,47 @@ def loaded_clicks() -> list[Row]:
 def loaded_clicks_with_keys() -> list[Row]:
     """The same with the click's id."""
     return _select("domain_id", "click_id", *CLICK_COLUMNS)
+
+
+def expected_days(
+    clicks: Mapping[int, Iterable[dict[str, Any]]], links: Iterable[dict[str, Any]]
+) -> list[Row]:
+    """The rows of `daily_clicks`, of domains that do not tell case apart, like `loaded_days`.
+
+    No two links may have the same path, and no path may need an escape.
+    """
+    known = {(link["DomainId"], link["path"].lower().strip("/")): link["id"] for link in links}
+    groups: defaultdict[Row, list[dict[str, Any]]] = defaultdict(list)
+    for domain, listed in clicks.items():
+        for click in listed:
+            path = (click.get("path") or "").lower().partition("?")[0].strip("/")
+            link = None if click.get("st") == 404 else known.get((domain, path))
+            day = _stored(click["dt"], "timestamp").date()
+            groups[domain, day, link, path if link else None].append(click)
+    return sorted((key + _day(listed) for key, listed in groups.items()), key=repr)
+
+
+def _day(clicks: list[dict[str, Any]]) -> Row:
+    times = [_stored(click["dt"], "timestamp") for click in clicks]
+    return (
+        len(clicks),
+        sum(click.get("human") is True for click in clicks),
+        len({(click.get("ip"), click.get("ua")) for click in clicks}),
+        min(times),
+        max(times),
+        _most(click.get("country") for click in clicks),
+        _most(click.get("refhost") for click in clicks),
+    )
+
+
+def _most(values: Iterable[str | None]) -> str | None:
+    counts = Counter(filter(None, values))
+    return min(counts, key=lambda value: (-counts[value], value.encode()), default=None)
+
+
+def loaded_days() -> list[Row]:
+    """Every column of every row of the warehouse's `daily_clicks` but the technical ones."""
+    return _select(*DAY_COLUMNS, table="daily_clicks")
 
 
 def expected_links(links: Iterable[dict[str, Any]]) -> list[Row]:

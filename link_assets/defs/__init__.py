@@ -6,7 +6,7 @@
         run of some domains                run_requests.py, partitions.py
                   |
                   v
-                asset                      links.py, clicks.py, translator.py
+                asset                      links.py, clicks.py, daily_clicks.py, translator.py
                   |
                   v
       loader: source -> warehouse          clicks_loader.py
@@ -17,8 +17,8 @@
                   v
         checks of each table               checks/
 
-- `links`, `clicks`: an asset each, with all that is particular to it. A new asset is such a file
-  and its name in `link_assets.definitions`.
+- `links`, `clicks`, `daily_clicks`: an asset each, with all that is particular to it. A new asset
+  is such a file and its name in `link_assets.definitions`.
 - `clicks_loader`: loads the domains of a run side by side, each to its last page.
 - `load_result`: what a load came to, as its materialization shows it.
 - `translator`: an asset's key, and its description by the contract.

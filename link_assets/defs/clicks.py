@@ -5,23 +5,25 @@ what the asset is, and records what became of each domain.
 """
 
 # Dagster resolves the annotations of an asset's function: no `from __future__ import annotations`
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster_dlt import DagsterDltResource, dlt_assets
 from pydantic import Field
 
-from link_assets.contract import CLICKS
+from link_assets.contract import CLICKS, DAILY_CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.clicks_loader import LoadedDomains, load_domains
+from link_assets.defs.daily_clicks import computed_after_failure
 from link_assets.defs.failures import explanation, kind_and_place
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import domain_partitions
-from link_assets.defs.run_requests import domains_of_run, plan_partitions
+from link_assets.defs.run_requests import domains_of_run, is_selected, plan_partitions
 from link_assets.defs.translator import (
     CLICKS_KEY,
+    DAILY_CLICKS_KEY,
     DOMAINS_KEY,
     LINKS_KEY,
     LinkAssetsTranslator,
@@ -60,20 +62,37 @@ def clicks(
 ) -> Iterator[Any]:
     """Load the clicks of each domain of the run; one that fails leaves the others' results."""
     keys, named = domains_of_run(context), set(context.partition_keys)
-    plan_partitions(context, (key for key in keys if key not in named))
+    _plan(context, [key for key in keys if key not in named])
     try:
         done = load_domains(context, dlt, TRANSLATOR, config.full_refresh, keys)
     except Exception as error:
         yield from checked_after_failure(context, [CLICKS_KEY], [error], keys)
         raise
     if done.failed:
-        # recorded before the checks look at them
-        yield from _materializations(done.loaded)
-        yield from checked_after_failure(context, [CLICKS_KEY], [*done.failed.values()], keys)
+        yield from _recorded_and_checked(context, done, keys)
         raise _failure(done, len(keys))
     # Dagster itself records the partitions that it names the run by
     yield from _materializations({k: done.loaded[k] for k in done.loaded if k not in named})
     yield dg.MaterializeResult(asset_key=CLICKS_KEY)
+
+
+def _plan(context: dg.AssetExecutionContext, keys: Sequence[str]) -> None:
+    """Show domains as under way that the run is not named by; with their days, if it has them."""
+    plan_partitions(context, CLICKS, keys)
+    if is_selected(context, DAILY_CLICKS_KEY):
+        plan_partitions(context, DAILY_CLICKS, keys)
+
+
+def _recorded_and_checked(
+    context: dg.AssetExecutionContext, done: LoadedDomains, keys: Sequence[str]
+) -> Iterator[Any]:
+    """Record the domains that were loaded, and their days, before the checks look at them."""
+    yield from _materializations(done.loaded)
+    failed = [CLICKS_KEY]
+    if done.loaded and is_selected(context, DAILY_CLICKS_KEY):
+        yield from computed_after_failure(context, keys, [*done.loaded])
+        failed.append(DAILY_CLICKS_KEY)
+    yield from checked_after_failure(context, failed, [*done.failed.values()], keys)
 
 
 def _materializations(loaded: Mapping[str, LoadResult]) -> Iterator[dg.AssetMaterialization]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from link_assets.contract import DOMAINS, LINKS, Table
+from link_assets.contract import CLICKS, DAILY_CLICKS, DOMAINS, LINKS, Table
 from link_assets.settings import (
     LOCATION_SECTION,
     LocationSettings,
@@ -51,7 +51,7 @@ SETTINGS = with_usable_crons(location_settings())
 def fresh_hours(table: Table) -> float:
     """Return how many hours after its last load a table is late: `<table>_fresh_hours`.
 
-    Domains are loaded with the links, and are late when these are.
+    Domains are loaded with the links, daily clicks with the clicks, and are late when these are.
     """
-    name = LINKS.name if table is DOMAINS else table.name
+    name = {DOMAINS: LINKS, DAILY_CLICKS: CLICKS}.get(table, table).name
     return getattr(SETTINGS, f"{name}_fresh_hours", FRESH_HOURS)

@@ -20,6 +20,7 @@ from link_assets.settings import SettingsError, address_setting
 from link_assets.source.pages import ApiError
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import (
+    NoClicks,
     OutOfMemory,
     TooManyColumns,
     WarehouseBusy,
@@ -58,7 +59,7 @@ def explanation(error: BaseException, what: str) -> dg.Failure | None:
     """
     if failure := find_cause(error, dg.Failure):
         return failure
-    for kind in (SettingsError, WarehouseBusy, WarehouseUnusable, TooManyColumns):
+    for kind in (SettingsError, WarehouseBusy, WarehouseUnusable, TooManyColumns, NoClicks):
         if cause := find_cause(error, kind):
             return dg.Failure(str(cause), metadata={"loading": what})
     if answer := find_cause(error, ApiError):

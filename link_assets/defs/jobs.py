@@ -8,7 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 from link_assets.defs import configuration
-from link_assets.defs.translator import CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
+from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
 
 RETRIED = {
     "dagster/max_retries": str(configuration.SETTINGS.run_retries),
@@ -25,8 +25,8 @@ links_job = dg.define_asset_job(
 )
 clicks_job = dg.define_asset_job(
     "clicks_job",
-    selection=dg.AssetSelection.assets(CLICKS_KEY),
-    description="Loads the clicks of one domain, or of several.",
+    selection=dg.AssetSelection.assets(CLICKS_KEY, DAILY_CLICKS_KEY),
+    description="Loads the clicks of one domain, or of several, and computes their days.",
     tags=RETRIED,
 )
 checks_job = dg.define_asset_job(

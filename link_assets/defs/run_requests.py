@@ -18,12 +18,12 @@ import dagster as dg
 # partition that a run is not named by, and shows only planned ones as under way or as failed.
 from dagster._core.events import AssetMaterializationPlannedData
 
-from link_assets.contract import CLICKS
+from link_assets.contract import Table
 from link_assets.defs import configuration
 from link_assets.defs.checks.check import listed
 from link_assets.defs.domain_names import DomainNames
 from link_assets.defs.partitions import PARTITIONS_NAME
-from link_assets.defs.translator import CLICKS_KEY
+from link_assets.defs.translator import asset_key
 
 DOMAINS = "link_assets/domains"
 HOSTS = "link_assets/hosts"
@@ -73,7 +73,9 @@ def domains_of_run(context: dg.AssetExecutionContext) -> Sequence[str]:
     return _together(context.partition_keys, _listed(context.run.tags))
 
 
-def plan_partitions(context: dg.AssetExecutionContext, domains: Iterable[str]) -> None:
+def plan_partitions(
+    context: dg.AssetExecutionContext, table: Table, domains: Iterable[str]
+) -> None:
     """Show domains as under way, and as failed if the run fails before they are materialized.
 
     Dagster does so by itself for the partitions that it names a run by.
@@ -81,10 +83,15 @@ def plan_partitions(context: dg.AssetExecutionContext, domains: Iterable[str]) -
     for domain in domains:
         planned = dg.DagsterEvent.build_asset_materialization_planned_event(
             context.job_name,
-            CLICKS.name,
-            AssetMaterializationPlannedData(CLICKS_KEY, partition=domain),
+            table.name,
+            AssetMaterializationPlannedData(asset_key(table), partition=domain),
         )
         context.instance.report_dagster_event(planned, context.run.run_id)
+
+
+def is_selected(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
+    """Return whether the run of this step is to materialize the asset."""
+    return key in context.op_execution_context.job_def.asset_layer.executable_asset_keys
 
 
 def show_hosts(

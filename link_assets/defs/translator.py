@@ -5,7 +5,7 @@ The modules that define assets use it; everything that needs an asset's key take
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.constants import META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
-from link_assets.contract import CLICKS, DATASET, DOMAINS, LINKS, Table
+from link_assets.contract import CLICKS, DAILY_CLICKS, DATASET, DOMAINS, LINKS, Table
 from link_assets.defs import configuration
 from link_assets.warehouse.destinations.configured import destination_type
 
@@ -30,6 +30,25 @@ def asset_key(table: Table) -> dg.AssetKey:
 DOMAINS_KEY = asset_key(DOMAINS)
 LINKS_KEY = asset_key(LINKS)
 CLICKS_KEY = asset_key(CLICKS)
+DAILY_CLICKS_KEY = asset_key(DAILY_CLICKS)
+
+
+def asset_spec(table: Table, deps: Iterable[dg.AssetKey], kind: str) -> dg.AssetSpec:
+    """Return the description of a table's asset; `kind` is what fills the table."""
+    window = timedelta(hours=configuration.fresh_hours(table))
+    return dg.AssetSpec(
+        key=asset_key(table),
+        deps=deps,
+        description=table.description,
+        group_name=DATASET,
+        owners=[configuration.SETTINGS.owner],
+        kinds={kind, destination_type()},
+        freshness_policy=dg.FreshnessPolicy.time_window(window),
+        metadata={
+            "dagster/table_name": f"{DATASET}.{table.name}",
+            "dagster/column_schema": column_schema(table),
+        },
+    )
 
 
 @dataclass
@@ -46,20 +65,7 @@ class LinkAssetsTranslator(DagsterDltTranslator):
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
         """Return the asset's description; dagster_dlt's own names an upstream asset of no use."""
         (table,) = (table for table in self.tables if table.name == data.resource.name)
-        window = timedelta(hours=configuration.fresh_hours(table))
-        return dg.AssetSpec(
-            key=asset_key(table),
-            deps=self.deps,
-            description=table.description,
-            group_name=DATASET,
-            owners=[configuration.SETTINGS.owner],
-            kinds={"dlt", destination_type()},
-            freshness_policy=dg.FreshnessPolicy.time_window(window),
-            metadata={
-                "dagster/table_name": f"{DATASET}.{table.name}",
-                "dagster/column_schema": column_schema(table),
-            },
-        )
+        return asset_spec(table, self.deps, "dlt")
 
 
 def with_shown_metadata(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
@@ -89,9 +95,7 @@ def column_schema(table: Table) -> dg.TableSchema:
                 name=field.column,
                 type=field.data_type,
                 description=field.description or None,
-                constraints=dg.TableColumnConstraints(
-                    nullable=field.column not in table.primary_key
-                ),
+                constraints=dg.TableColumnConstraints(nullable=field.column not in table.filled),
             )
             for field in table.columns
         ]

@@ -31,6 +31,8 @@ What each file is for:
     reader.py         queries
     row_counts.py     how many clicks a run added
     deleted_links.py  marking links that are gone from the API's listing
+    link_join.py      the SQL by which clicks join links
+    daily_clicks.py   computing the days whose clicks or links have changed
     errors.py         exceptions, and what a database's error may be quoted as
     redaction.py      blanking quoted values in errors and logs
     process.py        what is set up in a process before dlt is used

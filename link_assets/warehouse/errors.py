@@ -9,6 +9,7 @@ Exceptions (their base is Python's or dlt's, so that callers may also catch thos
     RuntimeError
       · ConcurrentWriteError      another run has written what this load continues
       · TooManyColumns            the table is as wide as the database allows
+      · NoClicks                  daily clicks are to be computed, and there is no table of clicks
     dlt's DatabaseTerminalException
       · OutOfMemory               DuckDB may not take the memory that a statement needs
     Exception
@@ -42,6 +43,10 @@ class ConcurrentWriteError(RuntimeError):
 
 class TooManyColumns(RuntimeError):
     """A table would have more columns than the warehouse allows."""
+
+
+class NoClicks(RuntimeError):
+    """There is no table of clicks to compute daily clicks from."""
 
 
 class OutOfMemory(DatabaseTerminalException):

@@ -19,6 +19,11 @@ STAND_INS = {
     SPELLINGS_TABLE: "(SELECT '' AS _dlt_parent_id, '' AS value) AS none",
 }
 """What stands for a table that an earlier version of this project did not make."""
+NO_LINKS = (
+    "(SELECT '' AS id, '' AS _dlt_id, '' AS path, 0 AS domain_id, CURRENT_TIMESTAMP AS created_at,"
+    " CURRENT_TIMESTAMP AS deleted_at WHERE FALSE)"
+)
+"""What stands for the table of links before it is loaded, for those who ask for it."""
 
 _SQL = """\
 WITH cases AS (
@@ -30,8 +35,8 @@ spellings AS (
     FROM {spellings}
 ),
 spelled AS (
-    SELECT id, domain_id, path, created_at, deleted_at, 0 AS other
-    FROM {links}
+    SELECT l.id, l.domain_id, l.path, l.created_at, l.deleted_at, 0 AS other
+    FROM {links} AS l
     UNION ALL
     SELECT l.id, l.domain_id, s.path, l.created_at, l.deleted_at, 1 AS other
     FROM {links} AS l JOIN spellings AS s ON s.link = l._dlt_id
@@ -76,19 +81,20 @@ def clicks_with_links(
     Args:
         clicks: The table of clicks, or a subquery in parentheses with their columns `domain_id`,
             `path` and `st` and any others.
-        missing: Those of the STAND_INS' tables that are not there (see `missing_tables`).
+        missing: Those of the STAND_INS' tables that are not there (see `missing_tables`), and
+            `links` to have no link instead of an error.
     """
     domains, spellings = (
         stand_in if table in missing else f"{{dataset}}.{table}"
         for table, stand_in in STAND_INS.items()
     )
-    links = f"{{dataset}}.{LINKS.name}"
+    links = NO_LINKS if LINKS.name in missing else f"{{dataset}}.{LINKS.name}"
     return _SQL.format(domains=domains, spellings=spellings, links=links, clicks=clicks)
 
 
-def missing_tables(reader: Reader) -> Collection[str]:
-    """Return which of the tables that SQL can do without are not in the warehouse."""
-    return [table for table in STAND_INS if not _exists(reader, table)]
+def missing_tables(reader: Reader, *others: str) -> Collection[str]:
+    """Return which of the STAND_INS' tables, and of others, are not in the warehouse."""
+    return [table for table in (*STAND_INS, *others) if not _exists(reader, table)]
 
 
 def _exists(reader: Reader, table: str) -> bool:

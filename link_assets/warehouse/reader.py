@@ -38,6 +38,10 @@ class Reader:
         """
         return self._read(lambda: self._client.execute_sql(self._qualified(query)) or [])
 
+    def run(self, statement: str) -> None:
+        """Run a statement that gives no rows; raise like `rows`."""
+        self._client.execute_sql(self._qualified(statement))
+
     def each(self, query: str) -> Iterator[Sequence[Any]]:
         """Yield the rows of a query, of which FETCHED_AT_ONCE are in memory; raise like `rows`."""
         with self._client.execute_query(self._qualified(query)) as cursor:

@@ -9,9 +9,17 @@ from __future__ import annotations
 import logging
 import re
 
-from link_assets.contract import CLICKS, DATASET, LINK_SPELLINGS, LINK_TAGS, LINKS, REJECTED_ROWS
+from link_assets.contract import (
+    CLICKS,
+    DAILY_CLICKS,
+    DATASET,
+    LINK_SPELLINGS,
+    LINK_TAGS,
+    LINKS,
+    REJECTED_ROWS,
+)
 
-_TABLES = [CLICKS, LINKS, REJECTED_ROWS]
+_TABLES = [CLICKS, DAILY_CLICKS, LINKS, REJECTED_ROWS]
 _CHILDREN = [f"{LINKS.name}__{child}" for child in (LINK_TAGS, LINK_SPELLINGS)]
 _NAMES = "|".join(
     {

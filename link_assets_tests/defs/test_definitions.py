@@ -11,10 +11,10 @@ import pytest
 from dagster._core.definitions.metadata import normalize_metadata
 
 import link_assets
-from link_assets.contract import CLICKS, DOMAINS, LINKS, Table
+from link_assets.contract import CLICKS, DAILY_CLICKS, DOMAINS, LINKS, Table
 from link_assets.definitions import defs
 from link_assets.defs.clicks import ClicksConfig
-from link_assets.defs.translator import CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
+from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
 
 REPOSITORY_FOLDER = Path(link_assets.__file__).parents[1]
 DAGSTER_FREE = ("contract", "settings", "source", "rows", "warehouse")
@@ -106,6 +106,7 @@ def test_definitions_load_without_secret_server_or_settings_and_leave_no_file(
         "domains": [25, None, "team:growth-data"],
         "links": [25, None, "team:growth-data"],
         "clicks": [25, 10, "team:growth-data"],
+        "daily_clicks": [25, 10, "team:growth-data"],
     }
     assert list((workdir / "empty").iterdir()) == []
 
@@ -129,6 +130,7 @@ def test_settings_given_as_environment_take_effect(workdir: Path) -> None:
         "domains": [48, None, "team:data"],
         "links": [48, None, "team:data"],
         "clicks": [1.5, 3, "team:data"],
+        "daily_clicks": [1.5, 3, "team:data"],
     }
 
 
@@ -216,26 +218,34 @@ if (DG := Path(sys.executable).with_name("dg")).exists():
 
 def test_the_location_holds_its_assets_in_one_group_and_nothing_beside_them() -> None:
     graph = defs.resolve_asset_graph()
-    assert graph.get_all_asset_keys() == {DOMAINS_KEY, LINKS_KEY, CLICKS_KEY}
+    assert graph.get_all_asset_keys() == {DOMAINS_KEY, LINKS_KEY, CLICKS_KEY, DAILY_CLICKS_KEY}
     assert [key.to_user_string() for key in graph.toposorted_asset_keys] == [
         "link_assets/domains",
         "link_assets/links",
         "link_assets/clicks",
+        "link_assets/daily_clicks",
     ]
     assert graph.external_asset_keys == set()
     assert {asset.group_name for asset in graph.asset_nodes} == {"link_assets"}
     assert graph.get(CLICKS_KEY).parent_keys == {DOMAINS_KEY, LINKS_KEY}
+    assert graph.get(DAILY_CLICKS_KEY).parent_keys == {DOMAINS_KEY, LINKS_KEY, CLICKS_KEY}
     assert graph.get(LINKS_KEY).parent_keys == set()
 
 
 @pytest.mark.parametrize(
-    ("key", "table"), [(DOMAINS_KEY, DOMAINS), (LINKS_KEY, LINKS), (CLICKS_KEY, CLICKS)]
+    ("key", "table", "kind"),
+    [
+        (DOMAINS_KEY, DOMAINS, "dlt"),
+        (LINKS_KEY, LINKS, "dlt"),
+        (CLICKS_KEY, CLICKS, "dlt"),
+        (DAILY_CLICKS_KEY, DAILY_CLICKS, "sql"),
+    ],
 )
-def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table) -> None:
+def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table, kind: str) -> None:
     asset = defs.resolve_asset_graph().get(key)
     assert asset.description == table.description
     assert asset.owners == ["team:growth-data"]
-    assert asset.kinds == {"dlt", "duckdb"}
+    assert asset.kinds == {kind, "duckdb"}
     assert asset.metadata["dagster/table_name"] == f"link_assets.{table.name}"
     schema = asset.metadata["dagster/column_schema"]
     assert isinstance(schema, dg.TableSchema)
@@ -243,7 +253,7 @@ def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table) -
         (field.column, field.data_type, field.description) for field in table.columns
     ]
     required = {c.name for c in schema.columns if not c.constraints.nullable}
-    assert required == set(table.primary_key)
+    assert required == set(table.filled)
 
 
 @pytest.mark.parametrize("key", [DOMAINS_KEY, LINKS_KEY, CLICKS_KEY])
@@ -274,9 +284,10 @@ def test_the_columns_of_the_tables_begin_with_their_keys() -> None:
 
 def test_clicks_are_partitioned_by_domain_and_links_are_not() -> None:
     graph = defs.resolve_asset_graph()
-    partitions = graph.get(CLICKS_KEY).partitions_def
-    assert isinstance(partitions, dg.DynamicPartitionsDefinition)
-    assert partitions.name == "domain"
+    for key in (CLICKS_KEY, DAILY_CLICKS_KEY):
+        partitions = graph.get(key).partitions_def
+        assert isinstance(partitions, dg.DynamicPartitionsDefinition)
+        assert partitions.name == "domain"
     assert graph.get(LINKS_KEY).partitions_def is None
 
 

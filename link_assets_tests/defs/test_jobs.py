@@ -14,7 +14,7 @@ def test_jobs_load_what_their_names_say() -> None:
     }
     assert selected == {
         "links_job": {"link_assets/domains", "link_assets/links"},
-        "clicks_job": {"link_assets/clicks"},
+        "clicks_job": {"link_assets/clicks", "link_assets/daily_clicks"},
         "checks_job": set(),
     }
     checked = defs.resolve_job_def("checks_job").asset_layer.asset_graph.asset_check_keys

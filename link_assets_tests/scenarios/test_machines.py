@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from link_assets.sandbox import Sandbox, World
 from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source, links_source
+from link_assets.warehouse import daily_clicks
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import WarehouseBusy
 from link_assets.warehouse.pipeline import SavedPosition, open_pipeline
-from link_assets_tests.children import WAIT, child, finish, load_clicks
+from link_assets.warehouse.reader import reading
+from link_assets_tests.children import WAIT, child, finish, load_clicks, load_links
 from link_assets_tests.support import mostly_long, rows
-from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
+from link_assets_tests.truth import (
+    expected_clicks,
+    expected_days,
+    loaded_clicks,
+    loaded_days,
+    world_clicks,
+)
 from link_assets_tests.warehouse.destinations.postgres_server import (
     needs_postgres,
     new_database,
@@ -48,8 +58,26 @@ def load_together(what: int, started: str) -> None:
         pipeline.run(clicks_source(settings, what) if what else links_source(settings))
 
 
+def compute_together(domain: int, started: str) -> None:
+    """Computes the days of a domain, and waits for the others before it looks for them."""
+    compute = daily_clicks._compute_changed
+
+    def wait(*arguments: Any) -> Any:
+        Path("fetched").touch()
+        while not Path(started).exists():
+            time.sleep(0.001)
+        return compute(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(daily_clicks, "_compute_changed", wait)
+        daily_clicks.compute_days([domain])
+
+
 def on_machines_of_their_own(
-    loads: Sequence[int], folder: Path, monkeypatch: pytest.MonkeyPatch
+    loads: Sequence[int],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    load: Callable[[int, str], None] = load_together,
 ) -> None:
     """Has each loaded by a process with temporary files of its own; all write at once."""
     folder.mkdir()
@@ -59,7 +87,7 @@ def on_machines_of_their_own(
         for home, what in zip(homes, loads, strict=True):
             home.mkdir()
             monkeypatch.chdir(home)
-            children.append(stack.enter_context(child(load_together, what, str(started))))
+            children.append(stack.enter_context(child(load, what, str(started))))
         wait_until(
             lambda: all(
                 (home / "fetched").exists() or process.exitcode is not None
@@ -120,6 +148,28 @@ def test_machines_that_load_the_same_add_no_row_twice(
     on_machines_of_their_own([what] * 4, workdir / "same", monkeypatch)
     table, key, expected = ("clicks", "click_id", 30) if what else ("links", "id", 12)
     assert rows(COUNT.format(key=key, table=table)) == [(expected, expected)]
+
+
+@pytest.mark.parametrize("attempt", mostly_long(range(5), 1))
+def test_machines_that_compute_the_same_days_add_no_row_twice(
+    attempt: int, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_links()
+    load_clicks(1)
+    on_machines_of_their_own([1] * 4, workdir / "days", monkeypatch, compute_together)
+    assert loaded_days() == expected_days({1: world_clicks(WORLD, 1)}, WORLD.links())
+
+
+def test_a_computation_waits_only_so_long_for_another_machine(
+    port: int, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_clicks(1)
+    monkeypatch.setenv("LINK_ASSETS__LOCK_TIMEOUT_SECONDS", "0.2")
+    with reading() as elsewhere, elsewhere._client.begin_transaction():
+        configured_warehouse().writing_alone(elsewhere._client, "daily_clicks", 1)
+        with pytest.raises(WarehouseBusy, match=r"not free for 0\.2 seconds .*computing daily"):
+            daily_clicks.compute_days([1])
+    daily_clicks.compute_days([1])
 
 
 def test_a_load_waits_only_so_long_for_another_machine(

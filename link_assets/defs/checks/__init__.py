@@ -8,6 +8,7 @@
     has each day the clicks that the API counts?     agreement
     are columns filled and known, and keys unique?   row_checks
     do redirects go through known links?             known_links, link_paths
+    do the daily clicks add up to the clicks?        totals
 
 `check` is what a check and its result are. `scope` says what a run's checks look at, `last_loads`
 and `judged_rows` read it: from Dagster, and from the warehouse. `all_checks` lists the checks of

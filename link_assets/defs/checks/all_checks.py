@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
-from link_assets.contract import CLICKS, DOMAINS, LINKS
+from link_assets.contract import CLICKS, DAILY_CLICKS, DOMAINS, LINKS
 from link_assets.defs.checks.agreement import AGREES_WITH_SERVICE
-from link_assets.defs.checks.freshness import CLICKS_FRESH, DOMAINS_FRESH, LINKS_FRESH
+from link_assets.defs.checks.freshness import (
+    CLICKS_FRESH,
+    DAILY_CLICKS_FRESH,
+    DOMAINS_FRESH,
+    LINKS_FRESH,
+)
 from link_assets.defs.checks.known_links import KNOWN_LINKS
 from link_assets.defs.checks.last_loads import last_load_of_table, last_loads_by_domain
 from link_assets.defs.checks.missing_rows import NO_MASS_DISAPPEARANCE
@@ -18,6 +23,7 @@ from link_assets.defs.checks.rejected_rows import (
 )
 from link_assets.defs.checks.row_checks import NO_UNKNOWN_COLUMNS, REQUIRED_COLUMNS, UNIQUE_KEYS
 from link_assets.defs.checks.table_checks import TableChecks
+from link_assets.defs.checks.totals import TOTALS_AGREE
 from link_assets.defs.checks.volume import USUAL_VOLUME
 
 TABLES = (
@@ -58,6 +64,12 @@ TABLES = (
             UNIQUE_KEYS,
             NO_UNKNOWN_COLUMNS,
         ),
+    ),
+    TableChecks(
+        DAILY_CLICKS,
+        last_loads_by_domain,
+        (DAILY_CLICKS_FRESH, UNIQUE_KEYS, TOTALS_AGREE),
+        loaded_after=(DOMAINS, LINKS, CLICKS),
     ),
 )
 CHECKS = [table.step() for table in TABLES]

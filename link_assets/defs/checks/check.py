@@ -118,5 +118,5 @@ def no_table(table: str) -> CheckResult:
     """Return the result that `table`, or another that is read, is missing."""
     return CheckResult(
         f"The table {table} or one it is compared with does not exist yet.",
-        "Materialize link_assets/links, then link_assets/clicks.",
+        "Materialize link_assets/links, then link_assets/clicks and link_assets/daily_clicks.",
     )

@@ -107,3 +107,6 @@ def span(time: timedelta) -> str:
 DOMAINS_FRESH = LoadsCheck("fresh", "The last load of the domains is recent enough.", freshness)
 LINKS_FRESH = LoadsCheck("fresh", "The last load of the links is recent enough.", freshness)
 CLICKS_FRESH = LoadsCheck("fresh", "The last load of every domain is recent enough.", freshness)
+DAILY_CLICKS_FRESH = LoadsCheck(
+    "fresh", "The days of every domain were computed recently enough.", freshness
+)

@@ -36,12 +36,15 @@ def missing_values(reader: Reader, rows: Rows) -> CheckResult:
 
 
 def repeated_keys(reader: Reader, rows: Rows) -> CheckResult:
-    """Find keys of these rows that stand in more than one row of the whole table."""
+    """Find keys of these rows that stand in more than one row of the whole table.
+
+    Where rows are replaced together, those that belong together are looked at.
+    """
     name, columns = rows.table.name, rows.table.primary_key
     key = ", ".join(columns)
     among = "TRUE"
     if rows.since is not None:
-        same = " AND ".join(f"r.{column} = t.{column}" for column in columns)
+        same = " AND ".join(f"r.{column} = t.{column}" for column in rows.table.filled)
         among = f"EXISTS (SELECT 1 FROM {{dataset}}.{name} AS r WHERE {rows.are('r')} AND {same})"
     ((total, repeated),) = reader.rows(
         "SELECT count(*), count(CASE WHEN times > 1 THEN 1 END) FROM (SELECT count(*) AS times"

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import dlt
 from dlt.common.destination import Destination
+from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
 
 from link_assets.contract import DATASET
@@ -118,6 +119,15 @@ class Warehouse:
             TimeoutError: Another machine was still loading it after `seconds`.
         """
         yield
+
+    def writing_alone(self, client: SqlClientBase[Any], table: str, seconds: float) -> None:
+        """Keep other machines from replacing rows of a table until the client's transaction ends.
+
+        By default do nothing: the lock file is enough where all writers share it.
+
+        Raises:
+            TimeoutError: Another machine was still at it after `seconds`.
+        """
 
     def adapt_source(self, source: DltSource) -> None:
         """Change a source's hints to what suits this warehouse. By default do nothing."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dlt
 from dlt.common.destination import Destination
+from dlt.destinations.sql_client import SqlClientBase
 
 from link_assets.warehouse.destinations.base import Warehouse
 from link_assets.warehouse.errors import root_cause
@@ -60,6 +61,16 @@ class PostgresWarehouse(Warehouse):
             client.load_alone(pipeline.pipeline_name, seconds)
             client.empty_staging()
             yield
+
+    def writing_alone(self, client: SqlClientBase[Any], table: str, seconds: float) -> None:
+        """Hold a lock of the database until the client's transaction ends.
+
+        Raises:
+            TimeoutError: Another machine held it for longer than `seconds`.
+        """
+        from link_assets.warehouse.destinations.postgres_client import wait_for_lock
+
+        wait_for_lock(client, "pg_advisory_xact_lock", f"rows of {table}", seconds)
 
     def message_without_values(self, error: BaseException) -> str | None:
         """Return the message without details if its SQLSTATE says that it quotes only names."""

@@ -27,7 +27,7 @@ from dlt.destinations.impl.postgres.configuration import (
 )
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
-from dlt.destinations.sql_client import raise_open_connection_error
+from dlt.destinations.sql_client import SqlClientBase, raise_open_connection_error
 from psycopg2.errorcodes import LOCK_NOT_AVAILABLE, TOO_MANY_COLUMNS
 from psycopg2.extensions import make_dsn
 
@@ -174,14 +174,7 @@ class PostgresLoadClient(PostgresClient):
         Raises:
             TimeoutError: Another machine was still loading the pipeline then.
         """
-        milliseconds = min(max(1, round(seconds * 1000)), LONGEST_TIMEOUT)
-        self.sql_client.execute_sql(f"SET lock_timeout = {milliseconds}; {NOTICE_DEAD_CLIENTS}")
-        try:
-            self.sql_client.execute_sql("SELECT pg_advisory_lock(%s)", lock_key(f"load of {name}"))
-        except DatabaseTransientException as error:
-            if getattr(error.dbapi_exception, "pgcode", None) == LOCK_NOT_AVAILABLE:
-                raise TimeoutError from None
-            raise
+        wait_for_lock(self.sql_client, "pg_advisory_lock", f"load of {name}", seconds)
 
     def complete_load(self, load_id: str) -> None:
         """Mark the load as complete and delete the copy of it that was staged."""
@@ -197,6 +190,28 @@ class PostgresLoadClient(PostgresClient):
         with self.with_staging_dataset():
             found = self.sql_client.execute_sql(query, self.sql_client.dataset_name) or ()
             self.sql_client.truncate_tables(*(name for (name,) in found))
+
+
+def wait_for_lock(client: SqlClientBase[Any], function: str, purpose: str, seconds: float) -> None:
+    """Acquire an advisory lock; for as long as what it is acquired with says.
+
+    Args:
+        client: An open client.
+        function: PostgreSQL's function that waits for it.
+        purpose: What the lock is for, the same on every machine.
+        seconds: How long to wait at most.
+
+    Raises:
+        TimeoutError: Another machine held it for longer.
+    """
+    milliseconds = min(max(1, round(seconds * 1000)), LONGEST_TIMEOUT)
+    client.execute_sql(f"SET lock_timeout = {milliseconds}; {NOTICE_DEAD_CLIENTS}")
+    try:
+        client.execute_sql(f"SELECT {function}(%s)", lock_key(purpose))
+    except DatabaseTransientException as error:
+        if getattr(error.dbapi_exception, "pgcode", None) == LOCK_NOT_AVAILABLE:
+            raise TimeoutError from None
+        raise
 
 
 class exact_postgres(postgres):

@@ -24,6 +24,7 @@ TABLES = ("domains", "links", "clicks")
 CHECKS = {f"{table}.{name}" for table in TABLES for name in ERRORS | WARNINGS}
 CHECKS |= {"links.no_mass_disappearance", "clicks.known_links", "clicks.usual_volume"}
 CHECKS |= {"clicks.agrees_with_service"}
+CHECKS |= {f"daily_clicks.{name}" for name in ("fresh", "unique_keys", "totals_agree")}
 
 
 REMEDIES = {
@@ -36,6 +37,7 @@ REMEDIES = {
     "no_mass_disappearance": "See whether the API key still reads every domain",
     "usual_volume": "See whether these domains still redirect",
     "agrees_with_service": "Load these domains once more",
+    "totals_agree": "Materialize link_assets/daily_clicks for these domains",
 }
 
 

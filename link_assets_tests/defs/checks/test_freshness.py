@@ -12,7 +12,7 @@ from link_assets.defs.checks.freshness import lateness
 from link_assets.defs.checks.last_loads import LastLoad, LastLoads
 from link_assets.defs.domain_names import DomainNames
 from link_assets.defs.partitions import PARTITIONS_NAME
-from link_assets.defs.translator import CLICKS_KEY, LINKS_KEY
+from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY, LINKS_KEY
 from link_assets.sandbox import Sandbox
 from link_assets_tests.defs.checks.evaluated import (
     by_the_guide,
@@ -97,9 +97,11 @@ def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=35, minutes=3)
     loaded.instance.add_dynamic_partitions(PARTITIONS_NAME, ["4", "5"])
-    materialized_at(loaded.instance, long_ago, asset_key=CLICKS_KEY, partition="5")
+    for key in (CLICKS_KEY, DAILY_CLICKS_KEY):
+        materialized_at(loaded.instance, long_ago, asset_key=key, partition="5")
     late = "Not fresh: domain 5 is late by 10.1 hours; domain 4 was never loaded. "
-    assert troubles(checked(loaded)) == {"clicks.fresh": late}
+    expected = {"clicks.fresh": late, "daily_clicks.fresh": late}
+    assert troubles(checked(loaded)) == expected
     monkeypatch.setenv("LINK_ASSETS__DOMAINS", "1,2,3,5")
     patient = replace(configuration.SETTINGS, clicks_fresh_hours=36)
     monkeypatch.setattr(configuration, "SETTINGS", patient)

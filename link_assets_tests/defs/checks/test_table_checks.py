@@ -50,7 +50,7 @@ def test_every_check_passes_on_a_good_load_without_asking_the_api_or_loading(
 def test_the_checks_of_a_table_are_one_step(loaded: Location) -> None:
     result = loaded.run("checks_job")
     steps = {e.step_key for e in result.all_events if e.event_type_value == "STEP_SUCCESS"}
-    assert steps == {"domains_checks", "links_checks", "clicks_checks"}
+    assert steps == {"domains_checks", "links_checks", "clicks_checks", "daily_clicks_checks"}
 
 
 def test_checks_of_loads_are_judged_when_the_warehouse_cannot_be_used(
@@ -61,7 +61,7 @@ def test_checks_of_loads_are_judged_when_the_warehouse_cannot_be_used(
     assert not result.success
     on_loads = {"links.fresh", "links.no_rejected_rows", "links.no_mass_disappearance"}
     on_loads |= {"clicks.fresh", "clicks.no_rejected_rows"}
-    on_loads |= {"domains.fresh", "domains.no_rejected_rows"}
+    on_loads |= {"domains.fresh", "domains.no_rejected_rows", "daily_clicks.fresh"}
     found = judged(result)
     assert {name for name, told in found.items() if not told.startswith("Not judged: ")} == on_loads
     others = {told for name, told in found.items() if name not in on_loads}
@@ -132,7 +132,8 @@ def test_with_links_but_no_clicks_the_checks_of_clicks_name_what_is_missing(
     found = checked(location)
     passed = {name for name, evaluation in found.items() if evaluation.passed}
     nothing_to_compare = {"clicks.agrees_with_service"}
-    assert passed == {n for n in CHECKS if not n.startswith("clicks.")} | nothing_to_compare
+    of_clicks = {n for n in CHECKS if n.startswith(("clicks.", "daily_clicks."))}
+    assert passed == CHECKS - of_clicks | nothing_to_compare
     told = {name: str(found[name].description) for name in CHECKS - passed}
     never = "; ".join(f"domain {d} (go{d}.example.com) was never loaded" for d in (1, 2, 3))
     assert f"Not fresh: {never}." in told["clicks.fresh"]
@@ -140,6 +141,8 @@ def test_with_links_but_no_clicks_the_checks_of_clicks_name_what_is_missing(
     for name in ("required_columns", "unique_keys", "no_unknown_columns", "known_links"):
         assert "The table clicks" in told[f"clicks.{name}"]
     assert "The table clicks" in told["clicks.usual_volume"]
+    for name in ("unique_keys", "totals_agree"):
+        assert "The table daily_clicks" in told[f"daily_clicks.{name}"]
 
 
 def odd_links(last: LastLoads) -> CheckResult:

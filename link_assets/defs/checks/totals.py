@@ -1,0 +1,94 @@
+"""Do the daily clicks add up to the clicks? The check `totals_agree`.
+
+Both are counted in one query, so that they are of the same moment. A domain that has been loaded
+since its days were computed differs rightly, and is not judged: its days are still to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from link_assets.contract import CLICKS, DAILY_CLICKS
+from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
+from link_assets.defs.checks.last_loads import LastLoads, LoadedRowsCheck
+from link_assets.settings import is_domain_id
+from link_assets.warehouse.reader import Reader
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The clicks of a domain, those that its days add up to, and its last load's id."""
+
+    domain: str
+    clicks: int
+    of_days: int
+    last_load: float
+
+
+def totals(reader: Reader, last: LastLoads) -> CheckResult:
+    """Find domains whose daily clicks do not add up to their clicks."""
+    computed = {
+        domain: float(load.metadata.get("computed_at", 0)) for domain, load in last.loads.items()
+    }
+    found = _totals(reader, [*filter(is_domain_id, computed)])
+    differing = [t for t in found if t.clicks != t.of_days]
+    wrong = [t for t in differing if t.last_load < computed[t.domain]]
+    under_way, never = len(differing) - len(wrong), len(last.expected) - len(computed)
+    judged = len(computed) - under_way
+    numbers: dict[str, Any] = {
+        "judged": judged,
+        "not_judged": under_way + never,
+        "differing": len(wrong),
+        "clicks": sum(t.clicks for t in found),
+    }
+    looked_at = _looked_at(judged, under_way, never)
+    if not wrong:
+        return CheckResult(metadata=numbers, looked_at=looked_at)
+    numbers["differences"] = {
+        t.domain: f"{t.of_days} instead of {t.clicks}" for t in wrong[:REMEMBERED]
+    }
+    by_domain = [
+        f"the days of {last.name_of(t.domain)} have {counted(t.of_days, 'click')},"
+        f" {CLICKS.name} has {t.clicks}"
+        for t in wrong
+    ]
+    return CheckResult(
+        f"Daily clicks do not add up: {listed(by_domain, '; ')}.",
+        "Materialize link_assets/daily_clicks for these domains, which computes what differs.",
+        numbers,
+        looked_at,
+        [t.domain for t in wrong],
+    )
+
+
+def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
+    among = f"domain_id IN ({', '.join(domains) or 'NULL'})"
+    # a load's id is the time at which it began, as text
+    rows = reader.rows(
+        "SELECT domain_id, sum(clicks), sum(of_days), max(last_load) FROM ("
+        "SELECT domain_id, count(*) AS clicks, 0 AS of_days,"
+        " max(CAST(_dlt_load_id AS DECIMAL(38, 9))) AS last_load"
+        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY domain_id"
+        " UNION ALL"
+        " SELECT domain_id, 0 AS clicks, sum(clicks) AS of_days, NULL AS last_load"
+        f" FROM {{dataset}}.{DAILY_CLICKS.name} WHERE {among} GROUP BY domain_id"
+        ") AS counted GROUP BY domain_id ORDER BY domain_id"
+    )
+    return [
+        Totals(str(domain), int(clicks), int(days), float(load or 0))
+        for domain, clicks, days, load in rows
+    ]
+
+
+def _looked_at(judged: int, under_way: int, never: int) -> str:
+    parts = [f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"]
+    if under_way:
+        parts.append(f"{under_way} loaded since their days were computed")
+    if never:
+        parts.append(f"{never} never computed")
+    return "; ".join(parts) + "."
+
+
+TOTALS_AGREE = LoadedRowsCheck("totals_agree", "Daily clicks add up to the clicks.", totals)
