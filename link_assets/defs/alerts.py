@@ -17,6 +17,7 @@ from requests import RequestException
 from link_assets.defs import configuration
 from link_assets.defs.checks.all_checks import CHECKS
 from link_assets.defs.checks.last_loads import PROBLEMS
+from link_assets.defs.checks.scope import NOT_JUDGED
 from link_assets.settings import ALERT_WEBHOOK, alert_webhook, environment_name
 
 TIMEOUT_SECONDS = 10
@@ -24,6 +25,8 @@ FAILURES_AT_ONCE = 50
 """How many failed runs an evaluation looks at."""
 MOST = 10
 """How many things a message reports; of the others it says how many they are."""
+LONGEST = 3_000
+"""How many characters of a cause are sent; Slack takes 40,000 in all."""
 WILL_RETRY = "dagster/will_retry"
 """The tag by which Dagster says of a failed run that it will be retried."""
 
@@ -36,12 +39,12 @@ class Reported(msgspec.Struct, frozen=True):
     """What was reported, or is too old to be: the sensor's cursor.
 
     Attributes:
-        runs: Dagster's cursor behind the last failed run that was looked at; None before the first
-            evaluation.
+        runs: The id in Dagster's storage of the last failure of a run that was looked at; None
+            before the first evaluation.
         checks: The domains that fail each failing check; none where it does not judge domains.
     """
 
-    runs: str | None = None
+    runs: int | None = None
     checks: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
 
@@ -54,7 +57,8 @@ class Alert(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return it as a message says it, the cause first."""
-        return f"{self.cause}\n{self.what}: {configuration.SETTINGS.ui_url.rstrip('/')}{self.page}"
+        cause = self.cause if len(self.cause) <= LONGEST else f"{self.cause[:LONGEST]}..."
+        return f"{cause}\n{self.what}: {configuration.SETTINGS.ui_url.rstrip('/')}{self.page}"
 
 
 @dg.sensor(
@@ -87,15 +91,23 @@ def alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"{len(alerts)} reported." if alerts else "Nothing new has failed.")
 
 
-def _failed_runs(instance: dg.DagsterInstance, cursor: str | None) -> tuple[str, list[Alert]]:
-    """Return the cursor behind the failed runs after this one, and what to report of them."""
+def _failed_runs(instance: dg.DagsterInstance, last: int | None) -> tuple[int, list[Alert]]:
+    """Return the id of the last failure that was looked at after this one, and what to report."""
     failed = dg.DagsterEventType.RUN_FAILURE
-    if cursor is None:
-        return instance.fetch_run_status_changes(failed, limit=1).cursor, []
-    found = instance.fetch_run_status_changes(failed, FAILURES_AT_ONCE, cursor, ascending=True)
-    runs = (instance.get_run_by_id(record.run_id) for record in found.records)
-    final = (run for run in runs if run and run.tags.get(WILL_RETRY) != "true")
-    return found.cursor, [_run_alert(instance, run) for run in final]
+    if last is None:
+        newest = instance.fetch_run_status_changes(failed, limit=1).records
+        return newest[0].storage_id if newest else 0, []
+    later, alerts = dg.RunStatusChangeRecordsFilter(failed, after_storage_id=last), []
+    for record in instance.fetch_run_status_changes(
+        later, FAILURES_AT_ONCE, ascending=True
+    ).records:
+        run = instance.get_run_by_id(record.run_id)
+        if run and instance.run_retries_enabled and WILL_RETRY not in run.tags:
+            break  # Dagster is about to decide: it and those after it are for the next evaluation
+        if run and run.tags.get(WILL_RETRY) != "true":
+            alerts.append(_run_alert(instance, run))
+        last = record.storage_id
+    return last, alerts
 
 
 def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Alert:
@@ -108,21 +120,28 @@ def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Alert:
 
 
 def _cause(event: dg.DagsterEvent) -> str:
-    """Return what failed a step: the explanation, if there is one."""
+    """Return what failed a step: the explanation, or the kind of an error that has none.
+
+    The text of such an error may quote a row, and stays in Dagster.
+    """
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    return data.error.message.strip() if data.error else event.message or "It failed."
+    error = data.error and (data.error.cause or data.error)
+    kind = error.cls_name if error else "failure"
+    return f"Unexpected {kind} in {event.step_key}: its text is in the run's log."
 
 
 def _judged(instance: dg.DagsterInstance) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield the last evaluation of each check, but of those that are being evaluated now."""
+    """Yield the last evaluation of each check, but of those under way or that could not judge."""
     keys = [key for step in CHECKS for key in step.check_keys]
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     for record in latest.values():
-        event = record.event.dagster_event if record.event else None
-        if event and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            yield event.asset_check_evaluation_data
+        evaluation = record.evaluation
+        # of one that is only planned it is something else
+        is_evaluated = isinstance(evaluation, dg.AssetCheckEvaluation)
+        if is_evaluated and NOT_JUDGED not in evaluation.metadata:
+            yield evaluation
 
 
 def _failing_domains(evaluation: dg.AssetCheckEvaluation) -> list[str] | None:

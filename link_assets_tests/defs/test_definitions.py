@@ -143,6 +143,8 @@ def test_an_unusable_setting_fails_loading_by_its_name(workdir: Path) -> None:
         ("LINK_ASSETS__RUN_RETRIES", "-2"),
         ("LINK_ASSETS__TIMEZONE", "Mars/Olympus"),
         ("LINK_ASSETS__OWNER", "growth"),
+        ("LINK_ASSETS__ALERT_FORMAT", "teams"),
+        ("LINK_ASSETS__UI_URL", "dagster.example.com"),
         *((f"LINK_ASSETS__{name}_CRON", cron) for name in SCHEDULES for cron in NO_CRONS),
     ]
     told = answer(python(workdir, "-c", TELL_REFUSALS, json.dumps(bad)))
@@ -267,7 +269,7 @@ def test_every_metadata_value_of_an_asset_can_be_shown(key: dg.AssetKey) -> None
 def test_schedules_sensors_jobs_and_run_configuration_are_described() -> None:
     repository = defs.get_repository_def()
     switches = [*repository.schedule_defs, *repository.sensor_defs]
-    assert len(switches) == 4
+    assert len(switches) == 5
     assert all(switch.description for switch in switches)
     fields = ClicksConfig.model_fields
     assert {name for name, field in fields.items() if field.description} == {"full_refresh"}
@@ -297,7 +299,8 @@ def test_schedules_and_sensors_are_off_until_they_are_started() -> None:
         ("links_schedule", "clicks_schedule", "checks_schedule"), dg.DefaultScheduleStatus.STOPPED
     )
     assert {s.name: s.default_status for s in repository.sensor_defs} == {
-        "new_domains_sensor": dg.DefaultSensorStatus.STOPPED
+        "new_domains_sensor": dg.DefaultSensorStatus.STOPPED,
+        "alerts_sensor": dg.DefaultSensorStatus.STOPPED,
     }
 
 
