@@ -26,6 +26,7 @@ from link_assets.contract import CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
+from link_assets.defs.figures import clicks_figures
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import domain_id
 from link_assets.defs.run_requests import show_hosts
@@ -137,19 +138,23 @@ def _with_growth(
     named: Set[str],
     names: DomainNames,
 ) -> dict[str, LoadResult]:
-    """Return the results with each domain's growth; add it to what named partitions show."""
+    """Return the results with each domain's growth and charts; add them to named partitions."""
     try:
         growth = counts.growth() if counts and loaded else {}
     except Exception as error:  # noqa: BLE001 - the rows are there, counted or not
         context.log.warning(f"The clicks could not be counted: {kind_and_place(error)}.")
         growth = {}
-    grown = {key: replace(result, growth=growth.get(int(key))) for key, result in loaded.items()}
+    charts = clicks_figures(context, [*loaded])
+    grown = {
+        key: replace(result, growth=growth.get(int(key)), charts=charts.get(key, {}))
+        for key, result in loaded.items()
+    }
     for key, result in grown.items():
         if result.growth and result.stats.is_audit:
             what = f"clicks of domain {names.of(key)}"
             context.log.info(f"{what}: {_audited(result.growth.missed)}")
-        if result.growth and key in named:
-            metadata = result.growth_metadata
+        metadata = {**result.growth_metadata, **result.charts}
+        if metadata and key in named:
             context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=key)
     return grown
 

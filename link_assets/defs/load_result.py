@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ class LoadResult:
 
     `seconds` is how long it took, `chunks` in how many loads it was written, None for a table that
     is not loaded in chunks. `growth` is what it added, None if that was not counted, and `host` the
-    domain's, None if it is not known.
+    domain's, None if it is not known. `charts` are metadata of its latest clicks.
     """
 
     stats: LoadStats
@@ -26,6 +27,7 @@ class LoadResult:
     chunks: int | None = None
     growth: Growth | None = None
     host: str | None = None
+    charts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class LoadResult:
             "last_click": _timestamp(stats.last_click),
         }
         known = {name: value for name, value in shown.items() if value is not None}
-        return known | (self.growth_metadata if self.growth else {})
+        return {**known, **self.growth_metadata, **self.charts}
 
     @property
     def growth_metadata(self) -> dict[str, Any]:

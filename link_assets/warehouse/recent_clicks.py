@@ -85,8 +85,11 @@ def leading(
         domains: Their ids.
         days: How many days up to the newest click of a domain are looked at.
     """
+    missing, links = missing_tables(reader, LINKS.name), {}
+    if LINKS.name not in missing:
+        links = _leading(reader, _recent_links(domains, days, missing))
     return {
-        "links": _leading(reader, _recent_links(reader, domains, days)),
+        "links": links,
         "countries": _leading(reader, _recent(domains, days, "country")),
         "referrers": _leading(reader, _recent(domains, days, "refhost")),
     }
@@ -102,14 +105,14 @@ def _recent(domains: Collection[int], days: int, column: str) -> str:
     )
 
 
-def _recent_links(reader: Reader, domains: Collection[int], days: int) -> str:
+def _recent_links(domains: Collection[int], days: int, missing: Collection[str]) -> str:
     """Return the SQL of clicks by the short URL of their link."""
     by_path = (
         f"(SELECT r.domain_id, path, st, count(*) AS clicks FROM {{dataset}}.{CLICKS.name} AS r"
         f" JOIN ({_first_times(domains, days)}) AS f ON f.domain_id = r.domain_id"
         f" AND {DAY} > f.newest - {days} GROUP BY r.domain_id, path, st)"
     )
-    joined = clicks_with_links(by_path, missing_tables(reader))
+    joined = clicks_with_links(by_path, missing)
     return (
         "SELECT j.domain_id, coalesce(l.short_url, l.path) AS name, sum(j.clicks) AS clicks"
         f" FROM ({joined}) AS j JOIN {{dataset}}.{LINKS.name} AS l ON l.id = j.link_id"
