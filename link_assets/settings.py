@@ -32,6 +32,9 @@ ADDRESS = (
     "a URL with http or https and a host, such as https://api.example.com, without user, "
     "password, query, fragment or blanks"
 )
+TREE = "/tree/"
+"""What stands before the branch in an address of GitHub or GitLab."""
+BRANCH = "the address of a branch, such as https://github.com/you/link_assets/tree/main"
 DOMAIN_IDS = "domain ids separated by commas, such as 1,2: whole numbers without leading zeros"
 QUOTES = "\"'"
 BASE_URLS = {"short_io": "https://api.short.io"}
@@ -154,7 +157,8 @@ class LocationSettings:
     deleted. A day is unusual if a domain has less than `volume_share` of its usual clicks.
     `lock_timeout_seconds` bounds the wait for others that use the warehouse. DuckDB takes up to
     `duckdb_memory` before it writes to disk; if that is not set, as much as a load needs.
-    Alerts are Slack's JSON or plain text (`alert_format`) and link to the UI at `ui_url`.
+    Alerts are Slack's JSON or plain text (`alert_format`) and link to the UI at `ui_url`. Assets
+    link to their code in the branch at `git_url`, if that is set.
     """
 
     domains: str = ""
@@ -174,6 +178,7 @@ class LocationSettings:
     owner: str = "team:growth-data"
     alert_format: AlertFormat = "slack"
     ui_url: str = "http://127.0.0.1:3000"
+    git_url: str = ""
 
     def __post_init__(self) -> None:
         _require_ranges(self)
@@ -181,6 +186,7 @@ class LocationSettings:
         zone = f"a time zone such as Europe/Berlin, not {self.timezone!r}"
         _require(self, "timezone", _is_timezone(self.timezone), zone)
         _require(self, "ui_url", _is_address(self.ui_url), ADDRESS)
+        _require(self, "git_url", not self.git_url or _is_branch(self.git_url), BRANCH)
         _require(self, "owner", _is_owner(self.owner), "an email address or team:name")
 
     @property
@@ -352,6 +358,11 @@ def _is_address(url: str) -> bool:
         return False
     without_user = "@" not in parts.netloc
     return parts.scheme in ("http", "https") and bool(host) and usable_port and without_user
+
+
+def _is_branch(url: str) -> bool:
+    """Return whether it is the address of a branch at GitHub or GitLab."""
+    return _is_address(url) and all(url.rstrip("/").partition(TREE))
 
 
 def _is_quoted(text: str) -> bool:

@@ -35,6 +35,7 @@ from link_assets.defs.translator import (
 )
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.daily_clicks import DailyCounts, compute_days
+from link_assets.warehouse.destinations.configured import configured_warehouse
 
 Results = Mapping[str, Mapping[str, Any]]
 """The metadata of materializations, by partition key."""
@@ -114,6 +115,7 @@ def _metadata(
         "newest_click_age_hours": round(age.total_seconds() / 3600, 2) if age else None,
         "computed_at": dg.MetadataValue.timestamp(counts.computed_at),
         "seconds": round(seconds, 2),
+        "dagster/uri": configured_warehouse().uri or None,
         "dagster/partition_row_count": counts.rows,
         "dagster/row_count": counts.table,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from link_assets.source.load_stats import LoadStats
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.row_counts import Growth
 
 
@@ -46,6 +47,7 @@ class LoadResult:
             "resumed_from_page": stats.resumed_from,
             "first_click": _timestamp(stats.first_click),
             "last_click": _timestamp(stats.last_click),
+            "dagster/uri": configured_warehouse().uri or None,
         }
         known = {name: value for name, value in shown.items() if value is not None}
         return {**known, **self.growth_metadata, **self.charts}
