@@ -18,6 +18,8 @@ INLINE_CHARACTERS = 1_000
 """From so many characters on, the UI hides markdown behind a button."""
 HEIGHT = 60
 STEP = 10
+WIDTH_SHOWN, HEIGHT_SHOWN = 364, 78
+"""Pixels: the column of the asset's overview is not wider on a small screen."""
 PEOPLE_COLOUR, OTHERS_COLOUR = "#47f", "#e93"
 
 
@@ -48,8 +50,8 @@ def _picture(pairs: Sequence[tuple[int, int]], most: int) -> str:
         _path([(HEIGHT - people, others) for people, others in heights], OTHERS_COLOUR),
     ]
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='560' height='{2 * HEIGHT}' "
-        f"viewBox='0 0 {STEP * len(pairs)} {HEIGHT}' stroke-width='8'>{''.join(bars)}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_SHOWN}' "
+        f"height='{HEIGHT_SHOWN}' viewBox='0 0 {STEP * len(pairs)} {HEIGHT}' stroke-width='8'>{''.join(bars)}</svg>"
     )
     return "data:image/svg+xml," + quote(svg, safe="/:=',")
 
