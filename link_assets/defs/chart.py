@@ -50,8 +50,8 @@ def _picture(pairs: Sequence[tuple[int, int]], most: int) -> str:
         _path([(HEIGHT - people, others) for people, others in heights], OTHERS_COLOUR),
     ]
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_SHOWN}' "
-        f"height='{HEIGHT_SHOWN}' viewBox='0 0 {STEP * len(pairs)} {HEIGHT}' stroke-width='8'>{''.join(bars)}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH_SHOWN}' height='{HEIGHT_SHOWN}' "
+        f"viewBox='0 0 {STEP * len(pairs)} {HEIGHT}' stroke-width='8'>{''.join(bars)}</svg>"
     )
     return "data:image/svg+xml," + quote(svg, safe="/:=',")
 

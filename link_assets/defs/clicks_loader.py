@@ -43,7 +43,7 @@ from link_assets.warehouse.errors import (
     WarehouseUnusable,
     find_cause,
 )
-from link_assets.warehouse.pipeline import WarehousePipeline
+from link_assets.warehouse.pipeline import WarehousePipeline, WriteSeconds
 from link_assets.warehouse.reader import reading
 from link_assets.warehouse.row_counts import ClickCounts
 
@@ -188,9 +188,9 @@ class ClicksLoader:
         while True:
             read = ClicksRead(restart)
             try:
-                chunks = self._load_chunks(domain, read)
-                seconds = time.monotonic() - started
-                return LoadResult(read.stats, seconds, chunks, host=self.names.host(domain))
+                chunks, written = self._load_chunks(domain, read)
+                seconds, host = time.monotonic() - started, self.names.host(domain)
+                return LoadResult(read.stats, seconds, chunks, host=host, written=written)
             except ConcurrentWriteError:
                 restart = refresh
                 message = "another run has loaded it meanwhile; continuing from where that one is"
@@ -203,8 +203,8 @@ class ClicksLoader:
                 message = f"{reason}; reading from the first page again"
             self.context.log.warning(f"{self._what(domain)}: {message}.")
 
-    def _load_chunks(self, domain: int, read: ClicksRead) -> int:
-        """Load chunks to the last page and return how many it took."""
+    def _load_chunks(self, domain: int, read: ClicksRead) -> tuple[int, WriteSeconds]:
+        """Load chunks to the last page; return how many it took, and how long writing did."""
         count = 0
         with Chunks(f"{CLICKS.name}_{domain}") as chunks:
             while not read.finished:
@@ -212,7 +212,7 @@ class ClicksLoader:
                 chunks.load(partial(self._load_chunk, domain, read))
                 count += 1
                 self.context.log.info(f"{self._what(domain)}: {_report(read.stats)}")
-        return count
+        return count, chunks.seconds
 
     def _what(self, domain: int) -> str:
         return f"clicks of domain {self.names.of(domain)}"

@@ -11,6 +11,7 @@ import dagster as dg
 
 from link_assets.source.load_stats import LoadStats
 from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.pipeline import WriteSeconds
 from link_assets.warehouse.row_counts import Growth
 
 
@@ -20,7 +21,8 @@ class LoadResult:
 
     `seconds` is how long it took, `chunks` in how many loads it was written, None for a table that
     is not loaded in chunks. `growth` is what it added, None if that was not counted, and `host` the
-    domain's, None if it is not known. `charts` are metadata of its latest clicks.
+    domain's, None if it is not known. `charts` are metadata of its latest clicks. `written` is
+    how long writing took, None if that was not measured.
     """
 
     stats: LoadStats
@@ -29,6 +31,7 @@ class LoadResult:
     growth: Growth | None = None
     host: str | None = None
     charts: Mapping[str, Any] = field(default_factory=dict)
+    written: WriteSeconds | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -44,6 +47,7 @@ class LoadResult:
             "pages": stats.pages,
             "chunks": self.chunks,
             "seconds": round(self.seconds, 2),
+            **self._seconds_and_requests,
             "resumed_from_page": stats.resumed_from,
             "first_click": _timestamp(stats.first_click),
             "last_click": _timestamp(stats.last_click),
@@ -51,6 +55,21 @@ class LoadResult:
         }
         known = {name: value for name, value in shown.items() if value is not None}
         return {**known, **self.growth_metadata, **self.charts}
+
+    @property
+    def _seconds_and_requests(self) -> dict[str, Any]:
+        """Return what took the load's time, where that was counted; its parts may overlap."""
+        stats, written = self.stats, self.written
+        fetched = {
+            "requests": stats.requests,
+            "retries": stats.retries,
+            "seconds_fetching": round(stats.seconds_fetching, 2),
+        }
+        wrote = written and {
+            "seconds_waiting": round(written.waiting, 2),
+            "seconds_writing": round(written.writing, 2),
+        }
+        return {**(fetched if stats.requests else {}), **(wrote or {})}
 
     @property
     def growth_metadata(self) -> dict[str, Any]:
