@@ -101,14 +101,17 @@ class CountedConnections(HTTPAdapter):
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
         """Return the answer; a request that the API had wait and is sent again counts once."""
-        stats, began, response = self._stats, time.monotonic(), None
+        stats, began = self._stats, time.monotonic()
         try:
             response = self._connections.send(request, *arguments, **options)
+            stats.retries += response.status_code in RETRIED_STATUSES
+            return response
+        except Exception:
+            stats.retries += 1
+            raise
         finally:
             stats.requests += 1
-            stats.retries += response is None or response.status_code in RETRIED_STATUSES
             stats.seconds_fetching += time.monotonic() - began
-        return response
 
     def close(self) -> None:
         """Close the connections."""
