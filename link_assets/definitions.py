@@ -10,8 +10,10 @@ import gc
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
+from link_assets.defs.alerts import alerts_sensor
 from link_assets.defs.checks.all_checks import CHECKS
 from link_assets.defs.clicks import clicks
+from link_assets.defs.code_references import with_code_references
 from link_assets.defs.daily_clicks import daily_clicks
 from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.links import links
@@ -19,11 +21,11 @@ from link_assets.defs.schedules import checks_schedule, clicks_schedule, links_s
 from link_assets.defs.sensors import new_domains_sensor
 
 defs = dg.Definitions(
-    assets=[links, clicks, daily_clicks],
+    assets=with_code_references([links, clicks, daily_clicks]),
     asset_checks=CHECKS,
     jobs=[links_job, clicks_job, checks_job],
     schedules=[links_schedule, clicks_schedule, checks_schedule],
-    sensors=[new_domains_sensor],
+    sensors=[new_domains_sensor, alerts_sensor],
     resources={"dlt": DagsterDltResource()},
     executor=dg.in_process_executor,
 )

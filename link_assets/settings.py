@@ -22,6 +22,8 @@ from link_assets.contract import PersonalGroup, Treatment
 
 API_SECTION = "sources.link_assets"
 LOCATION_SECTION = "link_assets"
+ALERT_WEBHOOK = f"{LOCATION_SECTION}.alert_webhook"
+"""The setting of the address that alerts are sent to; a secret, which `alert_webhook` reads."""
 
 WEEK = 7 * 24 * 60 * 60
 CENTURY_DAYS = 36_500
@@ -30,6 +32,9 @@ ADDRESS = (
     "a URL with http or https and a host, such as https://api.example.com, without user, "
     "password, query, fragment or blanks"
 )
+TREE = "/tree/"
+"""What stands before the branch in an address of GitHub or GitLab."""
+BRANCH = "the address of a branch, such as https://github.com/you/link_assets/tree/main"
 DOMAIN_IDS = "domain ids separated by commas, such as 1,2: whole numbers without leading zeros"
 QUOTES = "\"'"
 BASE_URLS = {"short_io": "https://api.short.io"}
@@ -62,6 +67,7 @@ MemorySize = Annotated[
     Meta(pattern=r"\A[1-9][0-9]* *[KMGT]i?B\Z", description="a size such as 512MB or 2GB"),
 ]
 Api = Annotated[Literal["guide", "short_io"], Meta(description="guide or short_io")]
+AlertFormat = Annotated[Literal["slack", "text"], Meta(description="slack or text")]
 ClicksOrder = Annotated[
     Literal["unordered", "newest_first"], Meta(description="unordered or newest_first")
 ]
@@ -151,6 +157,8 @@ class LocationSettings:
     deleted. A day is unusual if a domain has less than `volume_share` of its usual clicks.
     `lock_timeout_seconds` bounds the wait for others that use the warehouse. DuckDB takes up to
     `duckdb_memory` before it writes to disk; if that is not set, as much as a load needs.
+    Alerts are Slack's JSON or plain text (`alert_format`) and link to the UI at `ui_url`. Assets
+    link to their code in the branch at `git_url`, if that is set.
     """
 
     domains: str = ""
@@ -168,12 +176,17 @@ class LocationSettings:
     lock_timeout_seconds: Timeout = 600
     duckdb_memory: MemorySize | None = None
     owner: str = "team:growth-data"
+    alert_format: AlertFormat = "slack"
+    ui_url: str = "http://127.0.0.1:3000"
+    git_url: str = ""
 
     def __post_init__(self) -> None:
         _require_ranges(self)
         _require(self, "domains", all(map(is_domain_id, self.allowed_domains)), DOMAIN_IDS)
         zone = f"a time zone such as Europe/Berlin, not {self.timezone!r}"
         _require(self, "timezone", _is_timezone(self.timezone), zone)
+        _require(self, "ui_url", _is_address(self.ui_url), ADDRESS)
+        _require(self, "git_url", not self.git_url or _is_branch(self.git_url), BRANCH)
         _require(self, "owner", _is_owner(self.owner), "an email address or team:name")
 
     @property
@@ -219,6 +232,18 @@ def location_settings() -> LocationSettings:
         SettingsError: A value cannot work.
     """
     return LocationSettings(**_configured(LocationSettings, LOCATION_SECTION))
+
+
+def alert_webhook() -> str:
+    """Return the address that alerts are sent to, empty if there is none; it is a secret.
+
+    Raises:
+        SettingsError: It is no address.
+    """
+    webhook = _secret(ALERT_WEBHOOK).strip()
+    if webhook and not webhook.startswith(("http://", "https://")):
+        raise _unusable(ALERT_WEBHOOK, "a URL with http or https")
+    return webhook
 
 
 def base_url_is_set() -> bool:
@@ -333,6 +358,11 @@ def _is_address(url: str) -> bool:
         return False
     without_user = "@" not in parts.netloc
     return parts.scheme in ("http", "https") and bool(host) and usable_port and without_user
+
+
+def _is_branch(url: str) -> bool:
+    """Return whether it is the address of a branch at GitHub or GitLab."""
+    return _is_address(url) and all(url.rstrip("/").partition(TREE))
 
 
 def _is_quoted(text: str) -> bool:

@@ -38,7 +38,7 @@ def test_the_map_of_rooms_is_that_of_the_imports() -> None:
 def test_questions_are_answered_by_a_file_that_is_there() -> None:
     section = DESIGN[DESIGN.index("## Where is ...?") :]
     answers = re.findall(r"^\| [^|]+\? \| `(link_assets/[\w/.]+)` \|$", section, re.MULTILINE)
-    assert len(set(answers)) == 15
+    assert len(set(answers)) == 16
     assert [file for file in answers if not (PROJECT / file).is_file()] == []
 
 

@@ -26,6 +26,7 @@ from link_assets.contract import CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
+from link_assets.defs.figures import clicks_figures
 from link_assets.defs.load_result import LoadResult
 from link_assets.defs.partitions import domain_id
 from link_assets.defs.progress import Nobody, Reading, Watcher, current_watcher, shown
@@ -50,7 +51,7 @@ from link_assets.warehouse.errors import (
     find_cause,
 )
 from link_assets.warehouse.loaded_api import warehouse_api
-from link_assets.warehouse.pipeline import WarehousePipeline
+from link_assets.warehouse.pipeline import WarehousePipeline, WriteSeconds
 from link_assets.warehouse.reader import reading
 from link_assets.warehouse.row_counts import ClickCounts, Growth
 
@@ -157,19 +158,23 @@ def _with_growth(
     named: Set[str],
     names: DomainNames,
 ) -> dict[str, LoadResult]:
-    """Return the results with each domain's growth; add it to what named partitions show."""
+    """Return the results with each domain's growth and charts; add them to named partitions."""
     try:
         growth = _growth(counts, loaded) if counts and loaded else {}
     except Exception as error:  # noqa: BLE001 - the rows are there, counted or not
         context.log.warning(f"The clicks could not be counted: {kind_and_place(error)}.")
         growth = {}
-    grown = {key: replace(result, growth=growth.get(int(key))) for key, result in loaded.items()}
+    charts = clicks_figures(context, [*loaded])
+    grown = {
+        key: replace(result, growth=growth.get(int(key)), charts=charts.get(key, {}))
+        for key, result in loaded.items()
+    }
     for key, result in grown.items():
         if result.growth and result.stats.is_audit:
             what = f"clicks of domain {names.of(key)}"
             context.log.info(f"{what}: {_audited(result.growth.missed)}")
-        if result.growth and key in named:
-            metadata = result.growth_metadata
+        metadata = {**result.growth_metadata, **result.charts}
+        if metadata and key in named:
             context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=key)
     return grown
 
@@ -216,10 +221,16 @@ class ClicksLoader:
             read = ClicksRead(restart, self.api_of_rows, self._old_clicks(domain))
             try:
                 with shown(self._reading(domain, read), self.watcher):
-                    chunks = self._load_chunks(domain, read)
-                seconds = time.monotonic() - started
-                host = self.names.host(domain)
-                return LoadResult(read.stats, seconds, chunks, host=host, began=began, old=read.old)
+                    chunks, written = self._load_chunks(domain, read)
+                return LoadResult(
+                    read.stats,
+                    time.monotonic() - started,
+                    chunks,
+                    host=self.names.host(domain),
+                    began=began,
+                    old=read.old,
+                    written=written,
+                )
             except ConcurrentWriteError:
                 restart = refresh
                 message = "another run has loaded it meanwhile; continuing from where that one is"
@@ -242,8 +253,8 @@ class ClicksLoader:
         before = counts.before(domain) if counts else None
         return Reading(self.names.of(domain), read.stats, str(domain), before)
 
-    def _load_chunks(self, domain: int, read: ClicksRead) -> int:
-        """Load chunks to the last page and return how many it took."""
+    def _load_chunks(self, domain: int, read: ClicksRead) -> tuple[int, WriteSeconds]:
+        """Load chunks to the last page; return how many it took, and how long writing did."""
         count = 0
         with Chunks(f"{CLICKS.name}_{domain}") as chunks:
             while not read.finished:
@@ -251,7 +262,7 @@ class ClicksLoader:
                 chunks.load(partial(self._load_chunk, domain, read))
                 count += 1
                 self.context.log.info(f"{self._what(domain)}: {_report(read.stats)}")
-        return count
+        return count, chunks.seconds
 
     def _what(self, domain: int) -> str:
         return f"clicks of domain {self.names.of(domain)}"

@@ -18,6 +18,7 @@ from link_assets.defs.checks.check import counted
 from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.domain_names import DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
+from link_assets.defs.figures import clicks_figures
 from link_assets.defs.partitions import domain_id, domain_partitions
 from link_assets.defs.run_requests import (
     domains_of_run,
@@ -34,6 +35,7 @@ from link_assets.defs.translator import (
 )
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.daily_clicks import DailyCounts, compute_days
+from link_assets.warehouse.destinations.configured import configured_warehouse
 
 Results = Mapping[str, Mapping[str, Any]]
 """The metadata of materializations, by partition key."""
@@ -84,7 +86,11 @@ def _computed(context: dg.AssetExecutionContext, keys: Sequence[str]) -> Results
     with failures_explained(DAILY_CLICKS.name):
         counts = compute_days([domain_id(key) for key in keys])
     seconds = time.monotonic() - started
-    results = {key: _metadata(counts[int(key)], names, key, seconds) for key in keys}
+    figures = clicks_figures(context, keys, with_leading=True)
+    results = {
+        key: {**_metadata(counts[int(key)], names, key, seconds), **figures.get(key, {})}
+        for key in keys
+    }
     days = sum(found.days for found in counts.values())
     what = f"{counted(days, 'day')} of {counted(len(keys), 'domain')}"
     context.log.info(f"{what} computed in {seconds:.2f} seconds.")
@@ -99,14 +105,17 @@ def _metadata(
     A domain without clicks has no `last_click`, and one whose host is not known no `host`.
     """
     last = counts.last_click
+    age = counts.computed_at - last if last else None
     shown = {
         "host": names.host(key),
         "days_computed": counts.days,
         "rows_total": counts.rows,
         "clicks": counts.clicks,
         "last_click": dg.MetadataValue.timestamp(last) if last else None,
+        "newest_click_age_hours": round(age.total_seconds() / 3600, 2) if age else None,
         "computed_at": dg.MetadataValue.timestamp(counts.computed_at),
         "seconds": round(seconds, 2),
+        "dagster/uri": configured_warehouse().uri or None,
         "dagster/partition_row_count": counts.rows,
         "dagster/row_count": counts.table,
     }

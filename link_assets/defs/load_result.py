@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ import dagster as dg
 
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.resume import OldClicks
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.pipeline import WriteSeconds
 from link_assets.warehouse.row_counts import Growth
 
 
@@ -20,7 +23,8 @@ class LoadResult:
     `seconds` is how long it took and `began` when it began (UTC), `chunks` in how many loads it was
     written, None for a table that is not loaded in chunks. `growth` is what it added, None if that
     was not counted, and `host` the domain's, None if it is not known. `old` are the clicks that a
-    read of all pages compares with.
+    read of all pages compares with. `charts` are metadata of its latest clicks. `written` is how
+    long writing took, None if that was not measured.
     """
 
     stats: LoadStats
@@ -30,6 +34,8 @@ class LoadResult:
     host: str | None = None
     began: datetime | None = None
     old: OldClicks | None = None
+    charts: Mapping[str, Any] = field(default_factory=dict)
+    written: WriteSeconds | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -46,12 +52,29 @@ class LoadResult:
             "chunks": self.chunks,
             "began": _timestamp(self.began),
             "seconds": round(self.seconds, 2),
+            **self._seconds_and_requests,
             "resumed_from_page": stats.resumed_from,
             "first_click": _timestamp(stats.first_click),
             "last_click": _timestamp(stats.last_click),
+            "dagster/uri": configured_warehouse().uri or None,
         }
         known = {name: value for name, value in shown.items() if value is not None}
-        return known | (self.growth_metadata if self.growth else {})
+        return {**known, **self.growth_metadata, **self.charts}
+
+    @property
+    def _seconds_and_requests(self) -> dict[str, Any]:
+        """Return what took the load's time, where that was counted; its parts may overlap."""
+        stats, written = self.stats, self.written
+        fetched = {
+            "requests": stats.requests,
+            "retries": stats.retries,
+            "seconds_fetching": round(stats.seconds_fetching, 2),
+        }
+        wrote = written and {
+            "seconds_waiting": round(written.waiting, 2),
+            "seconds_writing": round(written.writing, 2),
+        }
+        return {**(fetched if stats.requests else {}), **(wrote or {})}
 
     @property
     def growth_metadata(self) -> dict[str, Any]:

@@ -17,8 +17,17 @@ from dagster_dlt import DagsterDltTranslator
 from dagster_dlt.constants import META_KEY_PIPELINE, META_KEY_SOURCE, META_KEY_TRANSLATOR
 from dagster_dlt.translator import DltResourceTranslatorData
 
-from link_assets.contract import CLICKS, DAILY_CLICKS, DATASET, DOMAINS, LINKS, Table
+from link_assets.contract import (
+    CLICKS,
+    DAILY_CLICKS,
+    DATASET,
+    DOMAINS,
+    LINKS,
+    Field,
+    Table,
+)
 from link_assets.defs import configuration
+from link_assets.defs.descriptions import described
 from link_assets.warehouse.destinations.configured import destination_type
 
 
@@ -39,7 +48,7 @@ def asset_spec(table: Table, deps: Iterable[dg.AssetKey], kind: str) -> dg.Asset
     return dg.AssetSpec(
         key=asset_key(table),
         deps=deps,
-        description=table.description,
+        description=described(table),
         group_name=DATASET,
         owners=[configuration.SETTINGS.owner],
         kinds={kind, destination_type()},
@@ -88,7 +97,7 @@ def with_shown_metadata(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
 
 
 def column_schema(table: Table) -> dg.TableSchema:
-    """Return the table's columns as Dagster shows them, described where the contract does."""
+    """Return the table's columns as Dagster shows them, with those tagged that need care."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -96,7 +105,14 @@ def column_schema(table: Table) -> dg.TableSchema:
                 type=field.data_type,
                 description=field.description or None,
                 constraints=dg.TableColumnConstraints(nullable=field.column not in table.filled),
+                tags=column_tags(table, field),
             )
             for field in table.columns
         ]
     )
+
+
+def column_tags(table: Table, field: Field) -> dict[str, str]:
+    """Return a column's tags: `key` for those of the merge key, `personal` with the group."""
+    key = {"key": ""} if field.column in table.primary_key else {}
+    return key | ({"personal": field.personal} if field.personal else {})

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from requests.utils import select_proxy
 from requests_ratelimiter import LimiterAdapter
 
 from link_assets.settings import ApiSettings, SettingsError
+from link_assets.source.load_stats import LoadStats
 from link_assets.source.rate_limits import RateLimits, host_of
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
@@ -90,6 +92,32 @@ class LimitedConnections(Connections, _LimitedPool):
     """Connections that send no more than a number of requests a second, repeated ones included."""
 
 
+class CountedConnections(HTTPAdapter):
+    """Connections that others share, of which the requests of one listing are counted."""
+
+    def __init__(self, connections: HTTPAdapter, stats: LoadStats) -> None:
+        super().__init__(pool_maxsize=1)
+        self._connections, self._stats = connections, stats
+
+    def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        """Return the answer; a request that the API had wait and is sent again counts once."""
+        stats, began = self._stats, time.monotonic()
+        try:
+            response = self._connections.send(request, *arguments, **options)
+            stats.retries += response.status_code in RETRIED_STATUSES
+            return response
+        except Exception:
+            stats.retries += 1
+            raise
+        finally:
+            stats.requests += 1
+            stats.seconds_fetching += time.monotonic() - began
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+
 def new_connections(settings: ApiSettings) -> Connections:
     """Make a pool of at most `max_connections`, which sends at most `requests_per_second`.
 
@@ -104,13 +132,16 @@ def new_connections(settings: ApiSettings) -> Connections:
 
 
 def new_session(
-    settings: ApiSettings, connections: HTTPAdapter, addresses: Iterable[str] = ()
+    settings: ApiSettings,
+    connections: HTTPAdapter,
+    addresses: Iterable[str] = (),
+    stats: LoadStats | None = None,
 ) -> Session:
     """Make a session that sends requests over `connections` and retries as the guide says.
 
     It asks `settings.base_url` and the hosts of `addresses`, each through the proxy that the
-    environment has for it. Raises SettingsError if a file of certificates that the environment
-    names does not exist.
+    environment has for it. Its requests are counted in `stats`. Raises SettingsError if a file of
+    certificates that the environment names does not exist.
     """
     session = Client(
         raise_for_status=False,
@@ -121,7 +152,7 @@ def new_session(
         request_backoff_factor=settings.backoff_factor,
     ).session
     for scheme in ("http://", "https://"):
-        session.mount(scheme, connections)
+        session.mount(scheme, CountedConnections(connections, stats) if stats else connections)
     _take_environment(session, (settings.base_url, *addresses))
     return session
 

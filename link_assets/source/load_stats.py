@@ -1,7 +1,7 @@
 """Counts of one run's reading of a listing: pages, rows, rejected rows, first and last click.
 
-`resume` and `transforms` write them as pages pass, `paging` numbers pages by them in messages, and
-`defs/load_result.py` shows them. They decide nothing.
+`resume` and `transforms` write them as pages pass, `http` those of requests, `paging` numbers pages
+by them in messages, and `defs/load_result.py` shows them. They decide nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ class LoadStats:
     `resumed_from` is the page at which this run took over, counted from the first of the listing;
     None if it began there. `is_audit` says that the read went to the last page where it could have
     ended at clicks that were known. `since` is from when on rows are asked for, None for all.
+
+    `requests` are those that were sent, `retries` how many of them had no answer or one that says
+    "again", and `seconds_fetching` is how long all of them took, with what the API had them wait.
     """
 
     pages: int = 0
@@ -33,6 +36,9 @@ class LoadStats:
     resumed_from: int | None = None
     is_audit: bool = False
     since: datetime | None = None
+    requests: int = 0
+    retries: int = 0
+    seconds_fetching: float = 0
 
     @property
     def accepted(self) -> int:

@@ -184,7 +184,8 @@ def clicks_source(
         settings.max_pages_without_news,
         begin=lambda: chunk.begin(endpoint),
     )
-    source = _source(settings, (CLICKS,), {CLICKS.name: paginator}, resources.connections)
+    paginators = {CLICKS.name: paginator}
+    source = _source(settings, (CLICKS,), paginators, resources.connections, read.stats)
     source.resources[CLICKS.name].add_step(ClickPages(domain_id, chunk, personal, resources))
     return source
 
@@ -213,6 +214,7 @@ def _source(
     tables: Sequence[Table],
     paginators: Mapping[str, EndpointPaginator],
     connections: HTTPAdapter,
+    stats: LoadStats | None = None,
 ) -> DltSource:
     """Make a source with the tables' columns and a resource for each paginator."""
     paths = [paginator.endpoint.path for paginator in paginators.values()]
@@ -222,7 +224,7 @@ def _source(
             "client": {
                 "base_url": settings.base_url,
                 "auth": cast(Any, configured_dialect(settings).auth()),
-                "session": skipping_domains(new_session(settings, connections, elsewhere)),
+                "session": skipping_domains(new_session(settings, connections, elsewhere, stats)),
             },
             "resource_defaults": {"write_disposition": "merge"},
             "resources": [_resource(settings, *named) for named in paginators.items()],

@@ -10,7 +10,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, cast
 
-from link_assets.warehouse.pipeline import SavedPosition, WarehousePipeline, open_pipeline
+from link_assets.warehouse.pipeline import (
+    SavedPosition,
+    WarehousePipeline,
+    WriteSeconds,
+    open_pipeline,
+)
 
 Chunk = Callable[[WarehousePipeline], Any]
 """Runs the pipeline that it is given, once."""
@@ -33,6 +38,8 @@ class Chunks:
         self._running: list[Future[Any]] = []
         self._position: SavedPosition | None = None
         """Where the last chunk that was fetched ended; None to ask the warehouse."""
+        self.seconds = WriteSeconds()
+        """How long the chunks waited and wrote, complete when the context is left."""
 
     def __enter__(self) -> Chunks:
         return self
@@ -65,6 +72,7 @@ class Chunks:
 
         with open_pipeline(self._name) as pipeline:
             pipeline.continues_from, pipeline.on_fetched = self._position, on_fetched
+            pipeline.seconds = self.seconds
             chunk(pipeline)
 
 

@@ -9,6 +9,7 @@ warehouse differs from others, `destinations/`.
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,14 @@ class SavedPosition:
     files: Mapping[Path, bytes]
 
 
+@dataclass
+class WriteSeconds:
+    """How long loads waited for their turn at the warehouse, and how long they wrote."""
+
+    waiting: float = 0
+    writing: float = 0
+
+
 class WarehousePipeline(dlt.Pipeline):
     """A dlt pipeline that holds the warehouse only to read its state and to load rows."""
 
@@ -49,6 +58,8 @@ class WarehousePipeline(dlt.Pipeline):
     """Where the load before ended, if that is not in the warehouse yet; else None."""
     on_fetched: Callable[[SavedPosition], None] | None = None
     """Called before the warehouse is held to write; if it raises, nothing is written."""
+    seconds: WriteSeconds | None = None
+    """Where to add how long loads wait and write; None if nobody asks."""
 
     def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
         """Extract, normalize and load, like dlt's `run`.
@@ -71,9 +82,14 @@ class WarehousePipeline(dlt.Pipeline):
         _release_arrow_memory()
         if self.on_fetched:
             self.on_fetched(self._position())
+        began = time.monotonic()
         with self._loading_alone(), exclusive_access(self._purpose) as opened:
+            turn = time.monotonic()
             opened.run(self._purpose, partial(self._prepare_tables, opened))
             info = opened.run(self._purpose, lambda: self.load())
+        if self.seconds:
+            self.seconds.waiting += turn - began
+            self.seconds.writing += time.monotonic() - turn
         info.raise_on_failed_jobs()  # dlt can be configured not to raise
         return info
 

@@ -1,6 +1,7 @@
 """The code location as Dagster sees it, and what loading it needs and leaves behind: nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,16 @@ for asset in graph.asset_nodes:
     hours = asset.freshness_policy.fail_window.to_timedelta().total_seconds() / 3600
     policy = asset.backfill_policy
     told[asset.key.path[-1]] = [hours, policy and policy.max_partitions_per_run, *asset.owners]
+print(json.dumps(told))
+"""
+
+TELL_CODE = """
+import json
+from link_assets.definitions import defs
+told = {}
+for asset in defs.resolve_asset_graph().asset_nodes:
+    (reference,) = asset.metadata["dagster/code_references"].code_references
+    told[asset.key.path[-1]] = reference.source
 print(json.dumps(told))
 """
 
@@ -134,6 +145,27 @@ def test_settings_given_as_environment_take_effect(workdir: Path) -> None:
     }
 
 
+GIT_URLS = [
+    "https://github.com/you/link_assets/tree/main",
+    "https://git.example.com/you/link_assets/-/tree/some/branch/",
+]
+
+
+@pytest.mark.parametrize("git_url", ["", *GIT_URLS])
+def test_assets_refer_to_their_code_without_a_warning(workdir: Path, git_url: str) -> None:
+    run = python(workdir, "-c", TELL_CODE, **{"LINK_ASSETS__GIT_URL": git_url})
+    assert run.stderr == ""
+    told = answer(run)
+    root = git_url.rstrip("/") or str(REPOSITORY_FOLDER)
+    assert set(told) == {"domains", "links", "clicks", "daily_clicks"}
+    for name, reference in told.items():
+        module = {"domains": "links"}.get(name, name)
+        path, line = re.split("#L|:(?=[0-9]+$)", reference)
+        assert path == f"{root}/link_assets/defs/{module}.py"
+        source = (REPOSITORY_FOLDER / "link_assets" / "defs" / f"{module}.py").read_text()
+        assert source.splitlines()[int(line) - 1].startswith("@")
+
+
 def test_an_unusable_setting_fails_loading_by_its_name(workdir: Path) -> None:
     bad = [
         ("LINK_ASSETS__DOMAINS_PER_RUN", "0"),
@@ -143,6 +175,10 @@ def test_an_unusable_setting_fails_loading_by_its_name(workdir: Path) -> None:
         ("LINK_ASSETS__RUN_RETRIES", "-2"),
         ("LINK_ASSETS__TIMEZONE", "Mars/Olympus"),
         ("LINK_ASSETS__OWNER", "growth"),
+        ("LINK_ASSETS__ALERT_FORMAT", "teams"),
+        ("LINK_ASSETS__UI_URL", "dagster.example.com"),
+        ("LINK_ASSETS__GIT_URL", "https://github.com/you/link_assets"),
+        ("LINK_ASSETS__GIT_URL", "git@github.com:you/link_assets/tree/main"),
         *((f"LINK_ASSETS__{name}_CRON", cron) for name in SCHEDULES for cron in NO_CRONS),
     ]
     told = answer(python(workdir, "-c", TELL_REFUSALS, json.dumps(bad)))
@@ -243,7 +279,7 @@ def test_the_location_holds_its_assets_in_one_group_and_nothing_beside_them() ->
 )
 def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table, kind: str) -> None:
     asset = defs.resolve_asset_graph().get(key)
-    assert asset.description == table.description
+    assert (asset.description or "").startswith(f"{table.description}\n\n")
     assert asset.owners == ["team:growth-data"]
     assert asset.kinds == {kind, "duckdb"}
     assert asset.metadata["dagster/table_name"] == f"link_assets.{table.name}"
@@ -252,6 +288,10 @@ def test_an_asset_is_described_by_the_contract(key: dg.AssetKey, table: Table, k
     assert [(c.name, c.type, c.description or "") for c in schema.columns] == [
         (field.column, field.data_type, field.description) for field in table.columns
     ]
+    tags = {c.name: dict(c.tags or {}) for c in schema.columns}
+    assert {name for name, of in tags.items() if "key" in of} == set(table.primary_key)
+    personal = {field.column: field.personal for field in table.columns if field.personal}
+    assert {name: of["personal"] for name, of in tags.items() if "personal" in of} == personal
     required = {c.name for c in schema.columns if not c.constraints.nullable}
     assert required == set(table.filled)
 
@@ -267,7 +307,7 @@ def test_every_metadata_value_of_an_asset_can_be_shown(key: dg.AssetKey) -> None
 def test_schedules_sensors_jobs_and_run_configuration_are_described() -> None:
     repository = defs.get_repository_def()
     switches = [*repository.schedule_defs, *repository.sensor_defs]
-    assert len(switches) == 4
+    assert len(switches) == 5
     assert all(switch.description for switch in switches)
     fields = ClicksConfig.model_fields
     assert {name for name, field in fields.items() if field.description} == {"full_refresh"}
@@ -297,7 +337,8 @@ def test_schedules_and_sensors_are_off_until_they_are_started() -> None:
         ("links_schedule", "clicks_schedule", "checks_schedule"), dg.DefaultScheduleStatus.STOPPED
     )
     assert {s.name: s.default_status for s in repository.sensor_defs} == {
-        "new_domains_sensor": dg.DefaultSensorStatus.STOPPED
+        "new_domains_sensor": dg.DefaultSensorStatus.STOPPED,
+        "alerts_sensor": dg.DefaultSensorStatus.STOPPED,
     }
 
 

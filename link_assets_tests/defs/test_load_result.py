@@ -51,6 +51,21 @@ def test_each_domain_of_a_run_has_metadata_of_its_own(location: Location, sandbo
         assert "resumed_from_page" not in shown
 
 
+def test_requests_and_what_took_the_time_are_counted(
+    location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
+    register(location, 1)
+    sandbox.faults = [Fault(path="/v1/domain/1", status=503, times=2, page=2)]
+    assert location.clicks("1").success
+    shown = location.click_metadata("1")
+    assert (shown["pages"], shown["requests"], shown["retries"]) == (3, 5, 2)
+    assert len(sandbox.requests) == 5
+    assert 0 < shown["seconds_fetching"] < shown["seconds"]
+    assert 0 < shown["seconds_writing"] < shown["seconds"]
+    assert 0 <= shown["seconds_waiting"] < shown["seconds"]
+
+
 def test_an_error_in_adding_a_domains_metadata_does_not_stop_the_others(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

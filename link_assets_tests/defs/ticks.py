@@ -26,13 +26,15 @@ def tick(instance: dg.DagsterInstance, schedule: str = "clicks_schedule") -> Sch
     return REPOSITORY.get_schedule_def(schedule).evaluate_tick(context)
 
 
-def sense(instance: dg.DagsterInstance, cursor: str | None = None) -> SensorExecutionData:
-    """What the sensor asks for now."""
+def sense(
+    instance: dg.DagsterInstance, cursor: str | None = None, sensor: str = "new_domains_sensor"
+) -> SensorExecutionData:
+    """What a sensor asks for now."""
     reference = instance.get_ref()
     context = dg.build_sensor_context(
         instance_ref=reference, repository_def=REPOSITORY, cursor=cursor
     )
-    return REPOSITORY.get_sensor_def("new_domains_sensor").evaluate_tick(context)
+    return REPOSITORY.get_sensor_def(sensor).evaluate_tick(context)
 
 
 def covered(request: dg.RunRequest, everything: Sequence[str]) -> list[str]:

@@ -68,6 +68,11 @@ class Warehouse:
         return ""
 
     @property
+    def uri(self) -> str:
+        """Return the address as a URI without user and password; empty where it is not known."""
+        return ""
+
+    @property
     def name(self) -> str:
         """Return what messages call the warehouse, at the beginning of a sentence."""
         return f"The warehouse {self.address or f'({self.type})'}"

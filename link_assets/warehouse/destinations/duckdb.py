@@ -78,6 +78,11 @@ class DuckDbWarehouse(Warehouse):
         """Return the file's absolute path."""
         return str(self.file)
 
+    @property
+    def uri(self) -> str:
+        """Return the file's absolute path as DuckDB's URI, such as SQLAlchemy takes."""
+        return f"duckdb:///{self.file}"
+
     def exists(self) -> bool:
         """Return whether the file is there; DuckDB would make it to read it."""
         return self.file.exists()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import dlt
+from dlt.common.configuration.specs import ConnectionStringCredentials
 from dlt.common.destination import Destination
 from dlt.destinations.sql_client import SqlClientBase
 
@@ -41,6 +42,12 @@ _PRIMARY = re.compile(r"(?:ERROR|FATAL): +(.*)")
 
 class PostgresWarehouse(Warehouse):
     """The PostgreSQL database that dlt's settings name."""
+
+    @property
+    def uri(self) -> str:
+        """Return host, port and database."""
+        at = cast(ConnectionStringCredentials, self.dataset().destination_client.config.credentials)
+        return f"postgresql://{at.host}:{at.port}/{at.database}"
 
     def destination(self, pipeline: str) -> Destination[Any, Any]:
         """Return dlt's PostgreSQL destination, changed to keep every value as it is."""

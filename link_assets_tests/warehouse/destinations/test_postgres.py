@@ -58,8 +58,12 @@ def destination(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server)
 
 
-def test_everything_loads_and_every_check_runs(location: Location, workdir: Path) -> None:
+def test_everything_loads_and_every_check_runs(
+    location: Location, workdir: Path, server: str
+) -> None:
     location.everything()
+    uri = server.replace("loader:unused@", "")
+    assert location.click_metadata("1")["dagster/uri"] == uri
     location.everything()
     counts = "SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
     assert rows(counts) == [(1, 40), (2, 40), (3, 40)]
