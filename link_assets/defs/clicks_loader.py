@@ -85,7 +85,7 @@ def load_domains(
     with failures_explained(CLICKS.name):
         settings = api_settings()
         counts = _counts(context, keys, timedelta(days=settings.clicks_lookback_days))
-        api_of_rows = warehouse_api()
+        api_of_rows = warehouse_api() if any(map(is_domain_id, keys)) else None
     names = domain_names()
     show_hosts(context, names, keys)
     with (

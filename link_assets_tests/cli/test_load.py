@@ -72,6 +72,7 @@ def test_a_load_brings_everything_and_a_second_one_nothing_new(
     assert clicks_by_domain() == [(1, 40), (2, 40), (3, 40)]
 
 
+@pytest.mark.long
 def test_the_days_that_a_load_computed_are_told_by_domain(link_assets: Command, api: str) -> None:
     def numbers(domain: int) -> list[str]:
         line = rf" daily_clicks +{domain} \(go{domain}.example.com\) +(\d+) +(\d+) "
@@ -91,6 +92,7 @@ def test_the_days_that_a_load_computed_are_told_by_domain(link_assets: Command, 
     assert "Days computed" not in again.output
 
 
+@pytest.mark.long
 def test_runs_are_of_the_code_location_by_which_the_ui_groups_them(
     link_assets: Command, api: str
 ) -> None:
@@ -119,6 +121,7 @@ def test_the_ui_has_the_runs_of_a_load_with_its_jobs(workdir: Path) -> None:
     assert origins == [expected] * 3
 
 
+@pytest.mark.long
 def test_no_daemon_retries_a_run_of_which_a_caller_was_told(
     link_assets: Command, sandbox: Sandbox, api: str
 ) -> None:
@@ -127,6 +130,7 @@ def test_no_daemon_retries_a_run_of_which_a_caller_was_told(
     assert [run.tags["dagster/max_retries"] for run in runs()] == ["0", "0"]
 
 
+@pytest.mark.long
 def test_a_failed_domain_is_named_with_its_cause_and_the_others_are_loaded(
     link_assets: Command, sandbox: Sandbox, api: str
 ) -> None:
@@ -151,6 +155,7 @@ def test_a_check_that_fails_makes_the_load_fail(
     assert "clicks: no_rejected_rows" in done.output
 
 
+@pytest.mark.long
 def test_one_table_or_some_domains_are_loaded_and_judged_alone(
     link_assets: Command, api: str
 ) -> None:
@@ -163,6 +168,7 @@ def test_one_table_or_some_domains_are_loaded_and_judged_alone(
     assert "checks passed" in chosen.output
 
 
+@pytest.mark.long
 def test_checks_can_be_skipped(link_assets: Command, api: str) -> None:
     assert "passed" not in link_assets("load", "--skip-checks").output
     assert jobs_run() == ["links_job", "clicks_job"]
@@ -173,6 +179,7 @@ def test_checks_can_be_skipped(link_assets: Command, api: str) -> None:
             ).records
 
 
+@pytest.mark.long
 def test_a_full_refresh_reads_every_page_again(
     link_assets: Command, sandbox: Sandbox, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +196,7 @@ def test_a_full_refresh_reads_every_page_again(
     assert pages() < pages("--full-refresh") == 9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -210,6 +218,7 @@ def test_what_cannot_be_loaded_is_refused(
     assert "Traceback" not in done.output
 
 
+@pytest.mark.long
 def test_a_load_without_an_api_is_refused_in_one_sentence(link_assets: Command) -> None:
     done = link_assets("load")
     assert done.exit_code == 1

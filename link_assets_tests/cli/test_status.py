@@ -68,6 +68,7 @@ def test_the_document_has_every_key_of_the_json(link_assets: Command) -> None:
     assert [key for key in keys if f"`{key}`" not in DOCUMENT] == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_a_narrow_terminal_has_the_ages_and_states(link_assets: Command) -> None:
     shown = link_assets("status", COLUMNS="60").output
@@ -75,6 +76,7 @@ def test_a_narrow_terminal_has_the_ages_and_states(link_assets: Command) -> None
     assert re.search(r"clicks 2 \(go2.exam\S* +\d+ min +40 +0 +ok", shown)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_a_late_domain_and_one_that_was_never_loaded_are_not_healthy(
     link_assets: Command, monkeypatch: pytest.MonkeyPatch
@@ -111,6 +113,7 @@ def test_a_failed_domain_has_the_cause_until_it_is_loaded(
     assert link_assets("status").exit_code == 0
 
 
+@pytest.mark.long
 def test_links_that_failed_have_the_cause(link_assets: Command, sandbox: Sandbox, api: str) -> None:
     assert link_assets("load").exit_code == 0
     sandbox.faults = [Fault(path="/v1/links", status=403)]
@@ -120,6 +123,7 @@ def test_links_that_failed_have_the_cause(link_assets: Command, sandbox: Sandbox
     assert "the API answered 403" in load_of(told(done), "links")["cause"]
 
 
+@pytest.mark.long
 def test_a_failed_check_is_not_healthy(link_assets: Command, sandbox: Sandbox, api: str) -> None:
     assert sandbox.world
     clicks = world_clicks(sandbox.world, 1)
@@ -130,6 +134,7 @@ def test_a_failed_check_is_not_healthy(link_assets: Command, sandbox: Sandbox, a
     assert [p for p in told(done)["problems"] if "check no_rejected_rows of clicks failed" in p]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_a_warehouse_in_use_is_not_waited_for_and_that_is_said(
     link_assets: Command, monkeypatch: pytest.MonkeyPatch
@@ -142,6 +147,7 @@ def test_a_warehouse_in_use_is_not_waited_for_and_that_is_said(
     assert load_of(status, "clicks", "2")["host"] == "go2.example.com"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_a_warehouse_that_is_gone_is_not_healthy_and_not_made(
     link_assets: Command, workdir: Path
@@ -154,6 +160,7 @@ def test_a_warehouse_that_is_gone_is_not_healthy_and_not_made(
     assert list(workdir.glob("warehouse.duckdb*")) == []
 
 
+@pytest.mark.long
 def test_nothing_is_known_without_dagsters_home_and_none_is_made(workdir: Path) -> None:
     done = CliRunner(env={"DAGSTER_HOME": ""}).invoke(main, ["status"])
     assert done.exit_code == 2
@@ -161,6 +168,7 @@ def test_nothing_is_known_without_dagsters_home_and_none_is_made(workdir: Path) 
     assert list(workdir.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_setting_that_cannot_work_leaves_the_status_unknown(link_assets: Command) -> None:
     done = link_assets("status", LINK_ASSETS__LOCK_TIMEOUT_SECONDS="-1")
     assert done.exit_code == 2
@@ -182,6 +190,7 @@ def statements() -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
+@pytest.mark.long
 def test_500_domains_take_as_many_queries_as_two(home: Path) -> None:
     def queries(domains: range) -> int:
         with dg.DagsterInstance.get() as instance:

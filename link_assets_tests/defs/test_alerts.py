@@ -271,6 +271,7 @@ def test_a_check_that_warns_is_not_reported(instance: dg.DagsterInstance, webhoo
     assert webhook.bodies == []
 
 
+@pytest.mark.long
 def test_checks_of_a_run_are_reported_with_the_run_as_one_message(
     location: Location, sandbox: Sandbox, webhook: Webhook
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_run_of_clicks_computes_the_days_of_its_domains(
     assert metadata["last_click"] == max(row[8] for row in of_two).timestamp()
 
 
+@pytest.mark.long
 def test_a_run_of_scattered_domains_computes_and_records_these_alone(location: Location) -> None:
     assert location.links().success
     assert location.run("clicks_job", partition_key="1", tags={DOMAINS: "1,3"}).success
@@ -77,6 +78,7 @@ def test_domains_beside_one_that_fails_have_their_days_computed(
     assert said.startswith("Not fresh: domain 2 (go2.example.com) was never loaded.")
 
 
+@pytest.mark.long
 def test_what_a_failing_domain_has_loaded_is_in_its_days(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +93,7 @@ def test_what_a_failing_domain_has_loaded_is_in_its_days(
     assert computed(location) == {"1", "3"}
 
 
+@pytest.mark.long
 def test_clicks_can_fail_and_be_loaded_without_days(location: Location, sandbox: Sandbox) -> None:
     assert location.links().success
     alone = dg.define_asset_job("alone", dg.AssetSelection.assets(CLICKS_KEY))
@@ -105,6 +108,7 @@ def test_clicks_can_fail_and_be_loaded_without_days(location: Location, sandbox:
     assert computed(location) == set()
 
 
+@pytest.mark.long
 def test_a_warehouse_from_before_has_all_days_computed_by_the_first_run(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -114,6 +118,7 @@ def test_a_warehouse_from_before_has_all_days_computed_by_the_first_run(
     assert loaded_days() == expected(sandbox, 1, 2, 3)
 
 
+@pytest.mark.long
 def test_without_clicks_the_run_says_what_to_materialize(location: Location) -> None:
     assert location.links().success
     alone = dg.define_asset_job("alone", dg.AssetSelection.assets(DAILY_CLICKS_KEY))

@@ -51,6 +51,7 @@ def test_each_domain_shows_its_own_chart_and_one_of_all(location: Location) -> N
             assert len(text) < INLINE_CHARACTERS
 
 
+@pytest.mark.long
 def test_daily_clicks_show_what_leads_and_nothing_personal(location: Location) -> None:
     location.everything()
     metadata = shown(location, DAILY_CLICKS_KEY, "1")
@@ -69,6 +70,7 @@ def test_daily_clicks_show_what_leads_and_nothing_personal(location: Location) -
         assert not [value for (value,) in values if value in told]
 
 
+@pytest.mark.long
 def test_domains_beside_one_that_fails_show_their_charts(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -79,6 +81,7 @@ def test_domains_beside_one_that_fails_show_their_charts(
     assert figures_in(shown(location, DAILY_CLICKS_KEY, "3")) == CHARTS | TABLES
 
 
+@pytest.mark.long
 def test_domains_without_clicks_show_no_chart_of_their_own(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -111,6 +114,7 @@ def test_the_number_of_queries_does_not_grow_with_the_domains(
     assert len(queries) == 2 * of_one == 10
 
 
+@pytest.mark.long
 def test_a_load_succeeds_if_its_figures_cannot_be_read(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +131,7 @@ def test_a_load_succeeds_if_its_figures_cannot_be_read(
     assert "a row's value" not in told
 
 
+@pytest.mark.long
 def test_clicks_without_links_show_countries_and_referrers(location: Location) -> None:
     location.instance.add_dynamic_partitions("domain", ["1"])
     assert location.clicks("1").success

@@ -121,6 +121,7 @@ def test_domains_whose_listing_was_whole_are_recorded_and_links_are_not(
     assert fresh == {DOMAINS_KEY: True, LINKS_KEY: False}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [1, 2])
 def test_links_are_marked_as_deleted_except_those_of_a_domain_that_was_refused(
     page: int, location: Location, sandbox: Sandbox
@@ -182,6 +183,7 @@ def test_a_key_that_is_not_accepted_fails_at_once(location: Location, sandbox: S
     assert location.instance.get_dynamic_partitions("domain") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [500, 422])
 def test_refused_folders_are_a_warning_and_their_rows_stay(
     status: int, location: Location, sandbox: Sandbox

@@ -182,6 +182,7 @@ def test_an_oldest_time_whose_clicks_can_be_had_is_there_whole(
     assert loaded_clicks() == expected_short_io(sandbox, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("short", [False, True])
 def test_more_clicks_of_one_time_than_a_page_of_the_usual_size_are_all_there(
     short: bool, sandbox: Sandbox, settings: ApiSettings

@@ -304,6 +304,7 @@ def compute_to_the_insertion() -> None:
         compute_days([1])
 
 
+@pytest.mark.long
 def test_a_computation_that_is_killed_halfway_leaves_the_days_as_they_were(
     sandbox: Sandbox,
 ) -> None:

@@ -148,7 +148,7 @@ def test_of_a_service_that_keeps_to_limits_every_click_is_read(
     st.sampled_from(["nowhere", "middle", "between"]),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=1000, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True, deadline=None)
 def test_of_any_service_every_click_is_read_or_an_error_says_that_it_is_not(
     clicks: Clicks,
     is_inclusive: bool,
@@ -168,7 +168,7 @@ def test_of_any_service_every_click_is_read_or_an_error_says_that_it_is_not(
 
 
 @given(HISTORIES, st.booleans(), LIMITS, st.randoms(use_true_random=False))
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 def test_of_a_service_that_cuts_pages_by_chance_clicks_are_read_or_an_error_says_that_some_are_not(
     clicks: Clicks, is_inclusive: bool, limit: int, chance: random.Random
 ) -> None:
