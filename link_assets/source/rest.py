@@ -122,13 +122,18 @@ def links_source(
         source.resources.add(_domains(listed, DomainRows(read).of_page))
     else:
         source.resources.add(_domains(source.resources[LINKS.name], DomainsOfLinks(read).of_page))
+    _declare_children(source)
+    return source
+
+
+def _declare_children(source: DltSource) -> None:
+    """Declare the child tables of links, and the ids by which their rows are replaced."""
     source.schema.update_table(new_table(LINKS.name, columns=[LINK_ID]))
     for child in LINK_CHILDREN:
         table = new_table(child, LINKS.name, columns=CHILD_COLUMNS)
         # a merge leaves the old rows of a table that, as far as dlt knows, never had any
         table["x-normalizer"] = {"seen-data": True}
         source.schema.update_table(table)
-    return source
 
 
 def _domains(parent: DltResource, rows: Callable[[Any], Iterator[Any]]) -> DltResource:
