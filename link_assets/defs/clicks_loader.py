@@ -88,10 +88,7 @@ def load_domains(
         api_of_rows = warehouse_api() if any(map(is_domain_id, keys)) else None
     names = domain_names()
     show_hosts(context, names, keys)
-    with (
-        open_resources(settings) as resources,
-        ThreadPoolExecutor(configuration.SETTINGS.domains_at_once, "domain") as threads,
-    ):
+    with open_resources(settings) as resources:
         loader = ClicksLoader(
             context,
             dlt,
@@ -104,16 +101,26 @@ def load_domains(
             api_of_rows=api_of_rows,
             watcher=current_watcher(),
         )
-        tasks = {key: threads.submit(loader.load, key) for key in keys}
-        try:
-            _add_metadata(context, tasks, named)
-        finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
-            loader.stopped.set()
-            resources.connections.stop_waiting()
-            threads.shutdown(wait=False, cancel_futures=True)
+        tasks = _side_by_side(loader, keys, named)
     failed = {key: error for key, task in tasks.items() if (error := task.exception())}
     loaded = {key: task.result() for key, task in tasks.items() if key not in failed}
     return LoadedDomains(_with_growth(context, loaded, counts, named, names), failed, names)
+
+
+def _side_by_side(
+    loader: ClicksLoader, keys: Sequence[str], named: Set[str]
+) -> Mapping[str, Future[LoadResult]]:
+    """Load the keys' clicks and show what is loaded on the way; return what became of each."""
+    at_once = configuration.SETTINGS.domains_at_once
+    with ThreadPoolExecutor(at_once, "domain") as threads:
+        tasks = {key: threads.submit(loader.load, key) for key in keys}
+        try:
+            _add_metadata(loader.context, tasks, named)
+        finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
+            loader.stopped.set()
+            loader.resources.connections.stop_waiting()
+            threads.shutdown(wait=False, cancel_futures=True)
+    return tasks
 
 
 def _counts(

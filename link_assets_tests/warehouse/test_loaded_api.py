@@ -15,7 +15,10 @@ SERVER = (port, server)
 API = "SOURCES__LINK_ASSETS__API"
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=needs_postgres)], autouse=True)
+@pytest.fixture(
+    params=["duckdb", pytest.param("postgres", marks=[needs_postgres, pytest.mark.long])],
+    autouse=True,
+)
 def warehouse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One kind of warehouse after the other, empty."""
     if request.param == "postgres":

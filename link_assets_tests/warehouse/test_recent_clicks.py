@@ -37,7 +37,10 @@ def clicks(domain: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=needs_postgres)], autouse=True)
+@pytest.fixture(
+    params=["duckdb", pytest.param("postgres", marks=[needs_postgres, pytest.mark.long])],
+    autouse=True,
+)
 def warehouse(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, api: str
 ) -> None:
