@@ -23,6 +23,7 @@ from dagster._core.snap import snapshot_from_execution_plan
 
 from link_assets.cli.stop_signals import StopSignals
 from link_assets.definitions import defs
+from link_assets.defs.failures import cause_of, explained
 from link_assets.defs.run_requests import with_partition
 
 LOCATION = "link_assets.definitions"
@@ -59,10 +60,7 @@ class JobRun:
         """Yield why steps failed, the cause first."""
         for event in self.events:
             if event.is_step_failure:
-                data = event.step_failure_data
-                known = data.user_failure_data and data.user_failure_data.description
-                error = data.error.message.strip() if data.error else "for an unknown reason"
-                yield known or f"{event.step_key}: {error}"
+                yield explained(event) or f"{event.step_key}: {cause_of(event)}"
 
     @property
     def materializations(self) -> Iterator[dg.AssetMaterialization]:

@@ -19,7 +19,7 @@ from link_assets.cli.show_load import days_computed, print_checks, print_failure
 from link_assets.cli.stop_signals import StopSignals, stop_signals
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
-from link_assets.defs.checks.check import listed
+from link_assets.defs.checks.check import is_failure, listed
 from link_assets.defs.domain_names import DomainNames, domain_names
 from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.partitions import PARTITIONS_NAME, known_domains
@@ -90,8 +90,7 @@ def load(
 def is_well(runs: Sequence[JobRun]) -> bool:
     """Return whether every run succeeded and no check found an error."""
     found = (evaluation for run in runs for evaluation in run.evaluations)
-    errors = (e for e in found if not e.passed and e.severity == dg.AssetCheckSeverity.ERROR)
-    return all(run.succeeded for run in runs) and not any(errors)
+    return all(run.succeeded for run in runs) and not any(map(is_failure, found))
 
 
 def _requests(instance: dg.DagsterInstance, options: LoadOptions) -> Iterator[JobRequest]:

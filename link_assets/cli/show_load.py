@@ -13,7 +13,7 @@ from rich.table import Table
 
 from link_assets.cli.run_job import JobRun
 from link_assets.cli.tables import cut, loads_table
-from link_assets.defs.checks.check import counted
+from link_assets.defs.checks.check import counted, is_failure
 from link_assets.defs.domain_names import DomainNames
 
 NUMBERS = {"new": "rows_new", "again": "rows_already_there", "rejected": "rejected_rows"}
@@ -72,8 +72,7 @@ def print_checks(console: Console, runs: Sequence[JobRun]) -> None:
         table = Table("check", "finding", title="\nChecks", title_justify="left")
         for evaluation in bad:
             name = f"{evaluation.asset_key.path[-1]}: {evaluation.check_name}"
-            is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
-            kind = "[red]failed[/]" if is_error else "[yellow]warning[/]"
+            kind = "[red]failed[/]" if is_failure(evaluation) else "[yellow]warning[/]"
             table.add_row(f"{kind}\n{name}", escape(evaluation.description or ""))
         console.print(table)
     if last:

@@ -16,8 +16,10 @@ from requests import RequestException
 
 from link_assets.defs import configuration
 from link_assets.defs.checks.all_checks import CHECKS
+from link_assets.defs.checks.check import is_failure
 from link_assets.defs.checks.last_loads import PROBLEMS
 from link_assets.defs.checks.scope import NOT_JUDGED
+from link_assets.defs.failures import explained
 from link_assets.settings import ALERT_WEBHOOK, alert_webhook, environment_name
 
 TIMEOUT_SECONDS = 10
@@ -124,10 +126,10 @@ def _cause(event: dg.DagsterEvent) -> str:
 
     The text of such an error may quote a row, and stays in Dagster.
     """
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error and (data.error.cause or data.error)
+    if known := explained(event):
+        return known
+    error = event.step_failure_data.error
+    error = error and (error.cause or error)
     kind = error.cls_name if error else "failure"
     return f"Unexpected {kind} in {event.step_key}: its text is in the run's log."
 
@@ -146,7 +148,7 @@ def _judged(instance: dg.DagsterInstance) -> Iterator[dg.AssetCheckEvaluation]:
 
 def _failing_domains(evaluation: dg.AssetCheckEvaluation) -> list[str] | None:
     """Return the domains that fail a check; None if it passed or warned."""
-    if evaluation.passed or evaluation.severity != dg.AssetCheckSeverity.ERROR:
+    if not is_failure(evaluation):
         return None
     named = evaluation.metadata.get(PROBLEMS)
     return str(named.value).split(", ") if named else []

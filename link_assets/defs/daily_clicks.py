@@ -34,7 +34,7 @@ from link_assets.defs.translator import (
     asset_spec,
 )
 from link_assets.settings import is_domain_id
-from link_assets.warehouse.daily_clicks import DailyCounts, compute_days
+from link_assets.warehouse.daily_clicks import ComputedDays, compute_days
 from link_assets.warehouse.destinations.configured import configured_warehouse
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -98,7 +98,7 @@ def _computed(context: dg.AssetExecutionContext, keys: Sequence[str]) -> Results
 
 
 def _metadata(
-    counts: DailyCounts, names: DomainNames, key: str, seconds: float
+    counts: ComputedDays, names: DomainNames, key: str, seconds: float
 ) -> Mapping[str, Any]:
     """Return what a domain's materialization shows; `seconds` are those of all domains together.
 

@@ -135,6 +135,22 @@ def _refused(error: BaseException) -> str | None:
     return f"{warehouse.name} refused: {warehouse.reason(refused)}. {advice}"
 
 
+def explained(event: dg.DagsterEvent) -> str | None:
+    """Return the explanation that a failed step ended with; None if its cause was not a known one.
+
+    Args:
+        event: That of the step's failure, as Dagster recorded it.
+    """
+    shown = event.step_failure_data.user_failure_data
+    return shown.description if shown and shown.description else None
+
+
+def cause_of(event: dg.DagsterEvent) -> str:
+    """Return why a step failed, for its user: the explanation, or the error's own text."""
+    error = event.step_failure_data.error
+    return explained(event) or (error.message.strip() if error else event.message or "")
+
+
 def kind_and_place(error: BaseException) -> str:
     """Return the error's type and where it arose, without its text, which may quote a row."""
     frames = traceback.extract_tb(error.__traceback__)

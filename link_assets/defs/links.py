@@ -33,6 +33,7 @@ from link_assets.source.rest import UNSET_API, links_source
 from link_assets.source.run_resources import open_resources
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.domains import count_domains
+from link_assets.warehouse.loaded_api import warehouse_api
 from link_assets.warehouse.pipeline import described_pipeline, open_pipeline
 
 TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS, FOLDERS])
@@ -75,6 +76,7 @@ def _load(
         open_resources(settings := api_settings()) as resources,
         open_pipeline(LINKS.name) as pipeline,
     ):
+        read.api_of_rows = warehouse_api()
         source = links_source(settings, read, resources=resources)
         listing, domains_before = LinkListing(pipeline), count_domains()
         with shown(Reading(LINKS.name, read.stats), current_watcher()):

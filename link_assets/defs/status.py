@@ -16,13 +16,13 @@ from typing import Literal
 import dagster as dg
 
 from link_assets.defs.checks.all_checks import TABLES
-from link_assets.defs.checks.check import CheckResult, listed
+from link_assets.defs.checks.check import CheckResult, is_failure, listed
 from link_assets.defs.checks.freshness import lateness
 from link_assets.defs.checks.last_loads import LastLoad, LastLoads
 from link_assets.defs.checks.scope import Scope, last_evaluation
 from link_assets.defs.checks.table_checks import TableChecks
 from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, names_in
-from link_assets.defs.failures import explanation, kind_and_place
+from link_assets.defs.failures import cause_of, explanation, kind_and_place
 from link_assets.defs.jobs import checks_job
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.destinations.configured import configured_warehouse
@@ -76,8 +76,7 @@ class CheckStatus:
             return "none"
         if self.evaluation.passed:
             return "passed"
-        is_error = self.evaluation.severity == dg.AssetCheckSeverity.ERROR
-        return "failed" if is_error else "warned"
+        return "failed" if is_failure(self.evaluation) else "warned"
 
 
 @dataclass(frozen=True)
@@ -229,9 +228,7 @@ def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
     failures = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     for record in failures.records:
         if (event := record.event_log_entry.dagster_event) and event.is_step_failure:
-            data = event.step_failure_data
-            known = data.user_failure_data and data.user_failure_data.description
-            return known or (data.error.message.strip() if data.error else event.message or "")
+            return cause_of(event)
     return f"Dagster's log of the run {run_id} says why."
 
 

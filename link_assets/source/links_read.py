@@ -24,7 +24,7 @@ class LinksRead:
     links that were rejected, None where there is no id to read. `without_id` are listed domains
     without an id: there is no asking for their links. `hosts` are those of the others, by id as
     text, for messages. With `watched=False` a listing that is refused or cut off raises its error
-    at once.
+    at once. `api_of_rows` is the API that the rows of the warehouse come from, if there are any.
     """
 
     stats: LoadStats = field(default_factory=LoadStats)
@@ -34,6 +34,7 @@ class LinksRead:
     without_id: list[Any] = field(default_factory=list)
     hosts: dict[str, str] = field(default_factory=dict)
     watched: bool = True
+    api_of_rows: str | None = None
     _paging: dict[str, PagingMemory] = field(default_factory=dict)
 
     def paging_of(self, name: str) -> PagingMemory:

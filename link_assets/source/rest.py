@@ -31,7 +31,7 @@ from link_assets.contract import (
 )
 from link_assets.rows.personal import PersonalData
 from link_assets.settings import ApiSettings
-from link_assets.source.dialects.base import DOMAIN, Endpoint, Position
+from link_assets.source.dialects.base import DOMAIN, Dialect, Endpoint, Position
 from link_assets.source.dialects.configured import configured_dialect
 from link_assets.source.domains import (
     ID,
@@ -102,12 +102,7 @@ def links_source(
     """
     read = read or LinksRead(watched=False)
     dialect, personal = configured_dialect(settings), _personal(settings)
-    by_name = {
-        DOMAIN_LIST: dialect.domains(),
-        LINKS.name: dialect.links(),
-        FOLDERS.name: dialect.folders(),
-    }
-    endpoints = {name: endpoint for name, endpoint in by_name.items() if endpoint}
+    endpoints = _listings(dialect)
     source = _source(
         settings,
         (DOMAINS, LINKS, *((FOLDERS,) if FOLDERS.name in endpoints else ())),
@@ -124,6 +119,16 @@ def links_source(
         source.resources.add(_domains(source.resources[LINKS.name], DomainsOfLinks(read).of_page))
     _declare_children(source)
     return source
+
+
+def _listings(dialect: Dialect) -> Mapping[str, Endpoint]:
+    """Return the listings that an API has, by the names of their resources."""
+    by_name = {
+        DOMAIN_LIST: dialect.domains(),
+        LINKS.name: dialect.links(),
+        FOLDERS.name: dialect.folders(),
+    }
+    return {name: endpoint for name, endpoint in by_name.items() if endpoint}
 
 
 def _declare_children(source: DltSource) -> None:
@@ -165,8 +170,8 @@ def clicks_source(
     `chunk_seconds` of fetching and keeps, in the state that is loaded with them, where to go on:
     load again with the same `read` until `read.finished` (warehouse.chunks.Chunks fetches one load
     while it writes the one before). `resources` may be shared with other domains. Errors name the
-    domain with its `host`, if that is given. A pipeline that
-    is not of warehouse.pipeline.open_pipeline needs dlt's setting
+    domain with its `host`, if that is given. A pipeline that is not of
+    warehouse.pipeline.open_pipeline needs dlt's setting
     `normalize.parquet_normalizer.add_dlt_load_id`, or its extraction fails.
 
     Extraction raises source.pages.ApiError if an answer is not a valid page. A listing without end
@@ -179,9 +184,7 @@ def clicks_source(
     )
     personal = _personal(settings)
     chunk = Chunk(settings, read, personal.identity("ip"))
-    endpoint = configured_dialect(settings).clicks(domain_id)
-    if host:
-        endpoint = replace(endpoint, what=f"{endpoint.what} ({host})")
+    endpoint = _named(configured_dialect(settings).clicks(domain_id), host)
     paginator = EndpointPaginator(
         endpoint,
         read.paging,
@@ -195,6 +198,11 @@ def clicks_source(
     return source
 
 
+def _named(endpoint: Endpoint, host: str | None) -> Endpoint:
+    """Return the endpoint of a domain, which messages name with the host."""
+    return replace(endpoint, what=f"{endpoint.what} ({host})") if host else endpoint
+
+
 def _personal(settings: ApiSettings) -> PersonalData:
     return PersonalData(settings.personal, settings.hash_salt)
 
@@ -206,7 +214,8 @@ def _paginator(
 
     def begin() -> tuple[Position | None, Mapping[str, Any]]:
         is_new = dlt.current.pipeline().first_run
-        require_same_api(dlt.current.source_state(), settings.api, is_new=is_new)
+        state = dlt.current.source_state()
+        require_same_api(state, settings.api, read.api_of_rows, is_new=is_new)
         return None, {}
 
     stats = {LINKS.name: read.stats, DOMAIN_LIST: read.domains}.get(name) or LoadStats()

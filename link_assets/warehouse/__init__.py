@@ -32,6 +32,8 @@ What each file is for:
     row_counts.py     how many clicks a run added
     deleted_links.py  marking links that are gone from the API's listing
     link_join.py      the SQL by which clicks join links
+    loaded_api.py     which API the rows come from
+    utc_days.py       the SQL of a click's day
     daily_clicks.py   computing the days whose clicks or links have changed
     errors.py         exceptions, and what a database's error may be quoted as
     redaction.py      blanking quoted values in errors and logs

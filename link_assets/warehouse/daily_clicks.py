@@ -39,20 +39,20 @@ from link_assets.warehouse.errors import NoClicks
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
+from link_assets.warehouse.utc_days import DATE
 
 PURPOSE = "computing daily clicks"
 TABLE = f"{{dataset}}.{DAILY_CLICKS.name}"
 COLUMNS = ", ".join(field.column for field in DAILY_CLICKS.columns)
 CHANGED = "link_assets_changed_days"
 """The temporary table of the days that changed."""
-DAY = "CAST(dt AT TIME ZONE 'UTC' AS DATE)"
 LOAD_IDS = "coalesce(sum(CAST(_dlt_load_id AS DECIMAL(38, 9))), 0)"
 """The sum of load ids, which are seconds of Unix time as text."""
 PATH_OF_LINK = 'min(CASE WHEN link_id IS NOT NULL THEN link_path END COLLATE "C")'
 
 
 @dataclass(frozen=True)
-class DailyCounts:
+class ComputedDays:
     """A domain's rows after a computation.
 
     `days` are how many were computed because they had changed, `table` how many rows the whole
@@ -67,7 +67,7 @@ class DailyCounts:
     computed_at: datetime
 
 
-def compute_days(domains: Collection[int]) -> Mapping[int, DailyCounts]:
+def compute_days(domains: Collection[int]) -> Mapping[int, ComputedDays]:
     """Compute the days of these domains that changed; return by domain what it has now.
 
     The number of queries does not grow with the domains.
@@ -146,7 +146,7 @@ def _changed_days(among: str, missing: Collection[str]) -> str:
     Clicks are counted before they are joined, so that a path is looked up once a day.
     """
     by_path = (
-        f"(SELECT domain_id, {DAY} AS day, path, st, count(*) AS clicks, {LOAD_IDS} AS load_ids"
+        f"(SELECT domain_id, {DATE} AS day, path, st, count(*) AS clicks, {LOAD_IDS} AS load_ids"
         f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY 1, 2, 3, 4)"
     )
     return (
@@ -169,10 +169,10 @@ def _computed(missing: Collection[str]) -> str:
     would leave out the clicks of no link.
     """
     clicks = (
-        f"(SELECT domain_id, {DAY} AS day, path, st, dt, human, concat(ip, ' ', ua) AS visitor,"
+        f"(SELECT domain_id, {DATE} AS day, path, st, dt, human, concat(ip, ' ', ua) AS visitor,"
         " nullif(country, '') AS country, nullif(refhost, '') AS refhost, _dlt_load_id"
         f" FROM {{dataset}}.{CLICKS.name}"
-        f" WHERE (domain_id, {DAY}) IN (SELECT domain_id, day FROM {CHANGED}))"
+        f" WHERE (domain_id, {DATE}) IN (SELECT domain_id, day FROM {CHANGED}))"
     )
     return f"""\
 WITH linked AS ({clicks_with_links(clicks, missing)}),
@@ -213,7 +213,7 @@ def _top(column: str) -> str:
 
 def _counts(
     reader: Reader, domains: Collection[int], days: Mapping[int, int], began: datetime
-) -> Mapping[int, DailyCounts]:
+) -> Mapping[int, ComputedDays]:
     found = reader.rows(
         f"SELECT domain_id, count(*), CAST(sum(clicks) AS BIGINT), max(last_click) FROM {TABLE}"
         " GROUP BY domain_id"
@@ -221,9 +221,9 @@ def _counts(
     of_domain = {domain: numbers for domain, *numbers in found}
     table = sum(rows for rows, *_ in of_domain.values())
 
-    def counts(domain: int) -> DailyCounts:
+    def counts(domain: int) -> ComputedDays:
         rows, clicks, last = of_domain.get(domain, (0, 0, None))
-        return DailyCounts(days.get(domain, 0), rows, clicks, last, table, began)
+        return ComputedDays(days.get(domain, 0), rows, clicks, last, table, began)
 
     return {domain: counts(domain) for domain in domains}
 

@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from link_assets.contract import CLICKS, LINKS
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.reader import Reader
+from link_assets.warehouse.utc_days import DAY, EPOCH, date_of
 
-EPOCH = date(1970, 1, 1)
-DAY_SECONDS = 86_400
 ALL = None
 """Stands for all domains together."""
 LEADING = 5
 """How many links, countries and referrers are shown."""
-
-# by seconds: a cast to a date would take the session's time zone
-DAY = f"CAST(floor(extract(epoch FROM dt) / {DAY_SECONDS}) AS BIGINT)"
 
 
 @dataclass
@@ -58,7 +54,7 @@ def recent_by_day(
         f"SELECT domain_id, day, people, others FROM ({_by_day(domains)}) AS d"
         f" WHERE newest - day < {days}"
     ):
-        recent, on = found[domain], EPOCH + timedelta(days=day)
+        recent, on = found[domain], date_of(day)
         recent.people[on], recent.others[on] = int(people), int(others)
     return found
 

@@ -18,6 +18,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from link_assets.contract import CLICKS, LINKS
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.reader import Reader
+from link_assets.warehouse.utc_days import DAY, EPOCH
 
 POINTS = 400
 """How many days a period has at most, or weeks if it is longer."""
@@ -28,10 +29,7 @@ LISTED = 500
 ALL = None
 """Stands for all domains together."""
 
-EPOCH = date(1970, 1, 1)
 WEEK = 7
-# by seconds: a cast to a date would take the session's time zone
-DAY = "CAST(floor(extract(epoch FROM dt) / 86400) AS BIGINT)"
 COUNTS = (
     "count(CASE WHEN human THEN 1 END) AS people,"
     " count(CASE WHEN human THEN NULL ELSE 1 END) AS others"

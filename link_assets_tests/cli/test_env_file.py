@@ -63,6 +63,7 @@ def test_a_command_that_loads_reads_the_api_of_the_env_file(
     assert "the API answered 401" in refused.stdout + refused.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", READING)
 def test_a_command_that_reads_settings_reads_the_env_file(command: list[str], clone: Path) -> None:
     (clone / ".env").write_text("LINK_ASSETS__TIMEZONE=of/the-file\n")
@@ -73,6 +74,7 @@ def test_a_command_that_reads_settings_reads_the_env_file(command: list[str], cl
     assert "'of/the-file'" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", READING)
 def test_a_setting_that_the_env_file_lacks_is_taken_from_the_environment(
     command: list[str], clone: Path

@@ -143,6 +143,7 @@ def test_a_failed_domain_is_named_with_its_cause_and_the_others_are_loaded(
     assert clicks_by_domain() == [(1, 40), (3, 40)]
 
 
+@pytest.mark.long
 def test_a_check_that_fails_makes_the_load_fail(
     link_assets: Command, sandbox: Sandbox, api: str
 ) -> None:

@@ -61,6 +61,7 @@ def test_what_is_loaded_is_healthy_and_told_by_domain(link_assets: Command) -> N
     assert results == {"passed", "warned"}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_the_document_has_every_key_of_the_json(link_assets: Command) -> None:
     status = told(link_assets("status", "--json"))
@@ -95,6 +96,7 @@ def test_a_late_domain_and_one_that_was_never_loaded_are_not_healthy(
     assert load_of(told(done), "links")["late"] is False
 
 
+@pytest.mark.long
 def test_a_failed_domain_has_the_cause_until_it_is_loaded(
     link_assets: Command, sandbox: Sandbox, api: str
 ) -> None:

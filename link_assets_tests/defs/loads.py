@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from link_assets.sandbox import Sandbox, World
+from link_assets.warehouse.reader import Reader, reading
 from link_assets_tests.support import Location
 
 
@@ -34,3 +39,21 @@ def said(location: Location, result: dg.ExecuteInProcessResult) -> str:
 def moments(clicks: list[dict[str, Any]]) -> list[datetime]:
     """Return the times of clicks as the API sends them."""
     return [datetime.fromisoformat(click["dt"]) for click in clicks]
+
+
+def recorded_queries(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[str]:
+    """The queries that a module reads the warehouse with from now on, as they come."""
+    queries: list[str] = []
+
+    class Recording(Reader):
+        def rows(self, query: str) -> Any:
+            queries.append(query)
+            return super().rows(query)
+
+    @contextmanager
+    def recording(at_most: float | None = None) -> Iterator[Reader]:
+        with reading(at_most) as reader:
+            yield Recording(reader._client)
+
+    monkeypatch.setattr(module, "reading", recording)
+    return queries

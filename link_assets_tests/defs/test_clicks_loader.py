@@ -80,6 +80,7 @@ def test_a_full_refresh_starts_over_although_a_position_is_saved(
     assert loaded_clicks() == expected_world(world_of(sandbox), 1)
 
 
+@pytest.mark.long
 def test_a_retry_of_a_full_refresh_resumes_and_a_later_one_reads_all_again(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

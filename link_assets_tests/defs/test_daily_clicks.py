@@ -62,7 +62,7 @@ def test_domains_beside_one_that_fails_have_their_days_computed(
 ) -> None:
     assert location.links().success
     sandbox.faults = [Fault(path="/v1/domain/2", status=503, times=None)]
-    result = location.clicks("1", "3")
+    result = location.clicks_and_days("1", "3")
     assert failure_text(result).startswith("1 of 3 domains failed; the others are loaded.")
     assert loaded_days() == expected(sandbox, 1, 3)
     assert computed(location) == {"1", "3"}
@@ -85,7 +85,7 @@ def test_what_a_failing_domain_has_loaded_is_in_its_days(
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
     assert location.links().success
     sandbox.faults = [Fault(path="/v1/domain/2", status=503, times=None, page=3)]
-    assert not location.clicks("1", "3").success
+    assert not location.clicks_and_days("1", "3").success
     counts = "SELECT domain_id, {} FROM {{dataset}}.{} GROUP BY 1 ORDER BY 1"
     clicks = rows(counts.format("count(*)", "clicks"))
     assert dict(clicks)[2] == 30

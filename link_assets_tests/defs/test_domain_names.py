@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from link_assets.defs.domain_names import WITHOUT_HOSTS, domain_names, names_in
 from link_assets.sandbox import Fault, Sandbox, World
@@ -46,6 +47,7 @@ def test_a_run_of_clicks_shows_the_host_of_each_of_its_domains(location: Locatio
     assert tags(location, result)[HOSTS] == "go1.example.com, go2.example.com"
 
 
+@pytest.mark.long
 def test_the_tag_of_a_run_of_many_domains_names_ten_hosts_and_how_many_more(
     location: Location, sandbox: Sandbox
 ) -> None:

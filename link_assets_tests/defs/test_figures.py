@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -13,10 +12,9 @@ from link_assets.defs import figures
 from link_assets.defs.chart import INLINE_CHARACTERS, SHOWN_DAYS, clicks_chart
 from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
-from link_assets.warehouse import reader as reader_module
-from link_assets.warehouse.reader import Reader
+from link_assets.warehouse.reader import reading
 from link_assets.warehouse.recent_clicks import ALL, recent_by_day
-from link_assets_tests.defs.loads import said
+from link_assets_tests.defs.loads import recorded_queries, said
 from link_assets_tests.support import Location, rows
 
 CHARTS = {"clicks_per_day", "clicks_per_day_all_domains"}
@@ -38,7 +36,7 @@ def figures_in(metadata: Mapping[str, Any]) -> set[str]:
 
 def test_each_domain_shows_its_own_chart_and_one_of_all(location: Location) -> None:
     location.everything()
-    with reader_module.reading() as reader:
+    with reading() as reader:
         own = recent_by_day(reader, [2], SHOWN_DAYS)[2]
         together = recent_by_day(reader, ALL, SHOWN_DAYS)[ALL]
     assert own.last < together.last
@@ -76,7 +74,7 @@ def test_domains_beside_one_that_fails_show_their_charts(
 ) -> None:
     assert location.links().success
     sandbox.faults = [Fault(path="/v1/domain/2", status=503, times=None)]
-    assert not location.clicks("1", "3").success
+    assert not location.clicks_and_days("1", "3").success
     assert figures_in(shown(location, CLICKS_KEY, "3")) == CHARTS
     assert figures_in(shown(location, DAILY_CLICKS_KEY, "3")) == CHARTS | TABLES
 
@@ -94,19 +92,7 @@ def test_the_number_of_queries_does_not_grow_with_the_domains(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location.everything()
-    queries: list[str] = []
-
-    class Counting(Reader):
-        def rows(self, query: str) -> Any:
-            queries.append(query)
-            return super().rows(query)
-
-    @contextmanager
-    def counting(at_most: float | None = None) -> Iterator[Reader]:
-        with reader_module.reading(at_most) as reader:
-            yield Counting(reader._client)
-
-    monkeypatch.setattr(figures, "reading", counting)
+    queries = recorded_queries(monkeypatch, figures)
     context: Any = None
     assert figures.clicks_figures(context, ["1"], with_leading=True)
     of_one = len(queries)
@@ -123,7 +109,7 @@ def test_a_load_succeeds_if_its_figures_cannot_be_read(
 
     monkeypatch.setattr(figures, "recent_by_day", fail)
     assert location.links().success
-    result = location.clicks("1")
+    result = location.clicks_and_days("1")
     assert result.success
     assert figures_in(shown(location, CLICKS_KEY, "1")) == set()
     told = said(location, result)
@@ -134,5 +120,5 @@ def test_a_load_succeeds_if_its_figures_cannot_be_read(
 @pytest.mark.long
 def test_clicks_without_links_show_countries_and_referrers(location: Location) -> None:
     location.instance.add_dynamic_partitions("domain", ["1"])
-    assert location.clicks("1").success
+    assert location.clicks_and_days("1").success
     assert figures_in(shown(location, DAILY_CLICKS_KEY, "1")) == CHARTS | TABLES - {"top_links"}

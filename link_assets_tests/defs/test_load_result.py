@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,10 +11,8 @@ import pytest
 
 from link_assets.defs import configuration
 from link_assets.sandbox import Fault, RequestRecord, Sandbox
-from link_assets.warehouse import reader as reader_module
 from link_assets.warehouse import row_counts
-from link_assets.warehouse.reader import Reader
-from link_assets_tests.defs.loads import moments, register, said, world_of
+from link_assets_tests.defs.loads import moments, recorded_queries, register, said, world_of
 from link_assets_tests.support import Location, failure_text
 from link_assets_tests.truth import (
     expected_world,
@@ -168,19 +164,7 @@ def test_the_number_of_counting_queries_does_not_grow_with_the_domains(
 ) -> None:
     register(location, 1, 2, 3)
     assert location.clicks("1", "3").success
-    queries: list[str] = []
-
-    class Counting(Reader):
-        def rows(self, query: str) -> Any:
-            queries.append(query)
-            return super().rows(query)
-
-    @contextmanager
-    def counting() -> Iterator[Reader]:
-        with reader_module.reading() as reader:
-            yield Counting(reader._client)
-
-    monkeypatch.setattr(row_counts, "reading", counting)
+    queries = recorded_queries(monkeypatch, row_counts)
     assert location.clicks("1").success
     of_one = len(queries)
     queries.clear()
@@ -204,6 +188,7 @@ def test_clicks_are_loaded_even_if_they_cannot_be_counted(
     assert loaded_clicks() == expected_world(world_of(sandbox), 1)
 
 
+@pytest.mark.long
 def test_links_are_counted_as_new_deleted_and_in_all(location: Location, sandbox: Sandbox) -> None:
     listed = world_of(sandbox).links()
 

@@ -50,6 +50,7 @@ def test_a_clicks_tick_without_domains_says_what_to_materialize(
     assert skipped.skip_message == "No domain is known yet: materialize link_assets/links."
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("two_per_run")
 def test_the_runs_that_a_clicks_tick_asks_for_load_every_domain(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

@@ -364,6 +364,7 @@ def set_ip(patch: pytest.MonkeyPatch, treatment: str, salt: str) -> None:
     patch.setenv(f"{API}HASH_SALT", salt)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", mostly_long(CHANGES, 1))
 def test_a_changed_treatment_of_addresses_is_refused_until_the_domain_is_loaded_again(
     change: tuple[tuple[str, str], tuple[str, str]],

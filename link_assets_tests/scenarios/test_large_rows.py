@@ -57,6 +57,7 @@ LARGE: list[tuple[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "make", mostly_long([make for _, make in LARGE], 1), ids=[name for name, _ in LARGE]
 )

@@ -195,6 +195,7 @@ def load(sandbox: Sandbox, **served: Any) -> None:
     load_clicks(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("settings", OTHERS)
 def test_a_warehouse_holds_what_duckdb_holds(
     settings: Mapping[str, str],

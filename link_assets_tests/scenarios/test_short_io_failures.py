@@ -66,6 +66,7 @@ def clicks_path(domain: int) -> str:
     return f"/statistics/domain/{domain}/last_clicks"
 
 
+@pytest.mark.long
 def test_what_passes_is_made_up_for_and_what_lasts_fails_its_domain_alone(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_killed_listing_leaves_no_link_or_all(api: str, sandbox: Sandbox) -> N
     assert rows("SELECT count(*) FROM {dataset}.domains") == [(len(served_domains(sandbox)),)]
 
 
+@pytest.mark.long
 def test_a_domain_whose_clicks_to_resume_from_are_gone_is_read_from_its_newest_again(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -324,6 +324,7 @@ def compute() -> None:
     compute_days([1])
 
 
+@pytest.mark.long
 def test_runs_that_compute_the_same_days_at_once_add_no_row_twice(sandbox: Sandbox) -> None:
     sandbox.world = WORLD
     load_links()

@@ -6,6 +6,7 @@ import pytest
 
 from link_assets.sandbox import Sandbox
 from link_assets.warehouse.loaded_api import warehouse_api
+from link_assets_tests.defs.loads import register
 from link_assets_tests.support import Location, failure_text, rows
 from link_assets_tests.warehouse.destinations.postgres_server import needs_postgres
 from link_assets_tests.warehouse.destinations.test_postgres import port, server
@@ -49,3 +50,16 @@ def test_a_domain_that_was_never_loaded_is_not_loaded_from_another_api(
     assert rows("SELECT DISTINCT domain_id FROM {dataset}.clicks") == [(1,)]
     monkeypatch.delenv(API)
     assert location.clicks("2").success
+
+
+def test_links_that_were_never_loaded_are_not_loaded_from_another_api(
+    location: Location, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(location, 1)
+    assert location.clicks("1").success
+    monkeypatch.setenv(API, "short_io")
+    refused = location.links()
+    assert not refused.success
+    assert "holds rows of the API 'guide'" in failure_text(refused)
+    monkeypatch.delenv(API)
+    assert location.links().success

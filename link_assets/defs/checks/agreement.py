@@ -14,9 +14,14 @@ from typing import Any
 
 import dagster as dg
 
-from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
+from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, judged_domains, listed
 from link_assets.defs.checks.clicks_by_day import clicks_by_day
-from link_assets.defs.checks.last_loads import ComparedRowsCheck, LastLoad, LastLoads
+from link_assets.defs.checks.last_loads import (
+    NEVER_OR_RESUMED,
+    ComparedRowsCheck,
+    LastLoad,
+    LastLoads,
+)
 from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_names
 from link_assets.defs.failures import explanation, kind_and_place
 from link_assets.settings import SettingsError, api_settings, is_domain_id
@@ -164,11 +169,7 @@ def _differences(
 
 
 def _looked_at(judged: int, service: ServiceCounts, others: int) -> str:
-    parts = [f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"]
-    rest = others - len(service.failed)
-    if rest:
-        parts.append(f"{rest} never loaded, or last loaded by a run that resumed another")
-    text = "; ".join(parts) + "."
+    text = judged_domains(judged, {NEVER_OR_RESUMED: others - len(service.failed)})
     if not service.failed:
         return text
     reasons = listed([*dict.fromkeys(service.failed.values())], " ")

@@ -94,6 +94,18 @@ class Check(Generic[Given]):
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
 
+def is_failure(evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Return whether a check found an error; one that only warns did not."""
+    return not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+
+
+def judged_domains(judged: int, others: Mapping[str, int]) -> str:
+    """Return how many domains a check judged, and by the reason how many it could not."""
+    parts = [f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"]
+    parts += [f"{number} {reason}" for reason, number in others.items() if number]
+    return "; ".join(parts) + "."
+
+
 def listed(things: Sequence[str], separator: str = ", ") -> str:
     """Return the first things as a message lists them, and how many more there are."""
     more = len(things) - NAMED

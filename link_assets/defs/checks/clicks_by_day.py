@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date
 
 from link_assets.contract import CLICKS
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.reader import Reader
-
-DAY_SECONDS = 86_400
+from link_assets.warehouse.utc_days import DAY, date_of
 
 
 def clicks_by_day(
@@ -26,13 +25,12 @@ def clicks_by_day(
     """
     ids = ", ".join(filter(is_domain_id, domains or ())) or "NULL"
     among = "TRUE" if domains is None else f"domain_id IN ({ids})"
-    # by seconds: a cast to a date would take the session's time zone
     rows = reader.rows(
-        f"SELECT domain_id, CAST(floor(extract(epoch FROM dt) / {DAY_SECONDS}) AS BIGINT), count(*)"
+        f"SELECT domain_id, {DAY}, count(*)"
         f" FROM {{dataset}}.{CLICKS.name}"
         f" WHERE dt >= '{first} 00:00:00+00' AND {among} AND {condition} GROUP BY 1, 2"
     )
     counts: defaultdict[str, dict[date, int]] = defaultdict(dict)
     for domain, day, clicks in rows:
-        counts[str(domain)][date(1970, 1, 1) + timedelta(days=day)] = clicks
+        counts[str(domain)][date_of(day)] = clicks
     return counts

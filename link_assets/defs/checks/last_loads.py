@@ -30,6 +30,8 @@ from link_assets.defs.partitions import known_domains
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.reader import Reader
 
+NEVER_OR_RESUMED = "never loaded, or last loaded by a run that resumed another"
+"""Why checks of whole days leave out domains."""
 PROBLEMS = "problem_domains"
 """The metadata that names the domains with a problem, REMEMBERED of them at most."""
 UNNAMED = "problem_domains_not_named"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from link_assets.contract import CLICKS, DAILY_CLICKS
-from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
+from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, judged_domains, listed
 from link_assets.defs.checks.last_loads import LastLoads, LoadedRowsCheck
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.reader import Reader
@@ -43,7 +43,8 @@ def totals(reader: Reader, last: LastLoads) -> CheckResult:
         "differing": len(wrong),
         "clicks": sum(t.clicks for t in found),
     }
-    looked_at = _looked_at(judged, under_way, never)
+    others = {"loaded since their days were computed": under_way, "never computed": never}
+    looked_at = judged_domains(judged, others)
     if not wrong:
         return CheckResult(metadata=numbers, looked_at=looked_at)
     numbers["differences"] = {
@@ -80,15 +81,6 @@ def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
         Totals(str(domain), int(clicks), int(days), float(load or 0))
         for domain, clicks, days, load in rows
     ]
-
-
-def _looked_at(judged: int, under_way: int, never: int) -> str:
-    parts = [f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"]
-    if under_way:
-        parts.append(f"{under_way} loaded since their days were computed")
-    if never:
-        parts.append(f"{never} never computed")
-    return "; ".join(parts) + "."
 
 
 TOTALS_AGREE = LoadedRowsCheck("totals_agree", "Daily clicks add up to the clicks.", totals)

@@ -13,9 +13,9 @@ from typing import Any
 import dagster as dg
 
 from link_assets.defs import configuration
-from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
+from link_assets.defs.checks.check import REMEMBERED, CheckResult, judged_domains, listed
 from link_assets.defs.checks.clicks_by_day import clicks_by_day
-from link_assets.defs.checks.last_loads import LastLoads, LoadedRowsCheck
+from link_assets.defs.checks.last_loads import NEVER_OR_RESUMED, LastLoads, LoadedRowsCheck
 from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames
 from link_assets.warehouse.reader import Reader
 
@@ -72,7 +72,11 @@ def volume(
     numbers: dict[str, Any] = {"judged": len(judged), "not_judged": few + others, "low": len(low)}
     if judged:
         numbers["lowest_share"] = round(min(judged.values()), 3)
-    looked_at = _looked_at(len(judged), few, others)
+    unjudged = {
+        f"with too few clicks to judge (under {USUAL_CLICKS} a day)": few,
+        NEVER_OR_RESUMED: others,
+    }
+    looked_at = judged_domains(len(judged), unjudged)
     if not low:
         return CheckResult(metadata=numbers, looked_at=looked_at)
     clicks = {domain: f"{daily[domain][0]} instead of about {usual[domain]:g}" for domain in low}
@@ -85,15 +89,6 @@ def volume(
         looked_at,
         low,
     )
-
-
-def _looked_at(judged: int, few: int, others: int) -> str:
-    parts = [f"{counted(judged, 'domain')} judged" if judged else "No domain could be judged"]
-    if few:
-        parts.append(f"{few} with too few clicks to judge (under {USUAL_CLICKS} a day)")
-    if others:
-        parts.append(f"{others} never loaded, or last loaded by a run that resumed another")
-    return "; ".join(parts) + "."
 
 
 USUAL_VOLUME = LoadedRowsCheck(

@@ -47,7 +47,8 @@ def location(
     monkeypatch.setenv("SOURCES__LINK_ASSETS__API", "short_io")
     monkeypatch.setenv("SOURCES__LINK_ASSETS__STATISTICS_URL", f"{api}/statistics")
     monkeypatch.setenv("SOURCES__LINK_ASSETS__MAX_RETRIES", "0")
-    location.everything()
+    assert location.links().success
+    assert location.clicks("1", "2").success
     sandbox.reset_log()
     return location
 

@@ -175,6 +175,7 @@ def test_after_any_failure_each_check_is_judged_or_says_why_not(
     assert len(latest(location, LINKS_KEY)) == 6
 
 
+@pytest.mark.long
 def test_nobody_waits_twice_for_a_warehouse_that_is_not_free(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +192,7 @@ def test_nobody_waits_twice_for_a_warehouse_that_is_not_free(
     assert {name for name, t in said.items() if t.startswith(BUSY)} == CLICKS_CHECKS - ON_LOADS
 
 
+@pytest.mark.long
 def test_a_check_that_raises_does_not_hide_why_the_load_failed(
     location: Location, sandbox: Sandbox
 ) -> None:

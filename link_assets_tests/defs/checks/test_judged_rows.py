@@ -42,6 +42,7 @@ def test_a_run_that_loads_looks_only_at_what_it_loaded(loaded: Location, sandbox
     assert counted == {"redirects": 1, "without_link": 1}
 
 
+@pytest.mark.long
 def test_what_a_look_at_all_rows_finds_is_found_until_it_is_mended(
     loaded: Location,
 ) -> None:

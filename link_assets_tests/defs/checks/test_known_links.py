@@ -115,6 +115,7 @@ def test_only_redirects_need_a_link(
     assert (found.passed, numbers(found)) == (True, (0, 0))
 
 
+@pytest.mark.long
 def test_a_link_that_is_marked_as_deleted_is_known(location: Location, sandbox: Sandbox) -> None:
     links = [link(1, "promo"), link(2, "other"), link(3, "third")]
     load(location, sandbox, links, ["/promo"])

@@ -89,6 +89,7 @@ def test_the_number_of_a_runs_check_queries_does_not_grow_with_the_domains(
     assert "every domain" in asked
 
 
+@pytest.mark.long
 def test_a_run_repeats_the_known_problem_of_another_domain(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -130,6 +131,7 @@ def test_more_problems_than_are_remembered_by_name_are_counted(
     assert fresh(location.clicks("1")).passed
 
 
+@pytest.mark.long
 def test_a_known_problem_is_repeated_after_an_evaluation_that_judged_nothing(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from link_assets.defs.checks import totals
 from link_assets.sandbox import Sandbox
 from link_assets_tests.defs.checks.evaluated import checked, numbers, troubles
@@ -31,10 +33,11 @@ def test_domains_that_differ_are_named_with_their_hosts_and_both_numbers(
     }
 
 
+@pytest.mark.long
 def test_the_remedy_that_it_names_makes_it_pass(loaded: Location) -> None:
     rows("UPDATE {dataset}.daily_clicks SET clicks = 0 WHERE domain_id = 2")
     assert not checked(loaded)[NAME].passed
-    assert loaded.clicks("1", "3").success
+    assert loaded.clicks_and_days("1", "3").success
     assert checked(loaded)[NAME].passed
 
 
@@ -57,7 +60,7 @@ def test_a_domain_that_is_being_loaded_is_not_judged(loaded: Location) -> None:
 
 def test_days_of_a_run_judge_its_own_domains(loaded: Location, sandbox: Sandbox) -> None:
     rows("DELETE FROM {dataset}.daily_clicks WHERE domain_id = 3")
-    result = loaded.clicks("1")
+    result = loaded.clicks_and_days("1")
     (found,) = [
         e for e in result.get_asset_check_evaluations() if e.check_name == totals.TOTALS_AGREE.name
     ]

@@ -118,6 +118,7 @@ def test_a_domain_of_unusual_volume_is_named_with_its_host_and_kept_by_its_id() 
     assert found.domains == [*found.metadata["low_domains"]] == ["7"]
 
 
+@pytest.mark.long
 def test_domains_with_far_fewer_clicks_yesterday_are_named_with_both_numbers(
     location: Location, sandbox: Sandbox, stopped_clock: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

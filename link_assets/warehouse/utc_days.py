@@ -1,0 +1,17 @@
+"""The day (UTC) of a click in SQL that every warehouse runs, whatever the session's time zone."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+EPOCH = date(1970, 1, 1)
+# by seconds: a cast to a date would take the session's time zone
+DAY = "CAST(floor(extract(epoch FROM dt) / 86400) AS BIGINT)"
+"""The SQL of the day of `dt`, as the number of days since EPOCH."""
+DATE = "CAST(dt AT TIME ZONE 'UTC' AS DATE)"
+"""The SQL of the same day as a date."""
+
+
+def date_of(day: int) -> date:
+    """Return the date of a number of days since EPOCH."""
+    return EPOCH + timedelta(days=day)
