@@ -10,6 +10,8 @@ from pathlib import Path
 _AMBIENT = ("SOURCES__", "DESTINATION", "LINK_ASSETS__", "DAGSTER_", "DLT_", "RUNTIME__", "API_KEY")
 for name in [name for name in os.environ if name.startswith(_AMBIENT)]:
     del os.environ[name]
+# the many processes that tests start compile what they import once
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _NOWHERE = tempfile.TemporaryDirectory(prefix="link_assets_tests_")
 os.environ |= {
     # dlt and Dagster read these as they are imported: no settings of the machine's, no telemetry

@@ -137,7 +137,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
 RETRIED = {"503", "reset", "429", "500", "cut short", "broken gzip"}
 
 
-@pytest.mark.parametrize("answer", mostly_long(ANSWERS, 4))
+@pytest.mark.parametrize("answer", mostly_long(ANSWERS, 2))
 def test_a_saved_position_that_brings_no_page_is_logged_and_the_domain_read_anew(
     answer: str, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,7 +156,7 @@ def test_a_saved_position_that_brings_no_page_is_logged_and_the_domain_read_anew
     assert "resumed_from_page" not in location.click_metadata("1")
 
 
-@pytest.mark.parametrize("status", [403, 503])
+@pytest.mark.parametrize("status", mostly_long([403, 503], 1))
 def test_a_saved_position_stays_if_the_first_page_fails_as_well(
     status: int, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize("case", mostly_long(REFUSALS, 2), ids=lambda case: case[1])
+@pytest.mark.parametrize("case", mostly_long(REFUSALS, 1), ids=lambda case: case[1])
 def test_what_is_refused_of_one_domain_is_named_and_all_else_is_loaded(
     case: tuple[dict[str, Any], str], location: Location, sandbox: Sandbox
 ) -> None:

@@ -117,7 +117,7 @@ def named(switches: Switches) -> str:
     return " ".join(f"{k}={v}" for k, v in changed.items() if v != getattr(default, k)) or "likely"
 
 
-@pytest.mark.parametrize("switches", mostly_long(PAGING, 8), ids=named)
+@pytest.mark.parametrize("switches", mostly_long(PAGING, 5), ids=named)
 def test_every_click_of_a_crowded_time_is_there_once_however_pages_are_cut(
     switches: Switches, sandbox: Sandbox, settings: ApiSettings
 ) -> None:
@@ -158,7 +158,7 @@ def test_more_clicks_of_one_time_than_can_be_had_are_an_error_and_newer_ones_are
     assert rows("SELECT count(*) FROM {dataset}.clicks WHERE path = '/newer'") == [(30,)]
 
 
-@pytest.mark.parametrize("most", [600, 500, 100])
+@pytest.mark.parametrize("most", mostly_long([600, 500, 100], 1))
 @pytest.mark.parametrize("over_limit", ["clamp", "refuse"])
 def test_a_load_fails_if_the_oldest_time_has_more_clicks_than_can_be_had(
     over_limit: Any, most: int, sandbox: Sandbox, settings: ApiSettings
@@ -218,7 +218,7 @@ LISTINGS = [
 ]
 
 
-@pytest.mark.parametrize("switches", LISTINGS, ids=named)
+@pytest.mark.parametrize("switches", mostly_long(LISTINGS, 5), ids=named)
 def test_every_domain_link_and_tag_is_there_under_every_switch(
     switches: Switches, sandbox: Sandbox, settings: ApiSettings
 ) -> None:

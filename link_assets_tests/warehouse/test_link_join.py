@@ -55,7 +55,10 @@ JOINED = {
 }
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=needs_postgres)], autouse=True)
+@pytest.fixture(
+    params=["duckdb", pytest.param("postgres", marks=[needs_postgres, pytest.mark.long])],
+    autouse=True,
+)
 def warehouse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, api: str) -> None:
     """One kind of warehouse after the other, empty."""
     if request.param == "postgres":

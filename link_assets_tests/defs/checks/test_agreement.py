@@ -15,7 +15,7 @@ from link_assets.sandbox import ShortIoSwitches as Switches
 from link_assets.settings import ApiSettings
 from link_assets.source.dialects.short_io import ShortIoDialect
 from link_assets_tests.defs.checks.evaluated import checked
-from link_assets_tests.support import Location, rows
+from link_assets_tests.support import Location, mostly_long, rows
 
 COUNTS = "/statistics/domain/{}/by_interval"
 DAY = datetime.now(UTC).date() - timedelta(days=2)
@@ -64,14 +64,14 @@ def numbers(evaluation: dg.AssetCheckEvaluation, *names: str) -> list[Any]:
 JUDGED = ("judged", "not_judged", "days", "differing")
 
 
-@pytest.mark.parametrize(
-    "switches",
-    [
-        Switches(),
-        Switches(statistics_key="clickStatistics", empty_days="zero"),
-        Switches(before_inclusive=True, after_inclusive=False),
-    ],
-)
+SPELLINGS = [
+    Switches(statistics_key="clickStatistics", empty_days="zero"),
+    Switches(),
+    Switches(before_inclusive=True, after_inclusive=False),
+]
+
+
+@pytest.mark.parametrize("switches", mostly_long(SPELLINGS, 1))
 def test_a_whole_load_agrees_and_takes_one_request_a_domain(
     switches: Switches, location: Location, sandbox: Sandbox
 ) -> None:
@@ -96,20 +96,21 @@ def test_a_day_that_differs_is_named_with_both_numbers(location: Location) -> No
     assert numbers(differing, "problem_domains") == ["1, 2"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ({"status": 429}, "the API answered 429"),
-        ({"status": 404}, "check SOURCES__LINK_ASSETS__STATISTICS_URL and"),
-        ({"status": 402, "body": '{"error": "Team plan"}'}, "the API says: Team plan"),
-        ({"raw": b"<html>"}, "the answer is not JSON"),
-        ({"raw": b'{"success": false, "error": "no"}'}, "no chart of clicks under"),
-        ({"connection": "reset"}, "Check that SOURCES__LINK_ASSETS__STATISTICS_URL is right"),
-    ],
-)
+REFUSALS: list[tuple[dict[str, Any], str]] = [
+    ({"status": 402, "body": '{"error": "Team plan"}'}, "the API says: Team plan"),
+    ({"status": 404}, "check SOURCES__LINK_ASSETS__STATISTICS_URL and"),
+    ({"status": 429}, "the API answered 429"),
+    ({"raw": b"<html>"}, "the answer is not JSON"),
+    ({"raw": b'{"success": false, "error": "no"}'}, "no chart of clicks under"),
+    ({"connection": "reset"}, "Check that SOURCES__LINK_ASSETS__STATISTICS_URL is right"),
+]
+
+
+@pytest.mark.parametrize("case", mostly_long(REFUSALS, 1), ids=lambda case: case[1])
 def test_a_domain_whose_counts_the_api_refuses_is_not_judged_and_the_others_are(
-    fault: dict[str, Any], reason: str, location: Location, sandbox: Sandbox
+    case: tuple[dict[str, Any], str], location: Location, sandbox: Sandbox
 ) -> None:
+    fault, reason = case
     sandbox.faults = [Fault(path=COUNTS.format(1), times=None, **fault)]
     rows("DELETE FROM {dataset}.clicks WHERE human")
     differing = found(location)

@@ -153,7 +153,7 @@ def no_folder(patch: pytest.MonkeyPatch) -> None:
     [
         (without_key, ""),
         (damaged_file, "not a valid DuckDB database file"),
-        (no_folder, "its lock file"),
+        pytest.param(no_folder, "its lock file", marks=pytest.mark.long),
     ],
 )
 def test_after_any_failure_each_check_is_judged_or_says_why_not(

@@ -20,7 +20,7 @@ from link_assets_tests.warehouse.destinations.test_postgres import port, server
 
 SERVER = (port, server)
 """Fixtures, for pytest to find here."""
-POSTGRES = pytest.param("postgres", marks=needs_postgres)
+POSTGRES = pytest.param("postgres", marks=[needs_postgres, pytest.mark.long])
 ADDED = "2026-03-01T00:00:00Z"
 
 
