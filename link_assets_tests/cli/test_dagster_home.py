@@ -14,7 +14,7 @@ from dagster import DagsterInstance
 from link_assets.cli.dagster_home import FOLDER, HomeError, in_use, use_dagster_home
 from link_assets.cli.main import main
 from link_assets_tests.children import child
-from link_assets_tests.scenarios.test_end_to_end import until
+from link_assets_tests.dagster_dev import until
 
 STORAGE = {"storage", "local_artifact_storage", "compute_logs"}
 

@@ -25,7 +25,7 @@ from link_assets.cli.run_job import LOCATION
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
 from link_assets_tests.cli.conftest import Command
-from link_assets_tests.scenarios.test_end_to_end import dagster_dev, until
+from link_assets_tests.dagster_dev import dagster_dev, until
 from link_assets_tests.support import rows
 from link_assets_tests.truth import world_clicks
 
@@ -108,8 +108,8 @@ def test_runs_are_of_the_code_location_by_which_the_ui_groups_them(
 def test_the_ui_has_the_runs_of_a_load_with_its_jobs(workdir: Path) -> None:
     demo = [sys.executable, "-m", "link_assets.cli", "demo"]
     subprocess.run(demo, check=True, capture_output=True, timeout=300)
-    with dagster_dev(workdir) as graphql:
-        answer = graphql(RUNS_OF_JOBS, location=LOCATION)
+    with dagster_dev(workdir) as dagster:
+        answer = dagster.graphql(RUNS_OF_JOBS, location=LOCATION)
     by_job = {job["name"]: job["runs"] for job in answer["repositoryOrError"]["jobs"]}
     assert {job: len(runs) for job, runs in by_job.items() if runs} == {
         "links_job": 1,

@@ -19,7 +19,7 @@ from link_assets.cli.main import main
 from link_assets.contract import CLICKS
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox, World, serve
-from link_assets_tests.scenarios.test_end_to_end import free_port, until
+from link_assets_tests.dagster_dev import free_port, until
 from link_assets_tests.support import mostly_long, rows
 
 

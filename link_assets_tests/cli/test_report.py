@@ -18,7 +18,7 @@ from link_assets.cli.main import main
 from link_assets.contract import CLICKS, LINKS
 from link_assets.sandbox import Sandbox
 from link_assets.warehouse.access import exclusive_access
-from link_assets_tests.scenarios.test_end_to_end import free_port
+from link_assets_tests.dagster_dev import free_port
 from link_assets_tests.support import rows
 from link_assets_tests.truth import world_clicks
 from link_assets_tests.warehouse.helpers import load_clicks, load_links, process, set_lock_timeout

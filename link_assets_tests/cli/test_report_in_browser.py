@@ -1,21 +1,17 @@
-"""The report in Chromium, with the network off: what is drawn, and what is not done.
-
-Playwright comes with the dependency group `browser`, Chromium with the machine.
-"""
+"""The report in Chromium, with the network off: what is drawn, and what is not done."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from link_assets.sandbox import Sandbox, World
+from link_assets_tests.browser import chromium, needs_browser
 from link_assets_tests.cli.test_report import HOSTILE, load_hostile, report
 from link_assets_tests.truth import world_clicks
 from link_assets_tests.warehouse.helpers import load_clicks, load_links
@@ -23,13 +19,7 @@ from link_assets_tests.warehouse.helpers import load_clicks, load_links
 if TYPE_CHECKING:
     from playwright.sync_api import Page  # pyright: ignore[reportMissingImports]
 
-TESTS = "link_assets_tests/cli/test_report_in_browser.py"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and find_spec("playwright")),
-    reason="no Chromium and playwright here; apt-get install -y chromium, then "
-    f"run: uv run --group browser pytest {TESTS}",
-)
+pytestmark = needs_browser("link_assets_tests/cli/test_report_in_browser.py")
 WIDE, NARROW = 1240, 390
 
 
@@ -64,11 +54,7 @@ class Opened:
 @contextmanager
 def opened(width: int = WIDE, scheme: Any = "light") -> Iterator[Opened]:
     """Opens the report of the working folder."""
-    from playwright.sync_api import sync_playwright  # pyright: ignore[reportMissingImports]
-
-    with sync_playwright() as playwright:
-        # as root Chromium has no sandbox
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         context = browser.new_context(
             offline=True, color_scheme=scheme, viewport={"width": width, "height": 800}
         )
@@ -81,7 +67,6 @@ def opened(width: int = WIDE, scheme: Any = "light") -> Iterator[Opened]:
         page.goto(Path("report.html").absolute().as_uri())
         page.wait_for_selector("body[data-drawn]")
         yield window
-        browser.close()
 
 
 def load_everything(sandbox: Sandbox) -> None:

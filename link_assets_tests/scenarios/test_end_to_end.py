@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-import requests
 
+from link_assets_tests.dagster_dev import dagster_dev, free_port, until
 from link_assets_tests.support import rows
 
-T = TypeVar("T")
 MATERIALIZE_LINKS = """
 mutation ($location: String!) {
   launchRun(executionParams: {
@@ -48,7 +43,8 @@ query {
 
 @pytest.mark.long
 def test_a_backfill_from_the_ui_brings_every_click(workdir: Path) -> None:
-    with dagster_dev(workdir) as graphql:
+    with dagster_dev(workdir) as dagster:
+        graphql = dagster.graphql
         assert "Dagster already runs on" in second_dev(workdir)
         launched = graphql(MATERIALIZE_LINKS, location="link_assets.definitions")["launchRun"]
         run = launched["run"]["runId"]
@@ -81,54 +77,3 @@ def second_dev(folder: Path) -> str:
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 1
     return said
-
-
-@contextmanager
-def dagster_dev(folder: Path) -> Iterator[Callable[..., dict[str, Any]]]:
-    """`link-assets dev` in a folder, as what asks its GraphQL API; ended with its children."""
-    url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "link_assets.cli", "dev", "--port", url.rpartition(":")[2]]
-    log = (folder / "dev.log").open("w")
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=log, stderr=log, env=os.environ, start_new_session=True
-    )
-
-    def graphql(query: str, **variables: Any) -> dict[str, Any]:
-        body = {"query": query, "variables": variables}
-        answer = requests.post(f"{url}/graphql", json=body, timeout=30).json()
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
-
-    try:
-        until(lambda: _answers(url))
-        yield graphql
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=120)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            log.close()
-
-
-def _answers(url: str) -> bool:
-    with suppress(requests.ConnectionError):
-        return requests.get(f"{url}/server_info", timeout=5).ok
-    return False
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def until(ready: Callable[[], T], seconds: float = 300) -> T:
-    """What `ready` returns once it is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (value := ready()):
-        assert time.monotonic() < deadline, f"not ready within {seconds:g} seconds"
-        time.sleep(0.3)
-    return value

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from link_assets_tests.scenarios.test_end_to_end import free_port
+from link_assets_tests.dagster_dev import free_port
 
 ENABLE = "apt-get update && apt-get install -y postgresql"
 SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
