@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePath
 
 import click
 from dlt.common.destination.exceptions import DestinationException
@@ -54,7 +55,8 @@ def make_report(domains: Sequence[str], days: int | None) -> Report:
         figures = report_figures(reader, made.date(), chosen, days)
     if figures is None:
         raise click.ClickException(_nothing(warehouse.name, chosen, names))
-    place = warehouse.address or f"a warehouse of the type {warehouse.type}"
+    # not the folder: reports are sent to others
+    place = PurePath(warehouse.address).name or f"a warehouse of the type {warehouse.type}"
     return Report(report_page(figures, names, place, made), _summary(figures))
 
 

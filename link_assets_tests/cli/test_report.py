@@ -105,7 +105,8 @@ def test_it_says_which_days_of_which_warehouse_it_shows_and_when_it_was_made(
         made.output,
     )
     html = unescape(Path("report.html").read_text())
-    assert f"in {workdir}/warehouse.duckdb." in html
+    assert "in warehouse.duckdb." in html
+    assert str(workdir) not in html
     assert re.search(r"Counted 20\d\d-\d\d-\d\d \d\d:\d\d UTC", html)
     assert "clicks outside this period are not in it" in html
 
