@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from link_assets.defs.checks.check import REMEMBERED, CheckResult, listed
+from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, listed
 from link_assets.defs.checks.last_loads import LastLoads, LoadsCheck
 
 
@@ -101,7 +101,10 @@ def span(time: timedelta) -> str:
     hours = time.total_seconds() / 3600
     if abs(hours) >= 24 * 7:
         return f"{hours / 24:.0f} days"
-    return f"{hours:.1f} hours" if abs(hours) >= 1 else f"{hours * 60:.0f} minutes"
+    if abs(hours) >= 1:
+        return f"{hours:.1f} hours"
+    minutes = round(hours * 60)
+    return counted(minutes, "minute") if minutes else "less than a minute"
 
 
 DOMAINS_FRESH = LoadsCheck("fresh", "The last load of the domains is recent enough.", freshness)

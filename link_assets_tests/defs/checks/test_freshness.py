@@ -48,6 +48,8 @@ def load(hours: float) -> LastLoad:
         (["1"], {"1": load(-1)}, ""),
         (["1", "2"], {"1": load(26), "2": load(1)}, "Not fresh: domain 1 is late by 1.0 hours."),
         (["1"], {"1": load(25.5)}, "Not fresh: domain 1 is late by 30 minutes."),
+        (["1"], {"1": load(25 + 1 / 60)}, "Not fresh: domain 1 is late by 1 minute."),
+        (["1"], {"1": load(25.001)}, "Not fresh: domain 1 is late by less than a minute."),
         (["1"], {"1": load(97.25)}, "Not fresh: domain 1 is late by 72.2 hours."),
         (["1", "2"], {"1": load(1)}, "Not fresh: domain 2 was never loaded."),
         (
