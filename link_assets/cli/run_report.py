@@ -16,11 +16,12 @@ from dlt.common.destination.exceptions import DestinationException
 from link_assets.cli.chosen_domains import chosen_domains
 from link_assets.cli.report_page import report_page
 from link_assets.defs.domain_names import DomainNames, names_in
+from link_assets.warehouse.click_figures import ALL
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.domains import domains_in
 from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from link_assets.warehouse.reader import Reader, reading
-from link_assets.warehouse.report_figures import ALL, ReportFigures, report_figures
+from link_assets.warehouse.report_figures import ReportFigures, report_figures
 
 
 @dataclass(frozen=True)

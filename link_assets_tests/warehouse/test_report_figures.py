@@ -11,8 +11,9 @@ import pytest
 
 from link_assets.sandbox import Sandbox
 from link_assets.warehouse import report_figures as module
+from link_assets.warehouse.click_figures import ALL, Count, Leader
 from link_assets.warehouse.reader import reading
-from link_assets.warehouse.report_figures import ALL, Count, Leader, ReportFigures, report_figures
+from link_assets.warehouse.report_figures import ReportFigures, report_figures
 from link_assets_tests.truth import world_clicks
 from link_assets_tests.warehouse.destinations.postgres_server import needs_postgres
 from link_assets_tests.warehouse.destinations.test_postgres import port, server
