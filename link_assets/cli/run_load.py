@@ -6,6 +6,7 @@ dlt. What a job loads, its own selection of assets says.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ def run_load(options: LoadOptions) -> int:
         print_loads(console, runs, domain_names())
         print_checks(console, runs)
         if signals.first:
+            # what is still being fetched ends now, and dlt complains of that
+            logging.getLogger("dlt").disabled = True
             console.print("Stopped. The next load goes on from there.", soft_wrap=True)
             return 128 + signals.first
     return 0 if is_well(runs) else 1
