@@ -11,14 +11,17 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from threading import Event, Lock, Thread
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +30,10 @@ from link_assets.defs.progress import Reading
 
 SHOWN = 10
 """How many listings are shown at once."""
+GRID_COLUMNS = 80
+"""How wide they are at most: numbers far from the names are hard to read."""
+STANDARD = (1, 2)
+"""The numbers of standard output and standard error."""
 LINE_SECONDS = 60
 """How often a run that takes long says what it reads, where there is no terminal."""
 
@@ -57,7 +64,7 @@ class Progress:
     def __enter__(self) -> Progress:
         self._stack.enter_context(_warnings_shown(self.console))
         if self._alive:
-            # what runs print goes to Dagster's logs of the run, not through the console
+            self._stack.enter_context(_nothing_else_written(self.console))
             live = Live(
                 console=self.console,
                 get_renderable=self._drawn,
@@ -103,10 +110,13 @@ class Progress:
         read = f"{self._rows:,} rows, {_counted(self._pages, 'page')}" if self._pages else ""
         computed = f"{_counted(days_computed, 'day')} computed" if days_computed else ""
         numbers = ", ".join(filter(None, (wrong, read, computed, str(self._elapsed()))))
-        line = f"{mark} {escape(self._what)}: {numbers}"
+        what = f"{mark} {escape(self._what)}:"
         with self._lock:
             self._what = self._step = ""
-        self.console.print(line, highlight=False)
+        line = Text.from_markup(f"{what} {numbers}")
+        if self._alive and line.cell_len > self.console.width:
+            line = Text.from_markup(f"{what}\n  {numbers}")
+        self.console.print(line, soft_wrap=not self._alive)
 
     def _elapsed(self) -> timedelta:
         return timedelta(seconds=int(time.monotonic() - self._started))
@@ -141,10 +151,11 @@ class Progress:
         with self._lock:
             readings, step = [*self._readings.items()], self._step
         if step and not readings:
-            self.console.print(f"  step {step}", highlight=False)
+            self.console.print(f"  step {step}", highlight=False, soft_wrap=True)
         for item in readings[:SHOWN]:
             name, *numbers = self._row(*item)
-            self.console.print(f"  {name}: {', '.join(filter(None, numbers))}", highlight=False)
+            line = f"  {escape(name)}: {', '.join(filter(None, numbers))}"
+            self.console.print(line, highlight=False, soft_wrap=True)
 
 
 def console_of_this_process() -> Console:
@@ -152,10 +163,9 @@ def console_of_this_process() -> Console:
 
     While a run runs, Dagster has standard output go to the run's log.
     """
-    try:
-        number = os.dup(sys.stdout.fileno())
-    except (io.UnsupportedOperation, AttributeError):  # not a file, as in tests
+    if (standard := _number_of(sys.stdout)) is None:
         return Console()
+    number = os.dup(standard)
     file = open(number, "w", encoding=sys.stdout.encoding, errors="replace")  # noqa: PTH123, SIM115
     width = None
     if file.isatty() and "COLUMNS" not in os.environ:
@@ -163,15 +173,32 @@ def console_of_this_process() -> Console:
     return Console(file=file, width=width)
 
 
-def _grid(rows: list[tuple[str, ...]]) -> Table:
-    """Return rows of listings, of which only the names are cut where the terminal is narrow."""
+def _number_of(stream: Any) -> int | None:
+    """Return the number of an open file; None if it is none, as in tests."""
+    try:
+        return stream.fileno()
+    except (io.UnsupportedOperation, AttributeError):
+        return None
+
+
+def _grid(rows: Sequence[tuple[str, ...]]) -> RenderableType:
+    """Return rows of listings, of which only the names are cut where the terminal is narrow.
+
+    The columns stay where they are while the numbers grow.
+    """
+    # Rich gives a column without any text a width all the same, and then takes it from the others
+    rows = rows if any(left for *_, left in rows) else [row[:-1] for row in rows]
     grid = Table.grid(padding=(0, 1), expand=True)
-    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for _ in range(4):
-        grid.add_column(justify="right", no_wrap=True)
+    for number, _ in enumerate(rows[0]):
+        grid.add_column(
+            ratio=None if number else 1,
+            justify="right" if number else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
     for name, *numbers in rows:
         grid.add_row(Text(f"  {name}"), *numbers)
-    return grid
+    return Constrain(grid, GRID_COLUMNS)
 
 
 def _counted(number: int, thing: str) -> str:
@@ -184,6 +211,27 @@ def _time_left(reading: Reading, rate: float) -> str:
     if not expected or not rate or rows >= expected:
         return ""
     return f"{timedelta(seconds=int((expected - rows) / rate))} left"
+
+
+@contextmanager
+def _nothing_else_written(console: Console) -> Iterator[None]:
+    """Keep what is not the console's out of its terminal within the block.
+
+    What runs print is in Dagster's logs of the run, but processes that Dagster starts to copy it
+    would write there as well, and a traceback each at Ctrl-C, which the terminal sends to all.
+    """
+    if _number_of(console.file) in (None, *STANDARD):
+        yield
+        return
+    with ExitStack() as restored, open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        for number, stream in zip(STANDARD, (sys.stdout, sys.stderr), strict=True):
+            stream.flush()
+            kept = os.dup(number)
+            restored.callback(os.close, kept)
+            restored.callback(os.dup2, kept, number)
+            os.dup2(nowhere.fileno(), number)
+            restored.callback(stream.flush)
+        yield
 
 
 @contextmanager
@@ -213,7 +261,11 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        self._console.print(f"  {escape(record.getMessage())}", style="yellow", highlight=False)
+        message = Text(record.getMessage(), "yellow")
+        if self._console.is_terminal:
+            self._console.print(Padding(message, (0, 0, 0, 2), expand=False))
+        else:
+            self._console.print(Text("  ").append_text(message), soft_wrap=True)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from typing import Any
 import altair as alt
 
 from link_assets.defs.domain_names import DomainNames, one_line
-from link_assets.warehouse.report_figures import ALL, LEADING, Count, Leader, ReportFigures
+from link_assets.warehouse.click_figures import ALL, Count, Leader
+from link_assets.warehouse.report_figures import LEADING, ReportFigures
 
 ALL_KEY = "all"
 PICKER = "#domain"

@@ -20,7 +20,8 @@ from jinja2 import Environment, FileSystemLoader
 
 from link_assets.cli.report_charts import chart_specifications, domain_key
 from link_assets.defs.domain_names import DomainNames
-from link_assets.warehouse.report_figures import ALL, LEADING, ReportFigures
+from link_assets.warehouse.click_figures import ALL
+from link_assets.warehouse.report_figures import LEADING, ReportFigures
 
 FILES = Path(__file__).with_name("report_page_files")
 LIBRARY = "window.vegaEmbed = vegaEmbed;"

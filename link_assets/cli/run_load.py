@@ -6,6 +6,7 @@ dlt. What a job loads, its own selection of assets says.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from dataclasses import dataclass
 import click
 import dagster as dg
 
+from link_assets.cli.chosen_domains import chosen_domains
 from link_assets.cli.progress import Progress, console_of_this_process
 from link_assets.cli.run_job import JobRequest, JobRun, run_job
 from link_assets.cli.show_load import days_computed, print_checks, print_failures, print_loads
 from link_assets.cli.stop_signals import StopSignals, stop_signals
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
-from link_assets.defs.checks.check import is_failure, listed
+from link_assets.defs.checks.check import is_failure
 from link_assets.defs.domain_names import DomainNames, domain_names
 from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.partitions import PARTITIONS_NAME, known_domains
@@ -64,6 +66,8 @@ def run_load(options: LoadOptions) -> int:
         print_loads(console, runs, domain_names())
         print_checks(console, runs)
         if signals.first:
+            # what is still being fetched ends now, and dlt complains of that
+            logging.getLogger("dlt").disabled = True
             console.print("Stopped. The next load goes on from there.", soft_wrap=True)
             return 128 + signals.first
     return 0 if is_well(runs) else 1
@@ -144,27 +148,11 @@ def _runs_of(
         yield dg.RunRequest(), ""
         return
     known, names = known_domains(instance), domain_names()
-    domains = _chosen(wanted, known, names) if wanted else set(known)
+    domains = set(chosen_domains(wanted, known, names) if wanted else known)
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     for request in clicks_requests(instance, domains):
         loaded = requested_domains(with_partition(request), everything)
         yield request, f" of {_called(loaded, everything, names)}"
-
-
-def _chosen(wanted: Sequence[str], known: Sequence[str], names: DomainNames) -> set[str]:
-    """Return the ids of the domains that are named by id or host."""
-    chosen: set[str] = set()
-    for name in wanted:
-        found = {d for d in known if name == d or name.casefold() == (names.host(d) or "").lower()}
-        if not found:
-            some = listed([names.of(domain) for domain in known]) or "none"
-            raise click.ClickException(
-                f"--domain: no domain {name!r} is known. Known are: {some}. A new one is known "
-                "once `link-assets load --only domains` has run, unless the setting "
-                "LINK_ASSETS__DOMAINS leaves it out."
-            )
-        chosen |= found
-    return chosen
 
 
 def _called(domains: Sequence[str], everything: Sequence[str], names: DomainNames) -> str:

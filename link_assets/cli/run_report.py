@@ -14,13 +14,15 @@ from pathlib import PurePath
 import click
 from dlt.common.destination.exceptions import DestinationException
 
+from link_assets.cli.chosen_domains import chosen_domains
 from link_assets.cli.report_page import report_page
 from link_assets.defs.domain_names import DomainNames, names_in
+from link_assets.warehouse.click_figures import ALL
 from link_assets.warehouse.destinations.configured import configured_warehouse
-from link_assets.warehouse.domains import UnknownDomain, find_domains
+from link_assets.warehouse.domains import domains_in
 from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
-from link_assets.warehouse.reader import reading
-from link_assets.warehouse.report_figures import ALL, ReportFigures, report_figures
+from link_assets.warehouse.reader import Reader, reading
+from link_assets.warehouse.report_figures import ReportFigures, report_figures
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ def make_report(domains: Sequence[str], days: int | None) -> Report:
         days: How many days up to the newest click; None for all.
 
     Raises:
-        click.ClickException: There is nothing to count, or the warehouse cannot be read.
+        click.ClickException: There is nothing to count, no such domain, or the warehouse cannot be
+            read.
         SettingsError: The settings cannot be those of a warehouse.
     """
     warehouse = configured_warehouse()
@@ -51,7 +54,7 @@ def make_report(domains: Sequence[str], days: int | None) -> Report:
     made = datetime.now(UTC)
     with _errors_of_the_warehouse(), reading() as reader:
         names = names_in(reader)
-        chosen = find_domains(reader, domains) if domains else None
+        chosen = _chosen(reader, domains, names) if domains else None
         figures = report_figures(reader, made.date(), chosen, days)
     if figures is None:
         raise click.ClickException(_nothing(warehouse.name, chosen, names))
@@ -60,12 +63,17 @@ def make_report(domains: Sequence[str], days: int | None) -> Report:
     return Report(report_page(figures, names, place, made), _summary(figures))
 
 
+def _chosen(reader: Reader, wanted: Sequence[str], names: DomainNames) -> Sequence[int]:
+    known = [str(domain) for domain in domains_in(reader)]
+    return [int(domain) for domain in chosen_domains(wanted, known, names)]
+
+
 @contextmanager
 def _errors_of_the_warehouse() -> Iterator[None]:
-    """Say in a sentence why the warehouse cannot be read, or that a domain is unknown."""
+    """Say in a sentence why the warehouse cannot be read."""
     try:
         yield
-    except (UnknownDomain, WarehouseBusy, WarehouseUnusable) as error:
+    except (WarehouseBusy, WarehouseUnusable) as error:
         raise click.ClickException(str(error)) from None
     except DestinationException as error:
         warehouse = configured_warehouse()

@@ -9,10 +9,9 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from link_assets.cli.run_job import JobRun
-from link_assets.cli.tables import cut, loads_table
+from link_assets.cli.tables import cut, loads_table, print_findings, shown
 from link_assets.defs.checks.check import counted, is_failure
 from link_assets.defs.domain_names import DomainNames
 
@@ -29,7 +28,8 @@ def print_failures(console: Console, runs: Sequence[JobRun]) -> None:
     for run in runs:
         if run.succeeded or run.was_stopped:
             continue
-        console.print(f"\n[red]Failed:[/] {escape(run.what)}, run {run.run.run_id[:8]}")
+        what = f"{escape(run.what)}, run {run.run.run_id[:8]}"
+        console.print(f"\n[red]Failed:[/] {what}", highlight=False)
         for failure in [*run.failures] or ["Dagster's log of the run says why."]:
             console.print(escape(failure), highlight=False, soft_wrap=not console.is_terminal)
 
@@ -39,14 +39,14 @@ def print_loads(console: Console, runs: Sequence[JobRun], names: DomainNames) ->
     loads = loads_table("\nLoaded", ("table", "domain"), [*NUMBERS])
     computed = loads_table("\nDays computed", ("table", "domain"), [*COMPUTED])
     quiet: Counter[str] = Counter()
-    for made in (m for run in runs for m in run.materializations):
+    for made in sorted((m for run in runs for m in run.materializations), key=_domain):
         name, values = made.asset_key.path[-1], _values(made)
         table, columns = (computed, COMPUTED) if DAYS in values else (loads, NUMBERS)
         if made.partition and not any(map(values.get, ("rows_new", "rejected_rows", DAYS))):
             quiet[f"{'No day changed' if DAYS in values else 'Nothing new'}: {name}"] += 1
             continue
         domain = names.of(made.partition) if made.partition else ""
-        numbers = (str(values.get(number, "")) for number in columns.values())
+        numbers = (shown(values.get(number)) for number in columns.values())
         table.add_row(name, cut(domain), *numbers)
     for table in (loads, computed):
         if table.row_count:
@@ -68,15 +68,21 @@ def print_checks(console: Console, runs: Sequence[JobRun]) -> None:
         if not (before and evaluation.passed and not before.passed):
             last[evaluation.asset_check_key] = evaluation
     bad = [evaluation for _, evaluation in sorted(last.items()) if not evaluation.passed]
-    if bad:
-        table = Table("check", "finding", title="\nChecks", title_justify="left")
-        for evaluation in bad:
-            name = f"{evaluation.asset_key.path[-1]}: {evaluation.check_name}"
-            kind = "[red]failed[/]" if is_failure(evaluation) else "[yellow]warning[/]"
-            table.add_row(f"{kind}\n{name}", escape(evaluation.description or ""))
-        console.print(table)
+    print_findings(console, [*map(_finding, bad)])
     if last:
         console.print(f"{counted(len(last) - len(bad), 'check')} passed.", highlight=False)
+
+
+def _finding(evaluation: dg.AssetCheckEvaluation) -> tuple[str, str, str]:
+    """Return a check's name, how it ended and what it found."""
+    name = f"{evaluation.asset_key.path[-1]}: {evaluation.check_name}"
+    ended = "[red]failed[/]" if is_failure(evaluation) else "[yellow]warning[/]"
+    return name, ended, evaluation.description or ""
+
+
+def _domain(made: dg.AssetMaterialization) -> int:
+    """Return the domain, by which rows are in order; domains side by side end in any."""
+    return int(made.partition) if made.partition and made.partition.isdigit() else -1
 
 
 def _values(materialization: dg.AssetMaterialization) -> Mapping[str, Any]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
-from link_assets.cli.tables import cut, loads_table, short
+from link_assets.cli.tables import WIDE, cut, loads_table, print_findings, short, shown
 from link_assets.defs.checks.freshness import hours, span
 from link_assets.defs.status import CheckStatus, LoadStatus, Status, age
 
-WIDE = 100
-"""From this many columns on, the table has all numbers."""
-NUMBERS = ("rows_new", "rows_already_there", "rejected_rows", "rows_total")
+REJECTED = "rejected_rows"
+NUMBERS = ("rows_new", "rows_already_there", REJECTED, "rows_total")
 """Numbers of the last load, as materializations call them, which are keys of the JSON."""
 
 
@@ -64,39 +62,45 @@ def print_status(console: Console, status: Status) -> None:
     """Print the status, the problems last, where a terminal is looked at."""
     console.print(_loads_table(status, console.width >= WIDE))
     bad = [check for check in status.checks if check.result in ("failed", "warned")]
-    if bad:
-        console.print(_checks_table(bad, status))
+    print_findings(console, [_finding(check, status) for check in bad])
+    plain = not console.is_terminal
     for note in status.notes:
-        console.print(f"[yellow]Note:[/] {escape(note)}", highlight=False)
+        console.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=plain)
     for problem in status.problems:
-        console.print(f"[red]Problem:[/] {escape(problem)}", highlight=False)
+        console.print(f"[red]Problem:[/] {escape(problem)}", highlight=False, soft_wrap=plain)
     console.print("[green]Healthy.[/]" if status.is_healthy else "[red]Not healthy.[/]")
 
 
 def _loads_table(status: Status, wide: bool) -> Table:
     texts = ("loaded at (UTC)", "table", "domain") if wide else ("table, domain",)
     numbers = ("age", "new", "again", "rejected", "rows", "last click")
-    table = loads_table("Last loads", texts, numbers if wide else ("age", "new", "rejected"))
+    if not wide:
+        # the name needs the room of a column that says nothing
+        rejected = any(load.last and load.last.metadata.get(REJECTED) for load in status.loads)
+        numbers = ("age", "new", "rejected") if rejected else ("age", "new")
+    table = loads_table("Last loads", texts, numbers)
     table.add_column("", no_wrap=True)
     for load in sorted(status.loads, key=lambda load: not (load.is_late or load.cause)):
-        table.add_row(*_cells(load, status, wide))
+        cells = _cells(load, status)
+        name = cells["domain"] if wide else f"{load.table} {cells['domain']}"
+        texts_of = [cells[heading] for heading in texts[:-1]]
+        table.add_row(*texts_of, cut(name), *(cells[n] for n in numbers), _state(load))
     return table
 
 
-def _cells(load: LoadStatus, status: Status, wide: bool) -> Sequence[str | Text]:
+def _cells(load: LoadStatus, status: Status) -> Mapping[str, str]:
+    """Return the cells of a load by their headings."""
     old, last = age(load, status.at), load.last
-    new, again, rejected, total = (
-        str(last.metadata.get(name, "")) if last else "" for name in NUMBERS
-    )
-    domain = f"{load.domain} ({load.host})" if load.host else load.domain or ""
-    since = short(old) if old else ""
-    if not wide:
-        return (cut(f"{load.table} {domain}"), since, new, rejected, _state(load))
     newest = last.newest_click if last else None
-    click = short(status.at - newest) if newest else ""
-    at = f"{last.at:%Y-%m-%d %H:%M}" if last else ""
-    numbers = (since, new, again, rejected, total, click)
-    return (at, load.table, cut(domain), *numbers, _state(load))
+    numbers = [shown(last.metadata.get(name)) if last else "" for name in NUMBERS]
+    return {
+        "loaded at (UTC)": f"{last.at:%Y-%m-%d %H:%M}" if last else "",
+        "table": load.table,
+        "domain": f"{load.domain} ({load.host})" if load.host else load.domain or "",
+        "age": short(old) if old else "",
+        **dict(zip(("new", "again", "rejected", "rows"), numbers, strict=True)),
+        "last click": short(status.at - newest) if newest else "",
+    }
 
 
 def _state(load: LoadStatus) -> str:
@@ -108,11 +112,9 @@ def _state(load: LoadStatus) -> str:
     return {"running": "loading", "canceled": "stopped"}.get(load.last_try, "[green]ok[/]")
 
 
-def _checks_table(checks: Sequence[CheckStatus], status: Status) -> Table:
-    table = Table("check", "finding", title="\nChecks", title_justify="left")
-    for check in checks:
-        kind = "[red]failed[/]" if check.result == "failed" else "[yellow]warning[/]"
-        when = f"{span(status.at - check.at)} ago" if check.at else ""
-        finding = check.evaluation.description if check.evaluation else ""
-        table.add_row(f"{check.table}: {check.name}\n{kind}, {when}", escape(finding or ""))
-    return table
+def _finding(check: CheckStatus, status: Status) -> tuple[str, str, str]:
+    """Return a check's name, how and when it ended, and what it found."""
+    kind = "[red]failed[/]" if check.result == "failed" else "[yellow]warning[/]"
+    when = f"{span(status.at - check.at)} ago" if check.at else ""
+    finding = check.evaluation.description if check.evaluation else ""
+    return f"{check.table}: {check.name}", f"{kind}, {when}", finding or ""

@@ -1,12 +1,13 @@
 """How people read a domain: its id, with its host where that is known: `7 (go.example.com)`.
 
 Log lines, check messages and tags name domains with this; what other runs read back are plain ids.
-Hosts are for people only, so what keeps them from being read never fails a run.
+Where people name a domain, as `--domain` of the commands has them, its host is known in every
+spelling. Hosts are for people only, so what keeps them from being read never fails a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from link_assets.warehouse.domains import hosts, hosts_in
@@ -18,9 +19,13 @@ LONGEST = 60
 
 @dataclass(frozen=True)
 class DomainNames:
-    """The names of domains. `hosts` are those that are known, by id as text."""
+    """The names of domains. `hosts` are those that are known, by id as text.
+
+    `spellings` are those of each host, whole and in lower case: in Unicode and as DNS has it.
+    """
 
     hosts: Mapping[str, str] = field(default_factory=dict)
+    spellings: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def of(self, domain: int | str) -> str:
         """Return the domain's id, and its host if that is known: what follows the word domain."""
@@ -30,6 +35,11 @@ class DomainNames:
     def host(self, domain: int | str) -> str | None:
         """Return the domain's host; None if it is not known."""
         return self.hosts.get(str(domain))
+
+    def is_meant(self, domain: int | str, text: str) -> bool:
+        """Return whether a text that people wrote is the domain's id, or its host."""
+        spellings = self.spellings.get(str(domain), ())
+        return text.strip().casefold() in (str(domain), *spellings)
 
 
 WITHOUT_HOSTS = DomainNames()
@@ -53,11 +63,15 @@ def names_in(reader: Reader) -> DomainNames:
     return _names(lambda: hosts_in(reader))
 
 
-def _names(read: Callable[[], Mapping[int, str]]) -> DomainNames:
+def _names(read: Callable[[], Mapping[int, Sequence[str]]]) -> DomainNames:
     try:
-        return DomainNames({str(domain): one_line(host) for domain, host in read().items()})
+        known = {str(domain): spelled for domain, spelled in read().items()}
     except Exception:  # noqa: BLE001 - whatever else the run does with the warehouse tells why
         return WITHOUT_HOSTS
+    return DomainNames(
+        {domain: one_line(first) for domain, (first, *_) in known.items()},
+        {domain: [host.casefold() for host in spelled] for domain, spelled in known.items()},
+    )
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:

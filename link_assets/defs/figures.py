@@ -14,14 +14,9 @@ import dagster as dg
 from link_assets.defs.chart import SHOWN_DAYS, clicks_chart
 from link_assets.defs.failures import kind_and_place
 from link_assets.settings import is_domain_id
+from link_assets.warehouse.click_figures import ALL, Leader
 from link_assets.warehouse.reader import reading
-from link_assets.warehouse.recent_clicks import (
-    ALL,
-    Leading,
-    RecentClicks,
-    leading,
-    recent_by_day,
-)
+from link_assets.warehouse.recent_clicks import RecentClicks, recent_by_day, recent_leaders
 
 WAIT_SECONDS = 60
 """How long the figures are worth waiting for the warehouse."""
@@ -47,7 +42,7 @@ def clicks_figures(
         with reading(WAIT_SECONDS) as reader:
             recent = recent_by_day(reader, domains, SHOWN_DAYS)
             together = recent_by_day(reader, ALL, SHOWN_DAYS)
-            leaders = leading(reader, domains, SHOWN_DAYS) if with_leading else {}
+            leaders = recent_leaders(reader, domains, SHOWN_DAYS) if with_leading else {}
     except Exception as error:  # noqa: BLE001 - the rows are there, shown or not
         context.log.warning(f"The latest clicks could not be read: {kind_and_place(error)}.")
         return {}
@@ -56,7 +51,7 @@ def clicks_figures(
         str(domain): {
             **_chart("clicks_per_day", recent.get(domain)),
             **of_all,
-            **{f"top_{what}": _table(f[domain]) for what, f in leaders.items() if domain in f},
+            **_tables({what: found.get(domain, ()) for what, found in leaders.items()}),
         }
         for domain in domains
     }
@@ -66,7 +61,16 @@ def _chart(name: str, recent: RecentClicks | None) -> Mapping[str, Any]:
     return {name: clicks_chart(recent.people, recent.others, recent.last)} if recent else {}
 
 
-def _table(leaders: Leading) -> dg.TableMetadataValue:
+def _tables(leaders: Mapping[str, Sequence[Leader]]) -> Mapping[str, Any]:
+    """Return a table of each list that has any name in it."""
     columns = [dg.TableColumn("name", "string"), dg.TableColumn("clicks", "int")]
-    records = [dg.TableRecord({"name": name, "clicks": clicks}) for name, clicks in leaders]
-    return dg.MetadataValue.table(records, dg.TableSchema(columns))
+    records = {
+        f"top_{what}": [
+            dg.TableRecord({"name": leader.name, "clicks": leader.counted.clicks})
+            for leader in found
+            if leader.name is not None
+        ]
+        for what, found in leaders.items()
+    }
+    schema = dg.TableSchema(columns)
+    return {name: dg.MetadataValue.table(of, schema) for name, of in records.items() if of}

@@ -34,7 +34,7 @@ from link_assets.source.run_resources import open_resources
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.domains import count_domains
 from link_assets.warehouse.loaded_api import warehouse_api
-from link_assets.warehouse.pipeline import described_pipeline, open_pipeline
+from link_assets.warehouse.pipeline import WriteSeconds, described_pipeline, open_pipeline
 
 TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS, FOLDERS])
 
@@ -70,13 +70,13 @@ def _load(
     context: dg.AssetExecutionContext, dlt: DagsterDltResource, read: LinksRead
 ) -> dict[dg.AssetKey, Mapping[str, Any]]:
     """Load what is selected and return the metadata of each materialization."""
-    started = time.monotonic()
+    started, written = time.monotonic(), WriteSeconds()
     with (
         failures_explained(LINKS.name),
         open_resources(settings := api_settings()) as resources,
         open_pipeline(LINKS.name) as pipeline,
     ):
-        read.api_of_rows = warehouse_api()
+        pipeline.seconds, read.api_of_rows = written, warehouse_api()
         source = links_source(settings, read, resources=resources)
         listing, domains_before = LinkListing(pipeline), count_domains()
         with shown(Reading(LINKS.name, read.stats), current_watcher()):
@@ -93,7 +93,7 @@ def _load(
     seconds = time.monotonic() - started
     return {
         DOMAINS_KEY: {**LoadResult(read.domains, seconds).metadata, **grown, **new},
-        LINKS_KEY: {**LoadResult(read.stats, seconds).metadata, **gone, **new},
+        LINKS_KEY: {**LoadResult(read.stats, seconds, written=written).metadata, **gone, **new},
     }
 
 

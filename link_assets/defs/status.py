@@ -184,7 +184,7 @@ class _TableStatus:
     def _unfinished_tries(self) -> dict[str, tuple[str, Try]]:
         """Return the last try of what has not been loaded since, as its run's id and its end."""
         runs = self._runs_by_domain() if self.last.by_domain else self._run_of_table()
-        tried = {name: run for name, run in runs.items() if name in self.last.expected}
+        tried = {name: runs[name] for name in self.last.expected if name in runs}
         if not tried:
             return {}
         found = self._instance.get_runs(dg.RunsFilter(run_ids=sorted(set(tried.values()))))

@@ -20,11 +20,12 @@ from link_assets.source.rejected_ids import RejectedIds
 class LinksRead:
     """One run's reading of all domains, links and folders.
 
-    `stats` are the numbers of the links, `domains` those of the domains. `unread` are the ids of
-    links that were rejected, None where there is no id to read. `without_id` are listed domains
-    without an id: there is no asking for their links. `hosts` are those of the others, by id as
-    text, for messages. With `watched=False` a listing that is refused or cut off raises its error
-    at once. `api_of_rows` is the API that the rows of the warehouse come from, if there are any.
+    `stats` are the numbers of the links, `domains` those of the domains; whatever the request, it
+    counts as one of the links. `unread` are the ids of links that were rejected, None where there
+    is no id to read. `without_id` are listed domains without an id: there is no asking for their
+    links. `hosts` are those of the others, by id as text, for messages. With `watched=False` a
+    listing that is refused or cut off raises its error at once. `api_of_rows` is the API that the
+    rows of the warehouse come from, if there are any.
     """
 
     stats: LoadStats = field(default_factory=LoadStats)

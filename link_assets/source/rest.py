@@ -108,6 +108,7 @@ def links_source(
         (DOMAINS, LINKS, *((FOLDERS,) if FOLDERS.name in endpoints else ())),
         {name: _paginator(settings, name, e, read) for name, e in endpoints.items()},
         (resources or RunResources(new_connections(settings))).connections,
+        read.stats,
     )
     source.resources[LINKS.name].add_step(LinkPages(personal, dialect, endpoints[LINKS.name], read))
     if folders := endpoints.get(FOLDERS.name):

@@ -1,25 +1,17 @@
-"""The domains in the warehouse: their ids, and their hosts for people to read.
+"""The domains in the warehouse: their ids, and their hosts for people to read and to write.
 
-The partitions come from here, and the names that messages give to domains.
+The partitions come from here, and the names that messages and people give to domains.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from link_assets.contract import CLICKS, DOMAINS, LINKS
+from link_assets.contract import CLICKS, DOMAINS, LINKS, Table
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.reader import Reader, reading
-
-EXAMPLES = 5
-"""How many domains a message names."""
-
-
-class UnknownDomain(LookupError):
-    """The warehouse has no such domain; the message says which it has."""
 
 
 def listed_domains() -> Sequence[int]:
@@ -28,9 +20,12 @@ def listed_domains() -> Sequence[int]:
     Links are asked, too, since they may be loaded alone.
     """
     with reading() as reader:
-        listed = _column(reader, f"SELECT id FROM {{dataset}}.{DOMAINS.name}")
-        of_links = _column(reader, f"SELECT DISTINCT domain_id FROM {{dataset}}.{LINKS.name}")
-    return sorted(domain for domain in {*listed, *of_links} if domain is not None and domain >= 0)
+        return [domain for domain in _domains_of(reader, DOMAINS, LINKS) if domain >= 0]
+
+
+def domains_in(reader: Reader) -> Sequence[int]:
+    """Return the ids of all domains that the warehouse has anything of, in order."""
+    return _domains_of(reader, DOMAINS, LINKS, CLICKS)
 
 
 def count_domains() -> int:
@@ -39,10 +34,11 @@ def count_domains() -> int:
         return sum(_column(reader, f"SELECT count(*) FROM {{dataset}}.{DOMAINS.name}"))
 
 
-def hosts(at_most: float | None = None) -> Mapping[int, str]:
-    """Return the host of each domain, by its id, as people read it; none before they are loaded.
+def hosts(at_most: float | None = None) -> Mapping[int, Sequence[str]]:
+    """Return the spellings of each domain's host, by its id; none before they are loaded.
 
-    A warehouse that others use is waited for; `at_most` so many seconds.
+    The first one is that which people read, another that of DNS (punycode) where it differs. A
+    warehouse that others use is waited for; `at_most` so many seconds.
     """
     if not configured_warehouse().exists():
         return {}
@@ -50,52 +46,25 @@ def hosts(at_most: float | None = None) -> Mapping[int, str]:
         return hosts_in(reader)
 
 
-def hosts_in(reader: Reader) -> Mapping[int, str]:
+def hosts_in(reader: Reader) -> Mapping[int, Sequence[str]]:
     """Return the same with a reader at hand."""
     try:
         rows = reader.rows(
-            "SELECT id, coalesce(nullif(unicode_hostname, ''), hostname)"
-            f" FROM {{dataset}}.{DOMAINS.name} ORDER BY id"
+            f"SELECT id, unicode_hostname, hostname FROM {{dataset}}.{DOMAINS.name} ORDER BY id"
         )
     except DatabaseUndefinedRelation:
         return {}
-    return {domain: host for domain, host in rows if host}
+    known = {domain: [*dict.fromkeys(filter(None, spelled))] for domain, *spelled in rows}
+    return {domain: spelled for domain, spelled in known.items() if spelled}
 
 
-def find_domains(reader: Reader, spelled: Iterable[str]) -> Sequence[int]:
-    """Return the ids of domains that are given by id or host, in order.
-
-    Raises:
-        UnknownDomain: Nothing in the warehouse is of such a domain.
-    """
-    known = _domains_by_spelling(reader)
-    found: set[int] = set()
-    for text in spelled:
-        if (ids := known.get(text.strip().lower())) is None:
-            examples = ", ".join(list(known)[:EXAMPLES]) or "none"
-            raise UnknownDomain(
-                f"There is no domain {text!r} in the warehouse: give the id or host of one that "
-                f"is, such as {examples}."
-            )
-        found |= ids
-    return sorted(found)
-
-
-def _domains_by_spelling(reader: Reader) -> Mapping[str, set[int]]:
-    """Return the ids of domains by their hosts, as DNS and people spell them, and by their id."""
-    known: defaultdict[str, set[int]] = defaultdict(set)
-    try:
-        rows = reader.rows(f"SELECT id, hostname, unicode_hostname FROM {{dataset}}.{DOMAINS.name}")
-    except DatabaseUndefinedRelation:
-        rows = []
-    for domain, *spellings in rows:
-        for host in filter(None, spellings):
-            known[host.lower()].add(domain)
-    # clicks and links may be loaded without the table of domains
-    for table, column in ((DOMAINS, "id"), (LINKS, "domain_id"), (CLICKS, "domain_id")):
-        for domain in _column(reader, f"SELECT DISTINCT {column} FROM {{dataset}}.{table.name}"):
-            known[str(domain)].add(domain)
-    return known
+def _domains_of(reader: Reader, *tables: Table) -> Sequence[int]:
+    """Return the ids of domains in these tables, in order; any of them may be missing."""
+    found: set[int | None] = set()
+    for table in tables:
+        column = "id" if table is DOMAINS else "domain_id"
+        found |= {*_column(reader, f"SELECT DISTINCT {column} FROM {{dataset}}.{table.name}")}
+    return sorted(domain for domain in found if domain is not None)
 
 
 def _column(reader: Reader, query: str) -> Sequence[int]:

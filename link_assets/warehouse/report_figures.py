@@ -1,8 +1,7 @@
 """What the clicks of a period come to, as the report shows it: by day, and what leads.
 
 The warehouse does the counting, so that what comes from it is bounded whatever the number of
-clicks: POINTS times in the period, LEADING names a list, LISTED domains. Nothing personal is read,
-and paths and referrers are cut where their queries begin.
+clicks: POINTS times in the period, LEADING names a list, LISTED domains. Nothing personal is read.
 """
 
 from __future__ import annotations
@@ -11,12 +10,18 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import NamedTuple
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from link_assets.contract import CLICKS, LINKS
-from link_assets.warehouse.link_join import clicks_with_links, missing_tables
+from link_assets.contract import CLICKS
+from link_assets.warehouse.click_figures import (
+    ALL,
+    COUNTS,
+    Count,
+    Leaders,
+    leading,
+    within_domains,
+)
 from link_assets.warehouse.reader import Reader
 from link_assets.warehouse.utc_days import DAY, EPOCH
 
@@ -26,16 +31,10 @@ LEADING = 10
 """How many links, countries, ... are told of each domain."""
 LISTED = 500
 """How many domains have figures of their own: those with most clicks."""
-ALL = None
-"""Stands for all domains together."""
 
 WEEK = 7
-COUNTS = (
-    "count(CASE WHEN human THEN 1 END) AS people,"
-    " count(CASE WHEN human THEN NULL ELSE 1 END) AS others"
-)
 LISTS = {"countries": "country", "referrers": "refhost", "browsers": "browser", "systems": "os"}
-"""What is counted beside links, by the column that says it."""
+"""What leads beside links, by the column that says it."""
 
 
 @dataclass(frozen=True)
@@ -52,30 +51,6 @@ class Period:
         return (self.last - self.first).days // self.step + 1
 
 
-class Count(NamedTuple):
-    """How many clicks: by people, and by others, which are bots and those not judged."""
-
-    people: int = 0
-    others: int = 0
-
-    @property
-    def clicks(self) -> int:
-        """Return how many there are together."""
-        return self.people + self.others
-
-
-class Leader(NamedTuple):
-    """One of those with most clicks. A name of None stands for all of which none is known."""
-
-    name: str | None
-    counted: Count
-    title: str | None = None
-
-
-Leaders = Mapping[int | None, Sequence[Leader]]
-"""What leads, by domain."""
-
-
 @dataclass(frozen=True)
 class ReportFigures:
     """All figures; those of all domains together are under ALL.
@@ -85,7 +60,7 @@ class ReportFigures:
         outside: How many clicks lie outside of it.
         totals: The clicks of every domain that has any, those with most first.
         series: The clicks by time, of ALL and the domains that are `listed`.
-        leading: What leads, by the name of the list and likewise: `links`, and the LISTS.
+        leading: What leads of each, by the name of the list: `links`, and the LISTS.
     """
 
     period: Period
@@ -113,7 +88,7 @@ def report_figures(
         domains: The ids of those whose clicks are counted; None for all.
         days: How many days the period has; None for as many as there are clicks of.
     """
-    among = _among(domains)
+    among = within_domains(domains)
     try:
         period = _period(reader, today, among, days)
     except DatabaseUndefinedRelation:
@@ -124,9 +99,9 @@ def report_figures(
     ((everything,),) = reader.rows(f"SELECT count(*) FROM {{dataset}}.{CLICKS.name} WHERE {among}")
     totals, series = _series(reader, period, within)
     listed = [domain for domain in series if domain is not None]
-    return ReportFigures(
-        period, everything - totals[ALL].clicks, totals, series, _leading(reader, within, listed)
-    )
+    counted = f"(SELECT * FROM {{dataset}}.{CLICKS.name} WHERE {within})"
+    leaders = leading(reader, counted, LISTS, listed, LEADING)
+    return ReportFigures(period, everything - totals[ALL].clicks, totals, series, leaders)
 
 
 def _period(reader: Reader, today: date, among: str, days: int | None) -> Period | None:
@@ -154,11 +129,6 @@ def _within(period: Period) -> str:
     return f"dt >= {_midnight(period.first)} AND dt < {_midnight(period.last + timedelta(1))}"
 
 
-def _among(domains: Collection[int] | None) -> str:
-    ids = ", ".join(map(str, domains or ())) or "NULL"
-    return "TRUE" if domains is None else f"domain_id IN ({ids})"
-
-
 def _series(
     reader: Reader, period: Period, within: str
 ) -> tuple[Mapping[int | None, Count], Mapping[int | None, Sequence[Count]]]:
@@ -177,81 +147,3 @@ def _series(
     }
     ordered = sorted(totals, key=lambda of: (of is not ALL, -totals[of].clicks, of or 0))
     return {of: totals[of] for of in ordered}, {of: found[of] for of in ordered[: LISTED + 1]}
-
-
-def _leading(reader: Reader, within: str, listed: Collection[int]) -> Mapping[str, Leaders]:
-    """Return each list of what leads among the clicks that are `within`."""
-    lists = {
-        name: _leaders(reader, _by_name(column, within), listed) for name, column in LISTS.items()
-    }
-    return {"links": _leading_links(reader, within, listed), **lists}
-
-
-def _by_name(column: str, within: str) -> str:
-    """Return the SQL of clicks by domain and name: a column's value up to where a query begins."""
-    # values are cut when they are counted, since there are fewer of them than of clicks
-    return (
-        f"SELECT domain_id, nullif(trim({_without_query('name')}), '') AS name,"
-        " sum(people) AS people, sum(others) AS others FROM ("
-        f"SELECT domain_id, {column} AS name, {COUNTS} FROM {{dataset}}.{CLICKS.name}"
-        f" WHERE {within} GROUP BY 1, 2) AS c GROUP BY 1, 2"
-    )
-
-
-def _without_query(text: str) -> str:
-    return f"split_part(split_part({text}, '?', 1), '#', 1)"
-
-
-def _leaders(reader: Reader, counted: str, listed: Collection[int]) -> Leaders:
-    found: defaultdict[int | None, list[Leader]] = defaultdict(list)
-    for domain, name, people, others, _ in reader.rows(_ranked(counted, listed)):
-        found[domain].append(Leader(name, Count(int(people), int(others))))
-    return found
-
-
-def _leading_links(reader: Reader, within: str, listed: Collection[int]) -> Leaders:
-    """Return the links with most clicks; none where there is no table of links yet."""
-    # as the join cuts paths, so that queries of all kinds do not make many groups
-    by_path = (
-        f"(SELECT domain_id, {_without_query('path')} AS path, st, {COUNTS}"
-        f" FROM {{dataset}}.{CLICKS.name} WHERE {within} GROUP BY 1, 2, 3)"
-    )
-    found: defaultdict[int | None, list[Leader]] = defaultdict(list)
-    try:
-        joined = clicks_with_links(by_path, missing_tables(reader))
-        ranked = _ranked(
-            "SELECT domain_id, link_id AS name, sum(people) AS people, sum(others) AS others"
-            f" FROM ({joined}) AS j GROUP BY 1, 2",
-            listed,
-        )
-        rows = reader.rows(
-            f"SELECT r.domain_id, {_without_query('coalesce(l.short_url, l.path, r.name)')},"
-            f" l.title, r.people, r.others FROM ({ranked}) AS r"
-            f" LEFT JOIN {{dataset}}.{LINKS.name} AS l ON l.id = r.name"
-            " ORDER BY r.domain_id, r.place"
-        )
-    except DatabaseUndefinedRelation:
-        return {}
-    for domain, url, title, people, others in rows:
-        found[domain].append(Leader(url, Count(int(people), int(others)), title))
-    return found
-
-
-def _ranked(counted: str, listed: Collection[int]) -> str:
-    """Return the SQL of the names with most clicks, of all domains and of each that is listed.
-
-    Clicks without a name are a row beside those that lead.
-
-    Args:
-        counted: SQL of `domain_id`, `name`, `people` and `others`, each name of a domain once.
-        listed: The ids of the domains.
-    """
-    return (
-        f"WITH counted AS ({counted}), scoped AS ("
-        f"SELECT domain_id, name, people, others FROM counted WHERE {_among(listed)}"
-        " UNION ALL SELECT CAST(NULL AS BIGINT), name, sum(people), sum(others) FROM counted"
-        " GROUP BY name), placed AS (SELECT domain_id, name, people, others, row_number() OVER"
-        " (PARTITION BY domain_id, name IS NULL ORDER BY people + others DESC, name) AS place"
-        " FROM scoped) SELECT domain_id, name, people, others, place FROM placed"
-        f" WHERE place <= {LEADING} ORDER BY domain_id, place"
-    )

@@ -11,12 +11,14 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import dagster as dg
 import pytest
+import yaml
 
 # Private: what `dagster dev` reads workspace.yaml with
 from dagster._core.workspace.load import location_origins_from_yaml_paths
@@ -63,7 +65,8 @@ def test_a_load_brings_everything_and_a_second_one_nothing_new(
     assert first.exit_code == 0, first.output
     assert clicks_by_domain() == [(1, 40), (2, 40), (3, 40)]
     assert "✓ clicks of domains 1 to 3: 120 rows, 9 pages, " in first.output
-    assert re.search(r" clicks +2 \(go2.example.com\) +40 +0 +0 ", first.output)
+    assert re.search(r"clicks +2 \(go2.example.com\) +40 +0 +0", first.output)
+    assert re.findall(r"^clicks +(\d) \(", first.output, re.M) == ["1", "2", "3"]
     assert "warning" in first.output  # and is no failure
     assert jobs_run() == ["links_job", "clicks_job", "checks_job"]
     second = link_assets("load")
@@ -75,7 +78,7 @@ def test_a_load_brings_everything_and_a_second_one_nothing_new(
 @pytest.mark.long
 def test_the_days_that_a_load_computed_are_told_by_domain(link_assets: Command, api: str) -> None:
     def numbers(domain: int) -> list[str]:
-        line = rf" daily_clicks +{domain} \(go{domain}.example.com\) +(\d+) +(\d+) "
+        line = rf"daily_clicks +{domain} \(go{domain}.example.com\) +(\d+) +(\d+)"
         return list(re.findall(line, loaded.output)[0])
 
     loaded = link_assets("load", "--skip-checks")
@@ -271,9 +274,32 @@ def test_a_terminal_of_60_columns_shows_what_is_read(
 
 
 @pytest.mark.long
+def test_ctrl_c_in_a_terminal_leaves_nothing_but_that_it_was_stopped(
+    home: Path, sandbox: Sandbox, api: str
+) -> None:
+    # as in every home but that of tests, processes of Dagster's copy what a run prints
+    settings = yaml.safe_load((home / "dagster.yaml").read_text())
+    del settings["compute_logs"]
+    (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    sandbox.page_size, sandbox.latency = 5, 0.1
+
+    def ctrl_c(process: subprocess.Popen[bytes]) -> None:
+        until(lambda: len(sandbox.requests) > 3 + 9 or process.poll() is not None)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal tells every process that it has
+
+    said = plain(in_terminal([*LOAD, "--skip-checks"], 60, ctrl_c, exit_code=130))
+    assert "stopping" in said
+    assert "Traceback" not in said
+    ended = re.split(r"[\r\n]+", said[said.index("✗") :])
+    assert ended[0] == "✗ clicks of domains 1 to 3:"
+    assert ended[1].startswith("  stopped, ")
+    assert [line for line in ended if line][-1] == "Stopped. The next load goes on from there."
+
+
+@pytest.mark.long
 def test_no_color_is_honoured_in_a_terminal(home: Path, api: str) -> None:
     said = in_terminal([*LOAD, "--skip-checks"], columns=60, NO_COLOR="1")
-    assert "clicks of domains 1 to 3: 120 rows" in plain(said)
+    assert re.search(r"clicks of domains 1 to 3:\s+120 rows, 9 pages, ", plain(said))
     assert not re.search(r"\x1b\[[\d;]*3[0-7]m", said)
 
 
@@ -286,21 +312,32 @@ def test_mail_of_cron_has_plain_lines(home: Path, api: str) -> None:
     assert done.stderr == ""
 
 
-def in_terminal(command: Sequence[str], columns: int, **environment: str) -> str:
-    """What a command writes to a terminal of so many columns, to its successful end."""
+def in_terminal(
+    command: Sequence[str],
+    columns: int,
+    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+    exit_code: int = 0,
+    **environment: str,
+) -> str:
+    """What a command writes to a terminal of so many columns, to its end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     given = {**os.environ, "TERM": "xterm-256color", **environment}
     given.pop("COLUMNS", None)  # a worker of pytest-xdist has it, and it would win
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=given)
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=given, start_new_session=True
+    )
     os.close(theirs)
+    acting = Thread(target=meanwhile, args=(process,))
+    acting.start()
     said = b""
     with suppress(OSError):  # the end of a terminal
         while part := os.read(ours, 65536):
             said += part
     os.close(ours)
+    acting.join()
     text = said.decode()
-    assert process.wait(timeout=120) == 0, text
+    assert process.wait(timeout=120) == exit_code, text
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -39,6 +40,25 @@ def test_a_long_name_gives_way_to_the_numbers(progress: Progress) -> None:
     assert line.startswith("  7 (aa")
     assert "12,345 pages 1,234,567 rows" in line
     assert line.endswith(" left")
+
+
+def test_numbers_keep_their_place_where_the_time_left_is_not_known(progress: Progress) -> None:
+    progress.run_begins("clicks of domains 1 to 2")
+    for domain, rows in ((1, 9), (2, 1_234_567)):
+        reading = Reading(f"{domain} (go.example.com)", LoadStats(pages=2, received=rows))
+        progress.begun(reading)
+        progress._readings[reading] -= 60  # seconds ago
+    drawn = [line for line in lines(progress) if "pages" in line]
+    assert [line.index(" rows") for line in drawn] == [drawn[0].index(" rows")] * 2
+    assert {len(line) for line in drawn} == {60}
+
+
+def test_a_wide_terminal_has_the_numbers_near_the_names() -> None:
+    wide = Console(file=StringIO(), width=200, force_terminal=True, color_system=None)
+    progress = Progress(wide)
+    progress.run_begins("clicks")
+    progress.begun(Reading("7", LoadStats(), "7"))
+    assert max(map(len, lines(progress))) <= 80
 
 
 @pytest.mark.parametrize(
@@ -81,9 +101,36 @@ def test_a_run_that_has_ended_leaves_a_line_with_what_it_read(progress: Progress
         with shown(Reading("7", LoadStats(pages=2, received=30), "7"), current_watcher()):
             pass
         progress.run_ends("failed", days_computed=1)
-    assert isinstance(progress.console.file, StringIO)
-    (mark, *written) = progress.console.file.getvalue().split()
-    assert mark == "✗"
-    said = "clicks of domain 7: failed, 30 rows, 2 pages, 1 day computed, 0:00:00"
-    assert " ".join(written) == said
+    said = "✗ clicks of domain 7: failed, 30 rows, 2 pages, 1 day computed, 0:00:00"
+    assert " ".join(" ".join(written(progress)).split()) == said
     assert isinstance(current_watcher(), Nobody)
+
+
+def test_a_line_that_is_too_long_for_a_terminal_goes_on_with_its_numbers(
+    progress: Progress,
+) -> None:
+    progress.run_begins("clicks of domains 1 to 30")
+    progress.ended(Reading("7", LoadStats(pages=280, received=4_200), "7"))
+    progress.run_ends("failed", days_computed=812)
+    assert written(progress) == [
+        "✗ clicks of domains 1 to 30:",
+        "  failed, 4,200 rows, 280 pages, 812 days computed, 0:00:00",
+    ]
+
+
+def test_lines_are_whole_where_there_is_no_terminal() -> None:
+    progress = Progress(Console(file=StringIO(), width=20))
+    progress.run_begins("clicks of domains 1 to 30")
+    with progress:
+        logging.getLogger("link_assets.test").warning("The API limits the rate: waiting.")
+        progress.run_ends("failed")
+    assert written(progress) == [
+        "  The API limits the rate: waiting.",
+        "✗ clicks of domains 1 to 30: failed, 0:00:00",
+    ]
+
+
+def written(progress: Progress) -> list[str]:
+    """What was printed, line by line."""
+    assert isinstance(progress.console.file, StringIO)
+    return progress.console.file.getvalue().splitlines()

@@ -74,7 +74,19 @@ def test_the_document_has_every_key_of_the_json(link_assets: Command) -> None:
 def test_a_narrow_terminal_has_the_ages_and_states(link_assets: Command) -> None:
     shown = link_assets("status", COLUMNS="60").output
     assert max(map(len, shown.splitlines())) <= 60
-    assert re.search(r"clicks 2 \(go2.exam\S* +\d+ min +40 +0 +ok", shown)
+    assert re.search(r"daily_clicks 2 \(go2.example.com\) +\d+ min +ok", shown)
+    assert re.search(r"^clicks 2 \(go2.example.com\) +\d+ min +40 +ok", shown, re.M)
+    assert re.search(r"^links: no_unknown_columns: warning, 0 minutes ago\n  The API", shown, re.M)
+
+
+@pytest.mark.long
+def test_a_narrow_terminal_has_rejected_rows_where_there_are_any(
+    link_assets: Command, sandbox: Sandbox, api: str
+) -> None:
+    sandbox.clicks = {2: [{"dt": "2026-03-01T00:00:00Z", "path": "/a", "st": "none"}]}
+    link_assets("load", "--skip-checks")
+    shown = link_assets("status", COLUMNS="60").output
+    assert re.search(r"^clicks 2 \(go2.example.com\) +\d+ min +0 +1 +ok", shown, re.M)
 
 
 @pytest.mark.long

@@ -12,8 +12,9 @@ from link_assets.defs import figures
 from link_assets.defs.chart import INLINE_CHARACTERS, SHOWN_DAYS, clicks_chart
 from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
+from link_assets.warehouse.click_figures import ALL
 from link_assets.warehouse.reader import reading
-from link_assets.warehouse.recent_clicks import ALL, recent_by_day
+from link_assets.warehouse.recent_clicks import recent_by_day
 from link_assets_tests.defs.loads import recorded_queries, said
 from link_assets_tests.support import Location, rows
 

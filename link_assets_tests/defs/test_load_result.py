@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from link_assets.defs import configuration
-from link_assets.sandbox import Fault, RequestRecord, Sandbox
+from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.warehouse import row_counts
 from link_assets_tests.defs.loads import moments, recorded_queries, register, said, world_of
 from link_assets_tests.support import Location, failure_text
@@ -21,6 +21,14 @@ from link_assets_tests.truth import (
 )
 
 pytestmark = pytest.mark.usefixtures("bounded")
+
+NUMBERS_OF_REQUESTS = {
+    "requests",
+    "retries",
+    "seconds_fetching",
+    "seconds_waiting",
+    "seconds_writing",
+}
 
 
 def test_each_domain_of_a_run_has_metadata_of_its_own(location: Location, sandbox: Sandbox) -> None:
@@ -60,6 +68,34 @@ def test_requests_and_what_took_the_time_are_counted(
     assert 0 < shown["seconds_fetching"] < shown["seconds"]
     assert 0 < shown["seconds_writing"] < shown["seconds"]
     assert 0 <= shown["seconds_waiting"] < shown["seconds"]
+
+
+@pytest.mark.parametrize(
+    "sandbox",
+    [
+        Sandbox(world=World(links_per_domain=5)),
+        pytest.param(
+            Sandbox(world=World(links_per_domain=5), api="short_io"), marks=pytest.mark.long
+        ),
+    ],
+    ids=["guide", "short_io"],
+)
+def test_links_show_the_requests_of_all_listings_under_the_names_of_clicks(
+    location: Location, sandbox: Sandbox
+) -> None:
+    sandbox.faults, sandbox.latency = [Fault(status=503)], 0.02
+    result = location.links()
+    assert result.success
+    domains, links = result.asset_materializations_for_node("links")
+    shown: dict[str, Any] = {name: value.value for name, value in links.metadata.items()}
+    assert (shown["requests"], shown["retries"]) == (len(sandbox.requests), 1)
+    assert 0 < shown["seconds_fetching"] < shown["seconds"]
+    assert 0 < shown["seconds_writing"] < shown["seconds"]
+    assert 0 <= shown["seconds_waiting"] < shown["seconds"]
+    assert not domains.metadata.keys() & NUMBERS_OF_REQUESTS
+    register(location, 1)
+    assert location.clicks("1").success
+    assert shown.keys() & location.click_metadata("1").keys() >= NUMBERS_OF_REQUESTS
 
 
 def test_an_error_in_adding_a_domains_metadata_does_not_stop_the_others(

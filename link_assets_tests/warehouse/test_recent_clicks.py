@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from link_assets.sandbox import Sandbox
+from link_assets.warehouse.click_figures import ALL, Leader
 from link_assets.warehouse.reader import reading
-from link_assets.warehouse.recent_clicks import ALL, LEADING, leading, recent_by_day
+from link_assets.warehouse.recent_clicks import LEADING, recent_by_day, recent_leaders
 from link_assets_tests.warehouse.destinations.postgres_server import needs_postgres
 from link_assets_tests.warehouse.destinations.test_postgres import port, server
 from link_assets_tests.warehouse.helpers import load_clicks, load_links
@@ -31,7 +33,7 @@ def clicks(domain: int) -> list[dict[str, Any]]:
             "st": 302,
             "human": [True, False, None, True][n % 4],
             "country": ["DE", "FR", "", None, "US"][n * n % 5],
-            "refhost": ["news.example", None][n % 2],
+            "refhost": [f"news.example?visitor={n}", None][n % 2],
         }
         for n in range(80)
     ]
@@ -94,16 +96,21 @@ def test_days_are_counted_up_to_each_domains_newest_click() -> None:
 
 def test_what_leads_is_counted_among_the_same_clicks() -> None:
     with reading() as reader:
-        found = leading(reader, [1, 2], WINDOW)
+        found = recent_leaders(reader, [1, 2], WINDOW)
     for domain in (1, 2):
         some = latest(domain)
         links = Counter(c["path"][1:] for c in some if c["path"] != "/gone")
         expected = {short(domain, path): clicks for path, clicks in links.items()}
-        assert found["links"][domain] == ordered(expected)
+        assert named(found["links"][domain]) == ordered(expected)
         countries = Counter(click["country"] for click in some if click["country"])
-        assert found["countries"][domain] == ordered(countries)
-        referrers = Counter(click["refhost"] for click in some if click["refhost"])
-        assert found["referrers"][domain] == ordered(referrers)
+        assert named(found["countries"][domain]) == ordered(countries)
+        referred = sum(bool(click["refhost"]) for click in some)
+        assert named(found["referrers"][domain]) == [("news.example", referred)]
+
+
+def named(leaders: Sequence[Leader]) -> list[tuple[str, int]]:
+    """Those of which a name is known, with their clicks."""
+    return [(leader.name, leader.counted.clicks) for leader in leaders if leader.name]
 
 
 def ordered(counts: dict[str, int]) -> list[tuple[str, int]]:

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from link_assets.sandbox import Sandbox, World
+from link_assets.sandbox import Sandbox
 from link_assets.warehouse import report_figures as module
-from link_assets.warehouse.domains import UnknownDomain, find_domains
+from link_assets.warehouse.click_figures import ALL, Count, Leader
 from link_assets.warehouse.reader import reading
-from link_assets.warehouse.report_figures import ALL, Count, Leader, ReportFigures, report_figures
-from link_assets_tests.support import rows
+from link_assets.warehouse.report_figures import ReportFigures, report_figures
 from link_assets_tests.truth import world_clicks
 from link_assets_tests.warehouse.destinations.postgres_server import needs_postgres
 from link_assets_tests.warehouse.destinations.test_postgres import port, server
@@ -207,22 +206,6 @@ def test_a_referrer_is_told_without_its_query_and_a_click_not_judged_is_not_by_p
     load(sandbox, {1: clicks})
     expected = {Leader("a.example", Count(0, 3)), Leader(None, Count(0, 1))}
     assert set(figures().leading["referrers"][1]) == expected
-
-
-@pytest.mark.parametrize("sandbox", [Sandbox(world=World(clicks_per_domain=5))], ids=["small"])
-def test_domains_are_found_by_id_and_by_either_spelling_of_their_host(sandbox: Sandbox) -> None:
-    load_links()
-    load_clicks(1)
-    rows(
-        "UPDATE {dataset}.domains SET hostname = 'xn--caf-dma.example',"
-        " unicode_hostname = 'café.example' WHERE id = 2"
-    )
-    with reading() as reader:
-        assert find_domains(reader, ["3", "CAFÉ.example"]) == [2, 3]
-        assert find_domains(reader, ["xn--caf-dma.example"]) == [2]
-        with pytest.raises(UnknownDomain, match=r"no domain 'nowhere.example'.*such as .*example"):
-            find_domains(reader, ["1", "nowhere.example"])
-    assert set(figures([1]).totals) == {ALL, 1}
 
 
 def test_where_nothing_was_loaded_there_are_no_figures(sandbox: Sandbox) -> None:
