@@ -244,7 +244,7 @@ def postgres() -> Iterator[None]:
     )
 
     with postgres_server() as port:
-        address = f"postgresql://loader@127.0.0.1:{port}/{new_database(port)}"
+        address = f"postgresql://loader:unused@127.0.0.1:{port}/{new_database(port)}"
         settings = {"DESTINATION_TYPE": "postgres", "DESTINATION__POSTGRES__CREDENTIALS": address}
         os.environ.update(settings)
         try:
