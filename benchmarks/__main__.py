@@ -11,8 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 from urllib.request import urlopen
 
@@ -20,6 +20,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.contenders import FILE
+from benchmarks.outcomes import Line, Outcome, only_seconds
+from benchmarks.waiting import dev_waits
 from link_assets.settings import LocationSettings
 
 WAYS = {
@@ -30,29 +33,6 @@ WAYS = {
 }
 NEW = 2_000
 DOMAINS, PAGES, LATENCY = 20, 100, 0.05
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run in a process of its own came to: `seconds` without, `wall` with its start.
-
-    Neither counts the end of the process, when what it had to do is done.
-    """
-
-    seconds: float
-    wall: float
-    rows: int
-    peak_mb: float
-    requests: int = 0
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table; `base` is what its seconds are compared with."""
-
-    what: str
-    outcome: Outcome
-    base: float
 
 
 @contextmanager
@@ -194,9 +174,9 @@ def domains(rounds: int) -> Iterator[Line]:
     base = received.seconds + process
     what = f"{DOMAINS} domains of {PAGES} pages at {LATENCY * 1000:.0f} ms: "
     yield Line(f"{what}one alone, only received", received, base)
-    yield Line(f"{what}the start of a run's process", Outcome(process, process, 0, 0), base)
+    yield only_seconds(f"{what}the start of a run's process", process, base)
     yield Line(f"{what}all, in one backfill", replace(outcome, seconds=outcome.wall), base)
-    yield Line(f"{what}the slowest in it", Outcome(slowest, slowest, 0, 0), base)
+    yield only_seconds(f"{what}the slowest in it", slowest, base)
 
 
 def backfill(url: str) -> Outcome:
@@ -227,8 +207,66 @@ def _process_start(folder: str) -> float:
         return time.perf_counter() - started
 
 
+def days(rounds: int) -> Iterator[Line]:
+    """Daily clicks, as a share of loading the clicks, and the report, against DuckDB's."""
+    base = 0.0
+    with api(domains=1, clicks_per_domain=1_000_000, links_per_domain=100) as url:
+        for name, warehouse in WAREHOUSES.items():
+            with tempfile.TemporaryDirectory() as folder, warehouse():
+                run("project_links", url, folder, "links")
+                load = run("project", url, folder)
+                yield Line(f"1,000,000 clicks into {name}", load, load.seconds)
+                for what in ("daily clicks of all days", "the same, nothing has changed"):
+                    outcome = run("compute", url, folder, "daily_clicks")
+                    yield Line(f"{what}, in {name}", outcome, load.seconds)
+                seconds = statistics.median(report_seconds(folder) for _ in range(rounds))
+                base = base or seconds
+                yield only_seconds(
+                    f"`link-assets report` of 1,000,000 clicks in {name}", seconds, base
+                )
+
+
+def report_seconds(folder: str) -> float:
+    """Seconds of the command, with the start of its process."""
+    settings = {"PYTHONDONTWRITEBYTECODE": "", "DESTINATION__DUCKDB__CREDENTIALS": FILE}
+    command = [sys.executable, "-m", "link_assets.cli", "report"]
+    started = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=os.environ | settings, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def postgres() -> Iterator[None]:
+    """An empty database of a PostgreSQL server of its own, as the warehouse."""
+    from link_assets_tests.warehouse.destinations.postgres_server import (
+        new_database,
+        postgres_server,
+    )
+
+    with postgres_server() as port:
+        address = f"postgresql://loader:unused@127.0.0.1:{port}/{new_database(port)}"
+        settings = {"DESTINATION_TYPE": "postgres", "DESTINATION__POSTGRES__CREDENTIALS": address}
+        os.environ.update(settings)
+        try:
+            yield
+        finally:
+            for setting in settings:
+                del os.environ[setting]
+
+
+WAREHOUSES: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "DuckDB": nullcontext,
+    "PostgreSQL": postgres,
+}
+
+
+def dev(rounds: int) -> Iterator[Line]:
+    """What a user waits for in the UI, against Dagster's own settings of the run queue."""
+    return dev_waits(rounds)
+
+
 SECTIONS: dict[str, Callable[[int], Iterator[Line]]] = {
-    f.__name__: f for f in (small, large, history, domains, links)
+    f.__name__: f for f in (small, large, history, domains, links, days, dev)
 }
 
 
@@ -240,7 +278,7 @@ def _unless_zero(figure: str) -> str:
 @click.option("--rounds", default=3, show_default=True, help="Runs of each; medians are shown.")
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Some sections.")
 def main(rounds: int, only: tuple[str, ...]) -> None:
-    """Prints one table. Sections of minutes (large, history, links) have one round."""
+    """Prints one table. Sections of minutes (large, history, links, days) load in one round."""
     table = Table("measured", "rows", "requests", "seconds", "ratio", "peak MB")
     process_start()  # compiles what was never compiled
     for name in only or SECTIONS:

@@ -29,6 +29,8 @@ from link_assets.settings import ApiSettings
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.chunks import Chunks
+from link_assets.warehouse.daily_clicks import compute_days
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets.warehouse.reader import reading
 
@@ -105,6 +107,11 @@ def project_links(url: str) -> None:
     """This project's links, without Dagster."""
     with open_pipeline("links") as pipeline:
         pipeline.run(links_source(ApiSettings(base_url=url, api_key=API_KEY)))
+
+
+def compute(url: str) -> None:
+    """The daily clicks of the domain, in the warehouse."""
+    compute_days([1])
 
 
 def lengthen(url: str, rows: str) -> None:
@@ -211,6 +218,7 @@ CONTENDERS: dict[str, Callable[..., None]] = {
         guide_links,
         project,
         project_links,
+        compute,
         lengthen,
         dagster_instance,
         dagster_run,
@@ -238,7 +246,7 @@ def main(name: str, url: str, folder: str, table: str, *options: str) -> None:
 
 
 def _count(table: str) -> int:
-    if not Path(FILE).exists():
+    if not configured_warehouse().exists():
         return 0
     # in turn: another contender may be writing
     with reading() as reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -31,6 +32,10 @@ def test_the_home_that_commands_make_has_the_settings_of_the_projects_dagster_ya
     with DagsterInstance.get() as instance:
         assert instance.managed_python_loggers == ["link_assets"]
         assert instance.run_retries_max_retries == 2
+        queue = cast(Any, instance.run_coordinator)
+        assert (queue.dequeue_interval_seconds, queue.dequeue_num_workers) == (1, 2)
+        assert queue.dequeue_use_threads
+        assert queue.get_run_queue_config().max_concurrent_runs == 10
 
 
 def test_a_given_home_is_left_as_it_is(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
