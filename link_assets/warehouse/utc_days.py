@@ -13,5 +13,6 @@ DATE = "CAST(dt AT TIME ZONE 'UTC' AS DATE)"
 
 
 def date_of(day: int) -> date:
-    """Return the date of a number of days since EPOCH."""
-    return EPOCH + timedelta(days=day)
+    """Return the date of a number of days since EPOCH; one beyond the calendar is its last."""
+    # the last microsecond of the year 9999 rounds up to the day after
+    return EPOCH + timedelta(days=min(day, (date.max - EPOCH).days))
