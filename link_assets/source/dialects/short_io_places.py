@@ -29,7 +29,9 @@ REPEATS_WHERE_CUT = 6
 """How often a page without news is asked for again, of a service that cuts pages short."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-FIRST, LAST = ((end.replace(tzinfo=UTC) - EPOCH) // MILLISECOND for end in (datetime.min, datetime.max))
+FIRST, LAST = (
+    (end.replace(tzinfo=UTC) - EPOCH) // MILLISECOND for end in (datetime.min, datetime.max)
+)
 """The ends of the calendar in milliseconds since 1970."""
 
 
