@@ -32,7 +32,7 @@ def as_json(status: Status) -> dict[str, Any]:
 
 def _load_json(load: LoadStatus, status: Status) -> dict[str, Any]:
     old, last = age(load, status.at), load.last
-    newest = last.newest_click if last else None
+    newest = last.newest_click_age(status.at) if last else None
     return {
         "table": load.table,
         "domain": load.domain,
@@ -44,7 +44,8 @@ def _load_json(load: LoadStatus, status: Status) -> dict[str, Any]:
         "last_try": load.last_try,
         "cause": load.cause or None,
         **{name: last.metadata.get(name) if last else None for name in NUMBERS},
-        "newest_click_age_hours": hours(status.at - newest) if newest else None,
+        "newest_click_age_hours": None if newest is None else hours(newest),
+        "clicks_of_the_future": last.clicks_of_the_future or None if last else None,
     }
 
 
@@ -91,7 +92,7 @@ def _loads_table(status: Status, wide: bool) -> Table:
 def _cells(load: LoadStatus, status: Status) -> Mapping[str, str]:
     """Return the cells of a load by their headings."""
     old, last = age(load, status.at), load.last
-    newest = last.newest_click if last else None
+    newest = last.newest_click_age(status.at) if last else None
     numbers = [shown(last.metadata.get(name)) if last else "" for name in NUMBERS]
     return {
         "loaded at (UTC)": f"{last.at:%Y-%m-%d %H:%M}" if last else "",
@@ -99,7 +100,7 @@ def _cells(load: LoadStatus, status: Status) -> Mapping[str, str]:
         "domain": f"{load.domain} ({load.host})" if load.host else load.domain or "",
         "age": short(old) if old else "",
         **dict(zip(("new", "again", "rejected", "rows"), numbers, strict=True)),
-        "last click": short(status.at - newest) if newest else "",
+        "last click": "" if newest is None else short(newest),
     }
 
 

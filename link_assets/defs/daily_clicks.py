@@ -19,6 +19,7 @@ from link_assets.defs.checks.failed_loads import checked_after_failure
 from link_assets.defs.domain_names import DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.figures import clicks_figures
+from link_assets.defs.load_result import newest_click_metadata, timestamp
 from link_assets.defs.partitions import domain_id, domain_partitions
 from link_assets.defs.run_requests import (
     domains_of_run,
@@ -102,17 +103,15 @@ def _metadata(
 ) -> Mapping[str, Any]:
     """Return what a domain's materialization shows; `seconds` are those of all domains together.
 
-    A domain without clicks has no `last_click`, and one whose host is not known no `host`.
+    What nothing is known of is left out, such as `last_click` of a domain without clicks.
     """
-    last = counts.last_click
-    age = counts.computed_at - last if last else None
     shown = {
         "host": names.host(key),
         "days_computed": counts.days,
         "rows_total": counts.rows,
         "clicks": counts.clicks,
-        "last_click": dg.MetadataValue.timestamp(last) if last else None,
-        "newest_click_age_hours": round(age.total_seconds() / 3600, 2) if age else None,
+        "last_click": timestamp(counts.last_click),
+        **newest_click_metadata(counts.newest, counts.future, counts.computed_at),
         "computed_at": dg.MetadataValue.timestamp(counts.computed_at),
         "seconds": round(seconds, 2),
         "dagster/uri": configured_warehouse().uri or None,

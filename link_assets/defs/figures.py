@@ -7,6 +7,7 @@ read them is logged, and never fails the load.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -39,10 +40,11 @@ def clicks_figures(
     if not domains:
         return {}
     try:
+        today = datetime.now(UTC).date()
         with reading(WAIT_SECONDS) as reader:
-            recent = recent_by_day(reader, domains, SHOWN_DAYS)
-            together = recent_by_day(reader, ALL, SHOWN_DAYS)
-            leaders = recent_leaders(reader, domains, SHOWN_DAYS) if with_leading else {}
+            recent = recent_by_day(reader, today, domains, SHOWN_DAYS)
+            together = recent_by_day(reader, today, ALL, SHOWN_DAYS)
+            leaders = recent_leaders(reader, today, domains, SHOWN_DAYS) if with_leading else {}
         of_all = _chart("clicks_per_day_all_domains", together.get(ALL))
         return {
             str(domain): {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -50,12 +50,12 @@ class LoadResult:
             "rejected_rows": stats.rejected_before + stats.rejected,
             "pages": stats.pages,
             "chunks": self.chunks,
-            "began": _timestamp(self.began),
+            "began": timestamp(self.began),
             "seconds": round(self.seconds, 2),
             **self._seconds_and_requests,
             "resumed_from_page": stats.resumed_from,
-            "first_click": _timestamp(stats.first_click),
-            "last_click": _timestamp(stats.last_click),
+            "first_click": timestamp(stats.first_click),
+            "last_click": timestamp(stats.last_click),
             "dagster/uri": configured_warehouse().uri or None,
         }
         known = {name: value for name, value in shown.items() if value is not None}
@@ -85,8 +85,30 @@ class LoadResult:
         if self.growth is None:
             return {}
         audit = {"full_read": True, "clicks_missed": self.growth.missed}
-        return {**self.growth.metadata, **(audit if self.stats.is_audit else {})}
+        after = self.growth.after
+        return {
+            **self.growth.metadata,
+            **newest_click_metadata(after.newest, after.future, self.growth.counted_at),
+            **(audit if self.stats.is_audit else {}),
+        }
 
 
-def _timestamp(time: datetime | None) -> dg.MetadataValue | None:
+def newest_click_metadata(newest: datetime | None, future: int, now: datetime) -> dict[str, Any]:
+    """Return what a materialization shows of the newest click, without what there is nothing of.
+
+    Args:
+        newest: The time of the newest click that is not of the future.
+        future: How many clicks are.
+        now: The time at which both were counted.
+    """
+    shown: dict[str, Any] = {"clicks_of_the_future": future} if future else {}
+    if newest is None:
+        return shown
+    # one that is later today is not of the future
+    age = max(now - newest, timedelta()).total_seconds() / 3600
+    return {"newest_click": timestamp(newest), "newest_click_age_hours": round(age, 2), **shown}
+
+
+def timestamp(time: datetime | None) -> dg.MetadataValue | None:
+    """Return a time as metadata; None for None."""
     return dg.MetadataValue.timestamp(time) if time else None

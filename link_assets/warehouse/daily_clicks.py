@@ -39,7 +39,7 @@ from link_assets.warehouse.errors import NoClicks
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
-from link_assets.warehouse.utc_days import DATE
+from link_assets.warehouse.utc_days import DATE, up_to
 
 PURPOSE = "computing daily clicks"
 TABLE = f"{{dataset}}.{DAILY_CLICKS.name}"
@@ -57,12 +57,15 @@ class ComputedDays:
 
     `days` are how many were computed because they had changed, `table` how many rows the whole
     table has, and `computed_at` is when the computation began: it has what was there then.
+    `newest` is the time of the newest click that is not of the future, and `future` how many are.
     """
 
     days: int
     rows: int
     clicks: int
     last_click: datetime | None
+    newest: datetime | None
+    future: int
     table: int
     computed_at: datetime
 
@@ -214,16 +217,20 @@ def _top(column: str) -> str:
 def _counts(
     reader: Reader, domains: Collection[int], days: Mapping[int, int], began: datetime
 ) -> Mapping[int, ComputedDays]:
+    past = up_to(began.date(), "last_click")
     found = reader.rows(
-        f"SELECT domain_id, count(*), CAST(sum(clicks) AS BIGINT), max(last_click) FROM {TABLE}"
-        " GROUP BY domain_id"
+        "SELECT domain_id, count(*), CAST(sum(clicks) AS BIGINT), max(last_click),"
+        f" max(CASE WHEN {past} THEN last_click END),"
+        f" CAST(sum(CASE WHEN {past} THEN 0 ELSE clicks END) AS BIGINT)"
+        f" FROM {TABLE} GROUP BY domain_id"
     )
     of_domain = {domain: numbers for domain, *numbers in found}
     table = sum(rows for rows, *_ in of_domain.values())
 
     def counts(domain: int) -> ComputedDays:
-        rows, clicks, last = of_domain.get(domain, (0, 0, None))
-        return ComputedDays(days.get(domain, 0), rows, clicks, last, table, began)
+        rows, clicks, last, newest, future = of_domain.get(domain, (0, 0, None, None, 0))
+        computed = days.get(domain, 0)
+        return ComputedDays(computed, rows, clicks, last, newest, future, table, began)
 
     return {domain: counts(domain) for domain in domains}
 

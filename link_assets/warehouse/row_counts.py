@@ -17,20 +17,28 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from link_assets.clamped_times import earlier
 from link_assets.contract import CLICKS
 from link_assets.warehouse.reader import Reader, reading
+from link_assets.warehouse.utc_days import up_to
 
 
 @dataclass(frozen=True)
 class ClickCount:
     """The clicks of a domain.
 
-    All, those written since the run began, the time of the newest one, and how many are older than
-    a run that reads only what is new looks at.
+    All, those written since the run began, the time of the newest one that is not of the future,
+    how many are, and how many are older than a run that reads only what is new looks at.
     """
 
     total: int = 0
     written: int = 0
     newest: datetime | None = None
+    future: int = 0
     old: int = 0
+
+    def end(self, now: datetime) -> datetime | None:
+        """Return the time of the newest click, or now if that is earlier; None without clicks."""
+        if self.future:
+            return now
+        return min(self.newest, now) if self.newest else None
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Growth:
     before: ClickCount
     after: ClickCount
     table: int
+    counted_at: datetime
 
     @property
     def missed(self) -> int:
@@ -56,17 +65,13 @@ class Growth:
         `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
         """
         new = self.after.total - self.before.total
-        shown = {
+        return {
             "rows_new": new,
             "rows_already_there": max(0, self.after.written - new),
             "rows_total": self.after.total,
             "dagster/partition_row_count": self.after.total,
             "dagster/row_count": self.table,
         }
-        if self.after.newest is None:
-            return shown
-        age = datetime.now(UTC) - self.after.newest
-        return {**shown, "newest_click_age_hours": round(age.total_seconds() / 3600, 2)}
 
 
 class ClickCounts:
@@ -83,10 +88,10 @@ class ClickCounts:
         self._old_before: dict[int, datetime] = {}
         self._before: dict[int, ClickCount] = {}
         with reading() as reader, suppress(DatabaseUndefinedRelation):
-            counts = self._count(reader)
-            newest = {domain: c.newest for domain, c in counts.items() if c.newest}
             now = datetime.now(UTC)
-            self._old_before = {d: earlier(min(at, now), lookback) for d, at in newest.items()}
+            counts = self._count(reader, now)
+            ends = {domain: end for domain, count in counts.items() if (end := count.end(now))}
+            self._old_before = {domain: earlier(end, lookback) for domain, end in ends.items()}
             self._before = self._with_old(reader, counts)
 
     def old(self, domain: int) -> tuple[datetime, int] | None:
@@ -109,24 +114,30 @@ class ClickCounts:
         Raises:
             DatabaseUndefinedRelation: dlt's error if there is no table of clicks.
         """
+        now = datetime.now(UTC)
         with reading() as reader:
-            after = self._with_old(reader, self._count(reader))
+            after = self._with_old(reader, self._count(reader, now))
             ((table,),) = reader.rows(f"SELECT count(*) FROM {{dataset}}.{CLICKS.name}")
         none = ClickCount()
         return {
-            domain: Growth(self._before.get(domain, none), after.get(domain, none), table)
+            domain: Growth(self._before.get(domain, none), after.get(domain, none), table, now)
             for domain in self._domains
         }
 
-    def _count(self, reader: Reader) -> dict[int, ClickCount]:
+    def _count(self, reader: Reader, now: datetime) -> dict[int, ClickCount]:
         domains = ", ".join(map(str, self._domains))
         # a load's id is the time at which it began, as text
         written = f"sum(CASE WHEN _dlt_load_id >= '{self._since}' THEN 1 ELSE 0 END)"
+        past = up_to(now.date())
         rows = reader.rows(
-            f"SELECT domain_id, count(*), {written}, max(dt) FROM {{dataset}}.{CLICKS.name}"
+            f"SELECT domain_id, count(*), {written}, max(CASE WHEN {past} THEN dt END),"
+            f" sum(CASE WHEN {past} THEN 0 ELSE 1 END) FROM {{dataset}}.{CLICKS.name}"
             f" WHERE domain_id IN ({domains or 'NULL'}) GROUP BY domain_id"
         )
-        return {domain: ClickCount(n, int(new), newest) for domain, n, new, newest in rows}
+        return {
+            domain: ClickCount(total, int(new), newest, int(future))
+            for domain, total, new, newest, future in rows
+        }
 
     def _with_old(self, reader: Reader, counts: Mapping[int, ClickCount]) -> dict[int, ClickCount]:
         """Return the counts with how many clicks are old, by the newest ones before the run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -38,8 +39,8 @@ def figures_in(metadata: Mapping[str, Any]) -> set[str]:
 def test_each_domain_shows_its_own_chart_and_one_of_all(location: Location) -> None:
     location.everything()
     with reading() as reader:
-        own = recent_by_day(reader, [2], SHOWN_DAYS)[2]
-        together = recent_by_day(reader, ALL, SHOWN_DAYS)[ALL]
+        own = recent_by_day(reader, date.max, [2], SHOWN_DAYS)[2]
+        together = recent_by_day(reader, date.max, ALL, SHOWN_DAYS)[ALL]
     assert own.last < together.last
     for key in (CLICKS_KEY, DAILY_CLICKS_KEY):
         metadata = shown(location, key, "2")

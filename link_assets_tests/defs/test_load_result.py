@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from link_assets.defs import configuration
+from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.warehouse import row_counts
 from link_assets_tests.defs.loads import moments, recorded_queries, register, said, world_of
@@ -192,6 +193,32 @@ def test_the_newest_click_has_an_age_even_if_a_load_brought_none(
     shown = location.click_metadata("1")
     assert "last_click" not in shown
     assert 7 <= shown["newest_click_age_hours"] < 8
+
+
+def test_clicks_of_the_future_are_counted_apart_from_the_newest(
+    location: Location, sandbox: Sandbox
+) -> None:
+    register(location, 1, 2)
+    now = datetime.now(UTC)
+    times = [now - timedelta(hours=7), now + timedelta(days=2), datetime.max.replace(tzinfo=UTC)]
+    clicks = [{"dt": time.isoformat(), "path": "/a"} for time in times]
+    sandbox.clicks = {1: clicks, 2: clicks[1:]}
+    assert location.clicks_and_days("1", "2").success
+    for key in (CLICKS_KEY, DAILY_CLICKS_KEY):
+        first, second = (materialized(location, key, domain) for domain in "12")
+        assert first["newest_click"] == times[0].timestamp()
+        assert 7 <= first["newest_click_age_hours"] < 8
+        assert first["clicks_of_the_future"] == second["clicks_of_the_future"] == 2
+        assert "newest_click" not in second
+        assert "newest_click_age_hours" not in second
+
+
+def materialized(location: Location, key: dg.AssetKey, domain: str) -> dict[str, Any]:
+    """The values on the latest materialization of a domain."""
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[domain])
+    (record,) = location.instance.fetch_materializations(wanted, limit=1).records
+    assert record.asset_materialization
+    return {name: value.value for name, value in record.asset_materialization.metadata.items()}
 
 
 @pytest.mark.long

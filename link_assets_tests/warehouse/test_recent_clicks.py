@@ -20,6 +20,8 @@ from link_assets_tests.warehouse.helpers import load_clicks, load_links
 SERVER = (port, server)
 """Fixtures, for pytest to find here."""
 NEWEST = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+TODAY = NEWEST.date()
+FUTURE = ["2026-03-02T00:00:00Z", "2099-06-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
 PATHS = ["a", "B", "c", "d", "e", "f", "gone"]
 WINDOW = 10
 
@@ -57,10 +59,12 @@ def warehouse(
         for domain in (1, 2)
         for path in PATHS[:-1]
     ]
-    sandbox.clicks = {1: clicks(1), 2: clicks(2)}
+    future = [clicks(1)[0] | {"dt": time, "path": "/gone", "country": "XX"} for time in FUTURE]
+    sandbox.clicks = {1: [*future, *clicks(1)], 2: clicks(2), 3: future}
     load_links()
     load_clicks(1)
     load_clicks(2)
+    load_clicks(3)
 
 
 def short(domain: int, path: str) -> str:
@@ -81,10 +85,10 @@ def by_day(some: list[dict[str, Any]], people: bool) -> Counter[Any]:
     )
 
 
-def test_days_are_counted_up_to_each_domains_newest_click() -> None:
+def test_days_are_counted_up_to_each_domains_newest_click_that_is_not_of_the_future() -> None:
     with reading() as reader:
-        found = recent_by_day(reader, [1, 2, 3], WINDOW)
-        of_all = recent_by_day(reader, ALL, WINDOW)
+        found = recent_by_day(reader, TODAY, [1, 2, 3], WINDOW)
+        of_all = recent_by_day(reader, TODAY, ALL, WINDOW)
     assert set(found) == {1, 2}
     for domain, recent in found.items():
         assert domain
@@ -96,7 +100,7 @@ def test_days_are_counted_up_to_each_domains_newest_click() -> None:
 
 def test_what_leads_is_counted_among_the_same_clicks() -> None:
     with reading() as reader:
-        found = recent_leaders(reader, [1, 2], WINDOW)
+        found = recent_leaders(reader, TODAY, [1, 2], WINDOW)
     for domain in (1, 2):
         some = latest(domain)
         links = Counter(c["path"][1:] for c in some if c["path"] != "/gone")

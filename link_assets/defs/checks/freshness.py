@@ -58,23 +58,33 @@ def _numbers(
     if clicks:
         numbers["newest_click_age_hours_min"] = hours(min(clicks.values()))
         numbers["newest_click_age_hours_max"] = hours(max(clicks.values()))
+    if future := _clicks_of_the_future(last):
+        numbers["clicks_of_the_future"] = future
     return numbers
 
 
 def _looked_at(last: LastLoads, now: datetime) -> str:
     """Return how old loads and clicks are: a load may be recent and bring nothing new."""
-    loads, clicks = _ages(last, now), _click_ages(last, now)
+    loads = _ages(last, now)
     text = f"Judged: {last.what}."
     if loads:
         oldest = "The last load" if len(loads) == 1 else "The oldest of their last loads"
         age, allowed = span(max(loads.values())), f"{last.fresh_hours:g} hours allowed"
         text += f" {oldest} is {age} old ({allowed})."
-    if clicks:
-        (low, near), (high, far) = min(_by_age(clicks)), max(_by_age(clicks))
-        if len(clicks) == 1:
-            return f"{text} The newest click is {span(low)} old."
-        text += f" The newest click is {span(low)} old for {last.name_of(near)},"
-        text += f" up to {span(high)} for {last.name_of(far)}."
+    return text + _of_clicks(last, _click_ages(last, now))
+
+
+def _of_clicks(last: LastLoads, ages: Mapping[str, timedelta]) -> str:
+    """Return the sentences about the newest clicks, and about those of the future."""
+    text = ""
+    if ages:
+        (low, near), (high, far) = min(_by_age(ages)), max(_by_age(ages))
+        text = f" The newest click is {span(low)} old"
+        if len(ages) > 1:
+            text += f" for {last.name_of(near)}, up to {span(high)} for {last.name_of(far)}"
+        text += "."
+    if future := _clicks_of_the_future(last):
+        text += f" {counted(future, 'click')} dated in the future left out."
     return text
 
 
@@ -87,8 +97,12 @@ def _ages(last: LastLoads, now: datetime) -> dict[str, timedelta]:
 
 
 def _click_ages(last: LastLoads, now: datetime) -> dict[str, timedelta]:
-    newest = {name: load.newest_click for name, load in last.loads.items()}
-    return {name: now - click for name, click in newest.items() if click}
+    ages = {name: load.newest_click_age(now) for name, load in last.loads.items()}
+    return {name: age for name, age in ages.items() if age is not None}
+
+
+def _clicks_of_the_future(last: LastLoads) -> int:
+    return sum(load.clicks_of_the_future for load in last.loads.values())
 
 
 def hours(time: timedelta) -> float:

@@ -59,7 +59,25 @@ class LastLoad:
 
     @property
     def newest_click(self) -> datetime | None:
-        """Return the time of the newest click after the load; None if it is not known."""
+        """Return the time of the newest click after the load that is not of the future.
+
+        None if it is not known.
+        """
+        newest = self._newest_click
+        return newest if newest and newest.date() <= self.at.date() else None
+
+    @property
+    def clicks_of_the_future(self) -> int:
+        """Return how many clicks were dated after the day of the load, as far as it is known."""
+        return self.number("clicks_of_the_future")
+
+    def newest_click_age(self, now: datetime) -> timedelta | None:
+        """Return how old the newest click is; None if it is not known."""
+        newest = self.newest_click
+        return max(now - newest, timedelta()) if newest else None
+
+    @property
+    def _newest_click(self) -> datetime | None:
         if (newest := self.metadata.get("newest_click")) is not None:
             return from_timestamp(newest)
         # loads of earlier versions say an age, or only what they themselves brought

@@ -94,6 +94,53 @@ def test_lateness_and_the_ages_of_clicks_are_told_by_domain_and_host() -> None:
     assert finding.metadata["late_by_hours"] == {"2": 2.0}
 
 
+@pytest.mark.parametrize("hours", [7, 100])
+def test_clicks_of_the_future_are_counted_and_hide_no_age(hours: int) -> None:
+    newest = NOW - timedelta(hours=hours)
+    metadata = {"newest_click": newest.timestamp(), "clicks_of_the_future": 2}
+    last = LastLoads("clicks", ["1"], {"1": replace(load(1), metadata=metadata)}, 25)
+    finding = lateness(last, NOW)
+    assert finding.metadata["newest_click_age_hours_max"] == hours
+    assert finding.metadata["clicks_of_the_future"] == 2
+    assert finding.looked_at.endswith("old. 2 clicks dated in the future left out.")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"newest_click_age_hours": -70_000_000.0},
+        {"newest_click_age_hours": -635550.53},
+        {"last_click": datetime.max.replace(tzinfo=UTC).timestamp()},
+        {"clicks_of_the_future": 1},
+    ],
+)
+def test_where_all_that_is_known_is_of_the_future_there_is_no_age(
+    metadata: dict[str, float],
+) -> None:
+    finding = lateness(
+        LastLoads("clicks", ["1"], {"1": replace(load(1), metadata=metadata)}, 25), NOW
+    )
+    assert "newest_click_age_hours_max" not in finding.metadata
+    assert "The newest click" not in finding.looked_at
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"newest_click": datetime.min.replace(tzinfo=UTC).timestamp()},
+        {"newest_click_age_hours": 70_000_000.0},
+    ],
+)
+def test_a_click_at_the_beginning_of_the_calendar_has_an_age(metadata: dict[str, float]) -> None:
+    age = replace(load(1), metadata=metadata).newest_click_age(NOW)
+    assert age == NOW - datetime.min.replace(tzinfo=UTC)
+
+
+def test_a_click_that_is_still_to_come_today_is_not_of_the_future() -> None:
+    metadata = {"newest_click": (NOW + timedelta(hours=11)).timestamp()}
+    assert replace(load(0), metadata=metadata).newest_click_age(NOW) == timedelta()
+
+
 def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
     loaded: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
