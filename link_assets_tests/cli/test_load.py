@@ -283,7 +283,7 @@ def test_ctrl_c_in_a_terminal_leaves_nothing_but_that_it_was_stopped(
     (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
     sandbox.page_size, sandbox.latency = 5, 0.1
 
-    def ctrl_c(process: subprocess.Popen[bytes]) -> None:
+    def ctrl_c(process: subprocess.Popen[bytes], _: int) -> None:
         until(lambda: len(sandbox.requests) > 3 + 9 or process.poll() is not None)
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells every process that it has
 
@@ -294,6 +294,22 @@ def test_ctrl_c_in_a_terminal_leaves_nothing_but_that_it_was_stopped(
     assert ended[0] == "✗ clicks of domains 1 to 3:"
     assert ended[1].startswith("  stopped, ")
     assert [line for line in ended if line][-1] == "Stopped. The next load goes on from there."
+
+
+@pytest.mark.long
+def test_a_terminal_that_is_made_narrower_is_written_to_in_its_new_width(
+    home: Path, sandbox: Sandbox, api: str
+) -> None:
+    sandbox.page_size, sandbox.latency = 5, 0.2
+
+    def narrower(process: subprocess.Popen[bytes], terminal: int) -> None:
+        until(lambda: len(sandbox.requests) > 3 or process.poll() is not None)
+        resize(terminal, 40)
+
+    said = plain(in_terminal([*LOAD, "--skip-checks"], 60, narrower))
+    summary = re.split(r"[\r\n]+", said[said.index("Loaded") :])
+    assert any(line.startswith("daily_clicks ") for line in summary)
+    assert max(map(len, summary)) <= 40
 
 
 @pytest.mark.long
@@ -315,20 +331,20 @@ def test_mail_of_cron_has_plain_lines(home: Path, api: str) -> None:
 def in_terminal(
     command: Sequence[str],
     columns: int,
-    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+    meanwhile: Callable[[subprocess.Popen[bytes], int], None] = lambda process, terminal: None,
     exit_code: int = 0,
     **environment: str,
 ) -> str:
     """What a command writes to a terminal of so many columns, to its end."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    resize(theirs, columns)
     given = {**os.environ, "TERM": "xterm-256color", **environment}
     given.pop("COLUMNS", None)  # a worker of pytest-xdist has it, and it would win
     process = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=given, start_new_session=True
     )
     os.close(theirs)
-    acting = Thread(target=meanwhile, args=(process,))
+    acting = Thread(target=meanwhile, args=(process, ours))
     acting.start()
     said = b""
     with suppress(OSError):  # the end of a terminal
@@ -339,6 +355,10 @@ def in_terminal(
     text = said.decode()
     assert process.wait(timeout=120) == exit_code, text
     return text
+
+
+def resize(terminal: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
 
 def plain(text: str) -> str:
