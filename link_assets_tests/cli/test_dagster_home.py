@@ -33,8 +33,7 @@ def test_the_home_that_commands_make_has_the_settings_of_the_projects_dagster_ya
         assert instance.managed_python_loggers == ["link_assets"]
         assert instance.run_retries_max_retries == 2
         queue = cast(Any, instance.run_coordinator)
-        assert (queue.dequeue_interval_seconds, queue.dequeue_num_workers) == (1, 2)
-        assert queue.dequeue_use_threads
+        assert queue.dequeue_interval_seconds == 1
         assert queue.get_run_queue_config().max_concurrent_runs == 10
 
 
