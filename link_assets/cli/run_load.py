@@ -56,7 +56,7 @@ def run_load(options: LoadOptions) -> int:
     of the signal, as a shell says it.
 
     Raises:
-        ClickException: There is no such table or domain.
+        ClickException: There is no such table or domain, or no domain at all.
     """
     console = console_of_this_process()
     with stop_signals() as signals, dg.DagsterInstance.get() as instance:
@@ -76,7 +76,11 @@ def run_load(options: LoadOptions) -> int:
 def load(
     instance: dg.DagsterInstance, options: LoadOptions, progress: Progress, signals: StopSignals
 ) -> list[JobRun]:
-    """Load with one run after the other; a failed one does not keep the others from running."""
+    """Load with one run after the other; a failed one does not keep the others from running.
+
+    Raises:
+        ClickException: There is no such table or domain, or no domain at all.
+    """
     runs: list[JobRun] = []
     with warnings.catch_warnings(), progress, watched_by(progress):
         warnings.simplefilter("ignore")
@@ -88,7 +92,17 @@ def load(
             runs.append(ended)
             wrong = "" if ended.succeeded else "stopped" if ended.was_stopped else "failed"
             progress.run_ends(wrong, days_computed(ended))
+    if not (runs or signals.first):
+        raise click.ClickException(_no_domain(instance))
     return runs
+
+
+def _no_domain(instance: dg.DagsterInstance) -> str:
+    return (
+        f"Nothing to load: no domain is known in Dagster's home {instance.root_directory}, or the "
+        "setting LINK_ASSETS__DOMAINS leaves all of them out. Run `link-assets load --only "
+        "domains` first, or set DAGSTER_HOME to the folder in which it ran."
+    )
 
 
 def is_well(runs: Sequence[JobRun]) -> bool:

@@ -222,6 +222,16 @@ def test_what_cannot_be_loaded_is_refused(
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("table", ["clicks", "daily_clicks"])
+def test_without_any_domain_what_to_load_first_is_said(
+    table: str, link_assets: Command, home: Path, api: str
+) -> None:
+    done = link_assets("load", "--only", table)
+    assert done.exit_code == 1
+    assert f"no domain is known in Dagster's home {home}" in done.output
+    assert "`link-assets load --only domains` first" in done.output
+
+
 @pytest.mark.long
 def test_a_load_without_an_api_is_refused_in_one_sentence(link_assets: Command) -> None:
     done = link_assets("load")
