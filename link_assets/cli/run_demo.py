@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from link_assets.cli.progress import Progress, console_of_this_process
-from link_assets.cli.run_load import LoadOptions, is_well, load
+from link_assets.cli.run_load import LoadOptions, is_well, load, say_ended
 from link_assets.cli.show_load import print_checks, print_failures
 from link_assets.cli.stop_signals import stop_signals
 from link_assets.contract import CLICKS
@@ -29,7 +29,10 @@ def run_demo() -> bool:
         Whether every run succeeded and no check failed; a warning is shown and does not count.
     """
     console = console_of_this_process()
-    with stop_signals() as signals, dg.DagsterInstance.get() as instance:
+    with (
+        stop_signals(lambda: say_ended(console)) as signals,
+        dg.DagsterInstance.get() as instance,
+    ):
         progress = Progress(console, is_stopping=lambda: bool(signals.first))
         runs = load(instance, LoadOptions(), progress, signals)
         print_failures(console, runs)

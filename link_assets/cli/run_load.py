@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
 import dagster as dg
+from rich.console import Console
 
 from link_assets.cli.chosen_domains import chosen_domains
 from link_assets.cli.progress import Progress, console_of_this_process
 from link_assets.cli.run_job import JobRequest, JobRun, run_job
 from link_assets.cli.show_load import days_computed, print_checks, print_failures, print_loads
-from link_assets.cli.stop_signals import StopSignals, stop_signals
+from link_assets.cli.stop_signals import Stopped, StopSignals, stop_signals
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
 from link_assets.defs.checks.check import is_failure
@@ -31,6 +33,8 @@ from link_assets.defs.translator import CLICKS_KEY
 
 LOADING = (links_job, clicks_job)
 """The jobs that load, in their order: links register domains, whose clicks are loaded then."""
+NAMES_SECONDS = 3
+"""How long to wait for hosts that are only to be shown, while others use the warehouse."""
 FULL_REFRESH = {"ops": {CLICKS.name: {"config": {"full_refresh": True}}}}
 
 
@@ -59,11 +63,14 @@ def run_load(options: LoadOptions) -> int:
         ClickException: There is no such table or domain, or no domain at all.
     """
     console = console_of_this_process()
-    with stop_signals() as signals, dg.DagsterInstance.get() as instance:
+    with (
+        stop_signals(lambda: say_ended(console)) as signals,
+        dg.DagsterInstance.get() as instance,
+    ):
         progress = Progress(console, is_stopping=lambda: bool(signals.first))
         runs = load(instance, options, progress, signals)
         print_failures(console, runs)
-        print_loads(console, runs, domain_names())
+        print_loads(console, runs)
         print_checks(console, runs)
         if signals.first:
             # what is still being fetched ends now, and dlt complains of that
@@ -82,9 +89,9 @@ def load(
         ClickException: There is no such table or domain, or no domain at all.
     """
     runs: list[JobRun] = []
-    with warnings.catch_warnings(), progress, watched_by(progress):
+    with warnings.catch_warnings(), progress, watched_by(progress), suppress(Stopped):
         warnings.simplefilter("ignore")
-        for request in _requests(instance, options):
+        for request in _requests(instance, options, signals):
             if signals.first:
                 break
             progress.run_begins(request.what)
@@ -105,13 +112,21 @@ def _no_domain(instance: dg.DagsterInstance) -> str:
     )
 
 
+def say_ended(console: Console) -> None:
+    """Say that a second signal ended the command, and leave the terminal as it was."""
+    console.show_cursor()
+    console.print("\nEnded at once. The next load goes on from there.", soft_wrap=True)
+
+
 def is_well(runs: Sequence[JobRun]) -> bool:
     """Return whether every run succeeded and no check found an error."""
     found = (evaluation for run in runs for evaluation in run.evaluations)
     return all(run.succeeded for run in runs) and not any(map(is_failure, found))
 
 
-def _requests(instance: dg.DagsterInstance, options: LoadOptions) -> Iterator[JobRequest]:
+def _requests(
+    instance: dg.DagsterInstance, options: LoadOptions, signals: StopSignals
+) -> Iterator[JobRequest]:
     """Yield what is to be run; which domains there are is asked when their turn comes."""
     jobs = _jobs_with(options.only)
     if options.full_refresh and not any(CLICKS_KEY in assets for assets in jobs.values()):
@@ -122,7 +137,7 @@ def _requests(instance: dg.DagsterInstance, options: LoadOptions) -> Iterator[Jo
     for job, assets in jobs.items():
         refreshed = options.full_refresh and CLICKS_KEY in assets
         name = options.only or job.removesuffix("_job")
-        for request, domains in _runs_of(instance, job, options.domains):
+        for request, domains in _runs_of(instance, job, options.domains, signals):
             yield JobRequest(
                 job,
                 f"{name}{domains}",
@@ -155,13 +170,17 @@ def _is_by_domain(job: str) -> bool:
 
 
 def _runs_of(
-    instance: dg.DagsterInstance, job: str, wanted: Sequence[str]
+    instance: dg.DagsterInstance, job: str, wanted: Sequence[str], signals: StopSignals
 ) -> Iterator[tuple[dg.RunRequest, str]]:
     """Yield the requests that together run a job, and of which domains each is, as people read."""
     if not _is_by_domain(job):
         yield dg.RunRequest(), ""
         return
-    known, names = known_domains(instance), domain_names()
+    known = known_domains(instance)
+    # only who is named by a host has to be waited for
+    at_most = NAMES_SECONDS if set(wanted) <= set(known) else None
+    with signals.ending_the_block():
+        names = domain_names(at_most)
     domains = set(chosen_domains(wanted, known, names) if wanted else known)
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     for request in clicks_requests(instance, domains):

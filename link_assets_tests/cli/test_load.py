@@ -26,13 +26,22 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from link_assets.cli.run_job import LOCATION
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
+from link_assets.warehouse.destinations.duckdb_file import duckdb_path
 from link_assets_tests.cli.conftest import Command
 from link_assets_tests.dagster_dev import dagster_dev, until
 from link_assets_tests.support import rows
 from link_assets_tests.truth import world_clicks
+from link_assets_tests.warehouse.helpers import process, read_line
 
 PROJECT = Path(__file__).parents[2]
 LOAD = [sys.executable, "-m", "link_assets.cli", "load"]
+HOLDER = """
+import sys, time
+import duckdb
+file = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+time.sleep(600)
+"""
 RUNS_OF_JOBS = """
 query ($location: String!) {
   repositoryOrError(
@@ -261,6 +270,30 @@ def test_a_stopped_load_ends_as_canceled_and_the_next_one_goes_on(
         records = instance.fetch_materializations(CLICKS_KEY, limit=3).records
     loads = [record.asset_materialization for record in records]
     assert all(load and "resumed_from_page" in load.metadata for load in loads)
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "code"),
+    [
+        (["--domain", "go1.example.com"], signal.SIGINT, 130),
+        pytest.param([], signal.SIGTERM, 143, marks=pytest.mark.long),
+    ],
+    ids=["for a host", "for its turn"],
+)
+def test_a_signal_ends_the_wait_for_a_warehouse_that_others_use(
+    options: list[str], number: int, code: int, link_assets: Command, api: str
+) -> None:
+    assert link_assets("load", "--only", "domains", "--skip-checks").exit_code == 0
+    command = [*LOAD, "--only", "clicks", "--skip-checks", *options]
+    with process(HOLDER, str(duckdb_path())) as holder:
+        assert read_line(holder) == "open"
+        note = Path(f"{duckdb_path()}.lock.owner")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loading:
+            until(lambda: f'"process": "{holder.pid}"' in note.read_text())
+            loading.send_signal(number)
+            said = loading.communicate(timeout=120)[0]  # the lock's own timeout is 600
+    assert loading.returncode == code, said
+    assert said.endswith("Stopped. The next load goes on from there.\n")
 
 
 @pytest.mark.long
