@@ -24,8 +24,8 @@ class StatusUnknown(click.ClickException):
     are read. It waits little for a load that has the warehouse, and makes no file.
 
     The exit code is 0 if all is well; 1 if not: a table or domain is late or was never loaded, its
-    last load failed, a check failed, or the warehouse is gone; 2 if it could not be found out. A
-    check that only warns is shown and does not count.
+    last load failed, a check failed, or the warehouse is gone or broken; 2 if it could not be found
+    out. A check that only warns is shown and does not count.
     """
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/commands.md has its keys.")

@@ -25,6 +25,7 @@ from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.warehouse.access import exclusive_access
 from link_assets_tests.cli.conftest import Command
+from link_assets_tests.support import mostly_long
 from link_assets_tests.truth import world_clicks
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
@@ -172,6 +173,19 @@ def test_a_warehouse_that_is_gone_is_not_healthy_and_not_made(
     assert done.exit_code == 1
     assert "warehouse.duckdb does not exist." in done.output
     assert list(workdir.glob("warehouse.duckdb*")) == []
+
+
+@pytest.mark.parametrize("content", mostly_long([b"", b"garbage" * 1000], few=1))
+def test_a_warehouse_that_is_broken_is_not_healthy(
+    content: bytes, link_assets: Command, api: str, workdir: Path
+) -> None:
+    assert link_assets("load", "--only", "domains", "--skip-checks").exit_code == 0
+    (workdir / "warehouse.duckdb").write_bytes(content)
+    done = link_assets("status", "--json")
+    assert done.exit_code == 1
+    (problem,) = [text for text in told(done)["problems"] if "cannot be read" in text]
+    assert "warehouse.duckdb" in problem
+    assert "not a valid DuckDB database file" in problem
 
 
 @pytest.mark.long
