@@ -138,6 +138,19 @@ def test_links_that_failed_have_the_cause(link_assets: Command, sandbox: Sandbox
     assert "the API answered 403" in load_of(told(done), "links")["cause"]
 
 
+def test_an_error_that_nobody_expected_is_told_with_its_own_text(
+    link_assets: Command, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr("link_assets.defs.links.links_source", fail)
+    done = link_assets("load", "--only", "links", "--skip-checks")
+    assert "\nlinks: ZeroDivisionError: of all things\n" in done.output
+    status = told(link_assets("status", "--json"))
+    assert load_of(status, "links")["cause"] == "ZeroDivisionError: of all things"
+
+
 @pytest.mark.long
 def test_a_failed_check_is_not_healthy(link_assets: Command, sandbox: Sandbox, api: str) -> None:
     assert sandbox.world
