@@ -50,7 +50,7 @@ def load(only: str | None, domains: tuple[str, ...], full_refresh: bool, skip_ch
     with errors_in_one_sentence():
         check_settings()
         api_settings()
-        use_dagster_home()
+        home = use_dagster_home()
         from link_assets.cli.run_load import LoadOptions, run_load
 
-        sys.exit(run_load(LoadOptions(only, domains, full_refresh, skip_checks)))
+        sys.exit(run_load(home, LoadOptions(only, domains, full_refresh, skip_checks)))

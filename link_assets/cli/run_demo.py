@@ -6,12 +6,13 @@ Apart from the command itself, because importing this takes as long as importing
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
-import dagster as dg
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from link_assets.cli.dagster_home import home_instance
 from link_assets.cli.progress import Progress, console_of_this_process
 from link_assets.cli.run_load import LoadOptions, is_well, load, say_ended
 from link_assets.cli.show_load import print_checks, print_failures
@@ -22,7 +23,7 @@ from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.reader import reading
 
 
-def run_demo() -> bool:
+def run_demo(home: Path) -> bool:
     """Load the links and every domain's clicks, run the checks, and print what came of it.
 
     Returns:
@@ -31,7 +32,7 @@ def run_demo() -> bool:
     console = console_of_this_process()
     with (
         stop_signals(lambda: say_ended(console)) as signals,
-        dg.DagsterInstance.get() as instance,
+        home_instance(home) as instance,
     ):
         progress = Progress(console, is_stopping=lambda: bool(signals.first))
         runs = load(instance, LoadOptions(), progress, signals)

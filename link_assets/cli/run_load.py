@@ -11,12 +11,14 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import dagster as dg
 from rich.console import Console
 
 from link_assets.cli.chosen_domains import chosen_domains
+from link_assets.cli.dagster_home import home_instance
 from link_assets.cli.progress import Progress, console_of_this_process
 from link_assets.cli.run_job import JobRequest, JobRun, run_job
 from link_assets.cli.show_load import days_computed, print_checks, print_failures, print_loads
@@ -53,7 +55,7 @@ class LoadOptions:
         return not (self.only or self.domains)
 
 
-def run_load(options: LoadOptions) -> int:
+def run_load(home: Path, options: LoadOptions) -> int:
     """Load, print what came of it, and return the exit code: 0 only if all is well.
 
     A check that warns is shown and is no failure. After SIGINT or SIGTERM it is 128 and the number
@@ -61,11 +63,12 @@ def run_load(options: LoadOptions) -> int:
 
     Raises:
         ClickException: There is no such table or domain, or no domain at all.
+        HomeError: Dagster's home cannot be used.
     """
     console = console_of_this_process()
     with (
         stop_signals(lambda: say_ended(console)) as signals,
-        dg.DagsterInstance.get() as instance,
+        home_instance(home) as instance,
     ):
         progress = Progress(console, is_stopping=lambda: bool(signals.first))
         runs = load(instance, options, progress, signals)

@@ -66,7 +66,7 @@ def test_the_demo_fails_if_a_load_fails(
     with serve(api) as url:
         monkeypatch.setenv("SOURCES__LINK_ASSETS__BASE_URL", url)
         monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", api.api_key)
-        assert run_demo() is False
+        assert run_demo(workdir) is False
     assert "clicks of domain 2 (go2.example.com), page 1: the API answered 403" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -201,19 +201,52 @@ def test_a_warehouse_that_is_broken_is_not_healthy(
     assert "not a valid DuckDB database file" in problem
 
 
-@pytest.mark.long
-def test_nothing_is_known_without_dagsters_home_and_none_is_made(workdir: Path) -> None:
-    done = CliRunner(env={"DAGSTER_HOME": ""}).invoke(main, ["status"])
+def nowhere(workdir: Path) -> tuple[str, str]:
+    return "", f"There is no folder {workdir}/.dagster_home"
+
+
+def empty(workdir: Path) -> tuple[str, str]:
+    (workdir / ".dagster_home").mkdir()
+    return "", f"Dagster has no runs in its home {workdir}/.dagster_home yet"
+
+
+def broken(workdir: Path) -> tuple[str, str]:
+    (workdir / "history").mkdir()
+    (workdir / "history" / "runs.db").write_bytes(b"garbage" * 1000)
+    return str(workdir), f"Dagster's records in its home {workdir} cannot be used (file is not a"
+
+
+def badly_set(workdir: Path) -> tuple[str, str]:
+    (workdir / "dagster.yaml").write_text("runs: [")
+    return str(workdir), f"Dagster's home {workdir} cannot be used: "
+
+
+@pytest.mark.parametrize("prepared", mostly_long([empty, broken, nowhere, badly_set], few=2))
+def test_what_cannot_be_found_out_is_said_as_json_as_well_and_no_file_is_made(
+    prepared: Callable[[Path], tuple[str, str]], workdir: Path
+) -> None:
+    home, says = prepared(workdir)
+    before = sorted(workdir.rglob("*.yaml")), sorted(workdir.rglob("*.db"))
+    runner = CliRunner(env={"DAGSTER_HOME": home})
+    done = runner.invoke(main, ["status", "--json"])
     assert done.exit_code == 2
-    assert f"There is no folder {workdir}/.dagster_home" in done.output
-    assert list(workdir.iterdir()) == []
+    assert says in " ".join(done.stderr.split())
+    status = told(done)
+    assert says in status["problems"][0]
+    assert {key: value for key, value in status.items() if key not in ("at", "problems")} == {
+        "healthy": False,
+        "notes": [],
+        "loads": [],
+        "checks": [],
+    }
+    assert (sorted(workdir.rglob("*.yaml")), sorted(workdir.rglob("*.db"))) == before
 
 
 @pytest.mark.long
 def test_a_setting_that_cannot_work_leaves_the_status_unknown(link_assets: Command) -> None:
-    done = link_assets("status", LINK_ASSETS__LOCK_TIMEOUT_SECONDS="-1")
+    done = link_assets("status", "--json", LINK_ASSETS__LOCK_TIMEOUT_SECONDS="-1")
     assert done.exit_code == 2
-    assert "LINK_ASSETS__LOCK_TIMEOUT_SECONDS must be" in done.output
+    assert "LINK_ASSETS__LOCK_TIMEOUT_SECONDS must be" in told(done)["problems"][0]
 
 
 @contextmanager
