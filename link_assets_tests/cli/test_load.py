@@ -250,6 +250,15 @@ def test_a_load_without_an_api_is_refused_in_one_sentence(link_assets: Command) 
 
 
 @pytest.mark.long
+def test_days_are_computed_without_an_api(link_assets: Command, api: str) -> None:
+    assert link_assets("load", "--skip-checks").exit_code == 0
+    unset = dict.fromkeys(("SOURCES__LINK_ASSETS__BASE_URL", "SOURCES__LINK_ASSETS__API_KEY"), "")
+    done = link_assets("load", "--only", "daily_clicks", **unset)
+    assert done.exit_code == 0, done.output
+    assert "No day changed: daily_clicks of 3 domains." in done.output
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_load_ends_as_canceled_and_the_next_one_goes_on(
     number: int, code: int, home: Path, sandbox: Sandbox, api: str, monkeypatch: pytest.MonkeyPatch
