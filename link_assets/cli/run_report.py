@@ -84,10 +84,8 @@ def _errors_of_the_warehouse() -> Iterator[None]:
 
 
 def _nothing(warehouse: str, chosen: Collection[int] | None, names: DomainNames) -> str:
-    if chosen is None:
-        return f"{warehouse} has no clicks yet. Materialize link_assets/clicks first."
-    which = ", ".join(map(names.of, chosen))
-    return f"{warehouse} has no clicks yet of domain {which}. Materialize link_assets/clicks first."
+    which = "" if chosen is None else f" of domain {', '.join(map(names.of, chosen))}"
+    return f"{warehouse} has no clicks{which} up to today. Materialize link_assets/clicks first."
 
 
 def _summary(figures: ReportFigures) -> str:

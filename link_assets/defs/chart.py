@@ -8,7 +8,7 @@ colours are seen on light and on dark ground.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from urllib.parse import quote
 
 import dagster as dg
@@ -33,7 +33,9 @@ def clicks_chart(
         others: The clicks by others, likewise.
         last: The last day that is shown.
     """
-    days = [last - timedelta(days=back) for back in reversed(range(SHOWN_DAYS))]
+    # the calendar has fewer days before the last one if that is at its very beginning
+    numbers = range(max(1, last.toordinal() - SHOWN_DAYS + 1), last.toordinal() + 1)
+    days = [date.fromordinal(number) for number in numbers]
     pairs = [(people.get(day, 0), others.get(day, 0)) for day in days]
     most = max(sum(pair) for pair in pairs)
     caption = (

@@ -28,7 +28,7 @@ Figures = Mapping[str, Mapping[str, Any]]
 def clicks_figures(
     context: dg.AssetExecutionContext, keys: Sequence[str], with_leading: bool = False
 ) -> Figures:
-    """Return what the latest clicks of these partition keys come to; empty if that fails.
+    """Return what the latest clicks of these partition keys come to; none if that fails.
 
     Args:
         context: That of the asset's step.
@@ -43,18 +43,18 @@ def clicks_figures(
             recent = recent_by_day(reader, domains, SHOWN_DAYS)
             together = recent_by_day(reader, ALL, SHOWN_DAYS)
             leaders = recent_leaders(reader, domains, SHOWN_DAYS) if with_leading else {}
-    except Exception as error:  # noqa: BLE001 - the rows are there, shown or not
-        context.log.warning(f"The latest clicks could not be read: {kind_and_place(error)}.")
-        return {}
-    of_all = _chart("clicks_per_day_all_domains", together.get(ALL))
-    return {
-        str(domain): {
-            **_chart("clicks_per_day", recent.get(domain)),
-            **of_all,
-            **_tables({what: found.get(domain, ()) for what, found in leaders.items()}),
+        of_all = _chart("clicks_per_day_all_domains", together.get(ALL))
+        return {
+            str(domain): {
+                **_chart("clicks_per_day", recent.get(domain)),
+                **of_all,
+                **_tables({what: found.get(domain, ()) for what, found in leaders.items()}),
+            }
+            for domain in domains
         }
-        for domain in domains
-    }
+    except Exception as error:  # noqa: BLE001 - the rows are there, shown or not
+        context.log.warning(f"The latest clicks could not be shown: {kind_and_place(error)}.")
+        return {}
 
 
 def _chart(name: str, recent: RecentClicks | None) -> Mapping[str, Any]:

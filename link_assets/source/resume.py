@@ -18,6 +18,7 @@ from typing import Any, cast
 import dlt
 from requests.exceptions import RequestException
 
+from link_assets.clamped_times import earlier
 from link_assets.contract import CLICKS
 from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
 from link_assets.source.dialects.base import Endpoint, Position
@@ -329,7 +330,7 @@ class Chunk:
         watermark = from_text(state.get("watermark"))
         if watermark is None or self._full_read_is_due(from_text(state.get("full_read"))):
             return None
-        return utc_text(watermark - timedelta(days=self._settings.clicks_lookback_days))
+        return utc_text(earlier(watermark, timedelta(days=self._settings.clicks_lookback_days)))
 
     def _full_read_is_due(self, last: datetime | None) -> bool:
         """Return whether all pages are to be read again, where a read may end before the last."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
@@ -23,7 +23,7 @@ from link_assets.warehouse.click_figures import (
     within_domains,
 )
 from link_assets.warehouse.reader import Reader
-from link_assets.warehouse.utc_days import DAY, EPOCH
+from link_assets.warehouse.utc_days import DAY, EPOCH, date_of, midnight, up_to
 
 POINTS = 400
 """How many days a period has at most, or weeks if it is longer."""
@@ -78,7 +78,7 @@ class ReportFigures:
 def report_figures(
     reader: Reader, today: date, domains: Collection[int] | None = None, days: int | None = None
 ) -> ReportFigures | None:
-    """Count the clicks of a period; None if there are no clicks at all.
+    """Count the clicks of a period; None if there are none up to today.
 
     It ends with the newest click. Clicks of the future, by `today`, are outside of it.
 
@@ -105,28 +105,23 @@ def report_figures(
 
 
 def _period(reader: Reader, today: date, among: str, days: int | None) -> Period | None:
-    ((oldest, newest, last_of_all),) = reader.rows(
-        f"SELECT min({DAY}), max(CASE WHEN dt < {_midnight(today + timedelta(1))} THEN {DAY} END),"
-        f" max({DAY}) FROM {{dataset}}.{CLICKS.name} WHERE {among}"
+    ((oldest, last),) = reader.rows(
+        f"SELECT min({DAY}), max({DAY}) FROM {{dataset}}.{CLICKS.name}"
+        f" WHERE {among} AND {up_to(today)}"
     )
     if oldest is None:
         return None
-    last = last_of_all if newest is None else newest
     first = oldest if days is None else max(oldest, last - days + 1)
     step = 1 if last - first < POINTS else WEEK
     if step == WEEK:
         # on a Monday; the epoch began on a Thursday
         first, monday = (day - (day + 3) % WEEK for day in (first, last))
         first = max(first, monday - (POINTS - 1) * WEEK)
-    return Period(EPOCH + timedelta(first), EPOCH + timedelta(last), step)
-
-
-def _midnight(day: date) -> str:
-    return f"'{day.isoformat()} 00:00:00+00'"
+    return Period(date_of(first), date_of(last), step)
 
 
 def _within(period: Period) -> str:
-    return f"dt >= {_midnight(period.first)} AND dt < {_midnight(period.last + timedelta(1))}"
+    return f"dt >= {midnight(period.first)} AND {up_to(period.last)}"
 
 
 def _series(

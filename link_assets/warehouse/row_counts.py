@@ -14,6 +14,7 @@ from typing import Any
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from link_assets.clamped_times import earlier
 from link_assets.contract import CLICKS
 from link_assets.warehouse.reader import Reader, reading
 
@@ -85,7 +86,7 @@ class ClickCounts:
             counts = self._count(reader)
             newest = {domain: c.newest for domain, c in counts.items() if c.newest}
             now = datetime.now(UTC)
-            self._old_before = {d: min(at, now) - lookback for d, at in newest.items()}
+            self._old_before = {d: earlier(min(at, now), lookback) for d, at in newest.items()}
             self._before = self._with_old(reader, counts)
 
     def old(self, domain: int) -> tuple[datetime, int] | None:

@@ -12,6 +12,21 @@ DATE = "CAST(dt AT TIME ZONE 'UTC' AS DATE)"
 """The SQL of the same day as a date."""
 
 
+def midnight(day: date) -> str:
+    """Return the SQL of the moment at which a day (UTC) begins."""
+    return f"'{day.isoformat()} 00:00:00+00'"
+
+
+def up_to(day: date, time: str = "dt") -> str:
+    """Return the SQL that a time is not after a day (UTC).
+
+    Clicks that are not `up_to` today are of the future: what is told of the newest clicks leaves
+    them out and counts them apart, since one wrong date would hide all others.
+    """
+    return f"{time} < {midnight(day + timedelta(days=1))}" if day < date.max else "TRUE"
+
+
 def date_of(day: int) -> date:
-    """Return the date of a number of days since EPOCH."""
-    return EPOCH + timedelta(days=day)
+    """Return the date of a number of days since EPOCH; one beyond the calendar is its last."""
+    # the last microsecond of the year 9999 rounds up to the day after
+    return EPOCH + timedelta(days=min(day, (date.max - EPOCH).days))

@@ -210,9 +210,9 @@ def test_no_warehouse_is_made_where_there_is_none(workdir: Path) -> None:
 
 def test_a_warehouse_without_clicks_is_said_to_have_none(api: str) -> None:
     load_links()
-    assert "has no clicks yet. Materialize link_assets/clicks first." in refusal()
+    assert "has no clicks up to today. Materialize link_assets/clicks first." in refusal()
     said = refusal("--domain", "2")
-    assert "has no clicks yet of domain 2 (go2.example.com). Materialize" in said
+    assert "has no clicks of domain 2 (go2.example.com) up to today. Materialize" in said
     assert not Path("report.html").exists()
 
 

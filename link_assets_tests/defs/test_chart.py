@@ -61,3 +61,15 @@ def test_the_longest_chart_is_shown_inline(most: int) -> None:
     people = {day: high[number % 2] for number, day in enumerate(DAYS)}
     others = {day: low[number % 2] for number, day in enumerate(DAYS)}
     assert len(clicks_chart(people, others, LAST).md_str or "") < INLINE_CHARACTERS
+
+
+@pytest.mark.parametrize("days", [1, 2, SHOWN_DAYS - 1, SHOWN_DAYS])
+def test_at_the_beginning_of_the_calendar_there_are_as_many_days_as_it_has(days: int) -> None:
+    last = date.fromordinal(days)
+    (people,) = bars(clicks_chart({date.min: 3, last: 3}, {}, last).md_str or "")
+    assert people.keys() == {0, days - 1}
+
+
+def test_the_last_day_of_the_calendar_has_a_chart() -> None:
+    (people,) = bars(clicks_chart({date.max: 3}, {}, date.max).md_str or "")
+    assert people.keys() == {SHOWN_DAYS - 1}

@@ -101,20 +101,20 @@ def test_the_number_of_queries_does_not_grow_with_the_domains(
     assert len(queries) == 2 * of_one == 10
 
 
-@pytest.mark.long
-def test_a_load_succeeds_if_its_figures_cannot_be_read(
-    location: Location, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["recent_by_day", pytest.param("_chart", marks=pytest.mark.long)])
+def test_a_load_succeeds_if_its_figures_cannot_be_read_or_drawn(
+    location: Location, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def fail(*_: Any) -> None:
         raise ValueError("a row's value")
 
-    monkeypatch.setattr(figures, "recent_by_day", fail)
+    monkeypatch.setattr(figures, step, fail)
     assert location.links().success
     result = location.clicks_and_days("1")
     assert result.success
     assert figures_in(shown(location, CLICKS_KEY, "1")) == set()
     told = said(location, result)
-    assert "The latest clicks could not be read: ValueError in fail" in told
+    assert "The latest clicks could not be shown: ValueError in fail" in told
     assert "a row's value" not in told
 
 

@@ -158,7 +158,26 @@ def test_clicks_of_the_future_do_not_stretch_the_period(sandbox: Sandbox) -> Non
     load(sandbox, {1: [click(time) for time in times], 2: [click("2999-01-01T00:00:00Z")]})
     found = figures()
     assert (found.period.last, found.totals[ALL].clicks, found.outside) == (TODAY, 2, 3)
-    assert figures([2]).period.first == date(2999, 1, 1)
+
+
+@pytest.mark.parametrize("time", ["2026-06-02T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_where_all_clicks_are_of_the_future_there_are_no_figures(
+    sandbox: Sandbox, time: str
+) -> None:
+    load(sandbox, {1: [click(time)]})
+    with reading() as reader:
+        assert report_figures(reader, TODAY) is None
+        assert report_figures(reader, TODAY, [1], 1) is None
+
+
+@pytest.mark.parametrize("days", [None, 1, 100_000])
+def test_a_click_at_the_beginning_of_the_calendar_is_in_a_report(
+    sandbox: Sandbox, days: int | None
+) -> None:
+    load(sandbox, {1: [click("0001-01-01T00:00:00Z"), click("9999-12-31T23:59:59.999999Z")]})
+    found = figures(days=days)
+    assert (found.period.first, found.period.last) == (date.min, date.min)
+    assert (found.series[1], found.outside) == ([Count(1, 0)], 1)
 
 
 def test_a_long_period_goes_by_weeks_that_begin_on_mondays_and_is_bounded(

@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from link_assets.clamped_times import earlier, from_timestamp
 from link_assets.contract import Table
 from link_assets.defs import configuration
 from link_assets.defs.checks.check import (
@@ -61,10 +62,13 @@ class LastLoad:
     @property
     def newest_click(self) -> datetime | None:
         """Return the time of the newest click after the load; None if it is not known."""
+        if (newest := self.metadata.get("newest_click")) is not None:
+            return from_timestamp(newest)
+        # loads of earlier versions say an age, or only what they themselves brought
         hours, last = self.metadata.get("newest_click_age_hours"), self.metadata.get("last_click")
         if hours is not None:
-            return self.at - timedelta(hours=hours)
-        return None if last is None else datetime.fromtimestamp(last, UTC)
+            return earlier(self.at, timedelta(hours=hours))
+        return None if last is None else from_timestamp(last)
 
 
 @dataclass(frozen=True)

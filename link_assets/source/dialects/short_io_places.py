@@ -29,6 +29,10 @@ REPEATS_WHERE_CUT = 6
 """How often a page without news is asked for again, of a service that cuts pages short."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+FIRST, LAST = (
+    (end.replace(tzinfo=UTC) - EPOCH) // MILLISECOND for end in (datetime.min, datetime.max)
+)
+"""The ends of the calendar in milliseconds since 1970."""
 
 
 class Place(Struct, frozen=True):
@@ -65,9 +69,9 @@ class Place(Struct, frozen=True):
 
     @property
     def before(self) -> int:
-        """Return the time before which clicks are asked for, likewise."""
+        """Return the time before which clicks are asked for, likewise, within the calendar."""
         newest = self.newer if self.is_probe and self.newer else self.oldest
-        return newest + 1 - self.beyond
+        return min(max(newest + 1 - self.beyond, FIRST), LAST)
 
     def after_page(self, rows: int, times: Sequence[int]) -> Place | None:
         """Return where the page begins that follows a page from here; None after the last.
@@ -202,6 +206,10 @@ class Place(Struct, frozen=True):
 
 
 def time_text(milliseconds: int) -> str:
-    """Return a time as the service takes it: with date, time and zone."""
+    """Return a time as the service takes it: with date, time and zone.
+
+    Raises:
+        OverflowError: It is beyond the calendar.
+    """
     time = EPOCH + milliseconds * MILLISECOND
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -83,7 +83,10 @@ class PostgresConfiguration(PostgresClientConfiguration):
 
 
 class PostgresSqlClient(Psycopg2SqlClient):
-    """dlt's SQL client, which raises dlt's error for a refused connection, as others do."""
+    """dlt's SQL client, whose sessions have the credentials' time zone whatever else names one.
+
+    It raises dlt's error for a refused connection, as others do.
+    """
 
     @raise_open_connection_error
     def open_connection(self) -> Any:
@@ -93,6 +96,14 @@ class PostgresSqlClient(Psycopg2SqlClient):
             DestinationConnectionError: The server refused it, or was not reached.
         """
         return super().open_connection()
+
+    def _reset_connection(self) -> None:
+        # private to dlt: called for each new connection, and after errors, with all settings lost.
+        # The variable PGTZ of libpq overrules the connection string, so a statement has to say it
+        super()._reset_connection()
+        if zone := self.credentials.session_timezone:
+            with self._conn.cursor() as cursor:
+                cursor.execute("SET TIME ZONE %s", (zone,))
 
 
 class StreamedParquetJob(PostgresParquetCopyJob):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from psycopg2 import sql
 
 from link_assets.contract import CLICKS
@@ -21,7 +23,9 @@ from link_assets.warehouse.access import warehouse_lock
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.destinations.postgres_client import _warn_of_inserts
+from link_assets.warehouse.reader import reading
 from link_assets_tests.children import load_clicks, load_links
+from link_assets_tests.defs.loads import register
 from link_assets_tests.scenarios.test_versions import load, serve, serve_spelled, spelled, versions
 from link_assets_tests.scenarios.test_versions import load_links as list_links
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
@@ -118,6 +122,32 @@ def test_any_connection_string_reaches_the_server_whole(
     assert rows("SELECT city FROM {dataset}.clicks") == [("Zürich",)]
     settings = "SELECT current_setting('statement_timeout'), current_setting('application_name')"
     assert rows(settings) == [("50s", "a b&c")]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/New_York"])
+def test_times_at_the_ends_of_the_calendar_are_read_whatever_zone_is_set(
+    zone: str, location: Location, server: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGTZ", zone)
+    options = quote(f"-c timezone={zone}")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", f"{server}?options={options}")
+    ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    sandbox.clicks = {1: [{"dt": end.isoformat(), "path": "/a"} for end in ends]}
+    register(location, 1)
+    assert location.clicks_and_days("1").success
+    assert rows("SELECT dt FROM {dataset}.clicks ORDER BY 1") == [(end,) for end in ends]
+    first_and_last = "SELECT min(first_click), max(last_click) FROM {dataset}.daily_clicks"
+    assert rows(first_and_last) == [tuple(ends)]
+
+
+def test_after_an_error_the_session_still_has_its_time_zone(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGTZ", "Pacific/Kiritimati")
+    with reading() as reader:
+        with pytest.raises(DatabaseUndefinedRelation):
+            reader.rows("SELECT * FROM nothing")
+        assert reader.rows("SHOW TIME ZONE") == [("UTC",)]
 
 
 def test_a_refused_connection_is_explained_without_the_password(
