@@ -1,9 +1,10 @@
 """What a user waits for: an answer of the UI, and rows after a click on Materialize.
 
-By turns with the run queue as Dagster has it unless told otherwise, and as dagster.yaml sets it.
-How long a launch waits depends on when Dagster has last looked for one. So runs are launched at
-moments spread over the longest wait, and their mean is taken; a backfill is launched in the middle
-between two looks.
+With the run queue as Dagster has it unless told otherwise, and as dagster.yaml sets it. Both run,
+in folders of their own, and launches are made in one and the other by turns, since the machine's
+speed may change. How long a launch waits depends on when Dagster has last looked for one: so runs
+are launched at moments spread over the longest wait, and their mean is taken; a backfill is
+launched in the middle between two looks.
 """
 
 from __future__ import annotations
@@ -12,95 +13,129 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import duckdb
 import yaml
 
 from benchmarks.outcomes import Line, only_seconds
-from benchmarks.ui import Dev, dev, sandbox
+from benchmarks.ui import Dev, Ui, dev, sandbox
 from link_assets.cli.dagster_home import FOLDER, INSTANCE_SETTINGS
 from link_assets.settings import LocationSettings
 
 DOMAINS, CLICKS = 40, 400
-RUN_QUEUE = "run_queue"
+EVERY = [str(n + 1) for n in range(DOMAINS)]
+RUNS = -(-DOMAINS // LocationSettings().domains_per_run)
+DEFAULT, OURS = "Dagster's run queue", "this project's"
 MOMENTS = range(5)
-"""Seconds after the end of the run before at which the next is launched: Dagster looks for runs
-every five seconds by default."""
+"""Seconds after the end of a run at which the next is launched: Dagster looks for runs every five
+seconds by default."""
 BACKFILL_SECONDS = 30
 """How often Dagster looks for backfills, which cannot be set."""
 
-Waits = Mapping[str, float]
-"""Seconds, by what was waited for."""
+
+class Place(NamedTuple):
+    """A `link-assets dev` that runs, and the warehouse it loads into."""
+
+    dev: Dev
+    warehouse: Path
+
+
+class Round(NamedTuple):
+    """The seconds of one round; those from a click to rows for each setting of the run queue."""
+
+    handed_over: float
+    answered: float
+    links: Mapping[str, float]
+    clicks: Mapping[str, float]
+    first: Mapping[str, float]
+    last: Mapping[str, float]
 
 
 def dev_waits(rounds: int) -> Iterator[Line]:
-    """What is waited for, against Dagster's own settings of the run queue."""
-    shipped = yaml.safe_load(INSTANCE_SETTINGS.read_text())
-    ways = {
-        "Dagster's run queue": {n: v for n, v in shipped.items() if n != RUN_QUEUE},
-        "this project's": shipped,
-    }
-    found: dict[str, list[Waits]] = {way: [] for way in ways}
+    """The start, against the answer of the UI; the rest against Dagster's own run queue."""
     with sandbox(DOMAINS, CLICKS) as api:
-        for _ in range(rounds):
-            for way, settings in ways.items():
-                found[way].append(_waits(api, settings))
-    for what in found["this project's"][0]:
-        medians = {w: statistics.median(of[what] for of in rounds_) for w, rounds_ in found.items()}
-        for way, seconds in medians.items():
-            yield only_seconds(f"{what}: {way}", seconds, medians["Dagster's run queue"])
+        found = [_round(api, [DEFAULT, OURS][:: (-1) ** n]) for n in range(rounds)]
+    answered = statistics.median(of.answered for of in found)
+    started = statistics.median(of.handed_over for of in found)
+    yield only_seconds("`link-assets dev` until it starts Dagster", started, answered)
+    yield only_seconds("`link-assets dev` until the UI answers", answered, answered)
+    backfill = f"a click to the {{}} rows of {DOMAINS} domains, {RUNS} runs"
+    yield from _compared("a click to the rows of links", [of.links for of in found])
+    yield from _compared("a click to the rows of a domain", [of.clicks for of in found])
+    yield from _compared(backfill.format("first"), [of.first for of in found])
+    yield from _compared(backfill.format("last"), [of.last for of in found])
 
 
-def _waits(api: Mapping[str, str], instance: Mapping[str, Any]) -> Waits:
-    """One round, in an empty folder."""
+def _compared(what: str, found: list[Mapping[str, float]]) -> Iterator[Line]:
+    medians = {way: statistics.median(of[way] for of in found) for way in (DEFAULT, OURS)}
+    for way, seconds in medians.items():
+        yield only_seconds(f"{what}: {way}", seconds, medians[DEFAULT])
+
+
+def _round(api: Mapping[str, str], ways: list[str]) -> Round:
+    with ExitStack() as stack:
+        places = {way: stack.enter_context(_place(api, way)) for way in ways}
+        starts = [place.dev for place in places.values()]
+        links = _means(places, lambda ui, _: partial(ui.materialize, "domains", "links"))
+        clicks = _means(places, lambda ui, n: partial(ui.materialize, "clicks", partition=EVERY[n]))
+        backfills = {way: _backfill(place) for way, place in places.items()}
+    return Round(
+        statistics.mean(start.handed_over for start in starts),
+        statistics.mean(start.answered for start in starts),
+        links,
+        clicks,
+        {way: first for way, (first, _) in backfills.items()},
+        {way: last for way, (_, last) in backfills.items()},
+    )
+
+
+@contextmanager
+def _place(api: Mapping[str, str], way: str) -> Iterator[Place]:
+    """An empty folder, in which Dagster's run queue is set in this way."""
+    settings = yaml.safe_load(INSTANCE_SETTINGS.read_text())
+    if way == DEFAULT:
+        del settings["run_queue"]
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / FOLDER
         home.mkdir()
-        (home / "dagster.yaml").write_text(yaml.safe_dump(dict(instance)))
+        (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
         with dev(Path(name), api) as started:
-            return {
-                "`link-assets dev` until it starts Dagster": started.handed_over,
-                "`link-assets dev` until the UI answers": started.answered,
-                **_waits_for_rows(started, Path(name) / "warehouse.duckdb"),
-            }
+            yield Place(started, Path(name) / "warehouse.duckdb")
 
 
-def _waits_for_rows(started: Dev, warehouse: Path) -> Waits:
-    ui, every = started.ui, [str(n + 1) for n in range(DOMAINS)]
-    links = [_spread(partial(ui.materialize, "domains", "links"), n, warehouse) for n in MOMENTS]
-    clicks = [
-        _spread(partial(ui.materialize, "clicks", partition=every[n]), n, warehouse)
-        for n in MOMENTS
-    ]
-    runs = -(-DOMAINS // LocationSettings().domains_per_run)
+def _means(
+    places: Mapping[str, Place], launch: Callable[[Ui, int], Callable[[], None]]
+) -> Mapping[str, float]:
+    """Seconds from a launch to its rows, over all moments, place by place at each."""
+    found: dict[str, list[float]] = {way: [] for way in places}
+    for moment in MOMENTS:
+        for way, place in places.items():
+            time.sleep(moment)
+            found[way].append(_to_rows(place, launch(place.dev.ui, moment))[1])
+    return {way: statistics.mean(seconds) for way, seconds in found.items()}
+
+
+def _backfill(place: Place) -> tuple[float, float]:
+    """Seconds from the launch of a backfill of all domains to its first and its last rows."""
+    ui = place.dev.ui
     middle = ui.backfills_looked_for() + BACKFILL_SECONDS / 2 - time.time()
     time.sleep(middle % BACKFILL_SECONDS)
-    begin, end = _to_rows(partial(ui.backfill, "clicks", every, runs), warehouse)
-    what = f"a backfill of {DOMAINS} domains in {runs} runs"
-    return {
-        "a click to the rows of links": statistics.mean(links),
-        "a click to the rows of a domain's clicks": statistics.mean(clicks),
-        f"{what}: a click to its first rows": begin,
-        f"{what}: a click to its last rows": end,
-    }
+    return _to_rows(place, partial(ui.backfill, "clicks", EVERY, RUNS))
 
 
-def _spread(launch: Callable[[], None], wait: float, warehouse: Path) -> float:
-    time.sleep(wait)
-    return _to_rows(launch, warehouse)[1]
-
-
-def _to_rows(launch: Callable[[], None], warehouse: Path) -> tuple[float, float]:
+def _to_rows(place: Place, launch: Callable[[], None]) -> tuple[float, float]:
     """Seconds from the launch to its first and to its last rows, by dlt's own record of loads."""
     launched = datetime.now(UTC)
     launch()
-    with duckdb.connect(warehouse, read_only=True) as database:
-        query = (
-            "SELECT epoch(min(inserted_at)), epoch(max(inserted_at)) FROM link_assets._dlt_loads"
-        )
-        ((first, last),) = database.execute(f"{query} WHERE inserted_at > ?", [launched]).fetchall()
+    with duckdb.connect(place.warehouse, read_only=True) as database:
+        ((first, last),) = database.execute(
+            "SELECT epoch(min(inserted_at)), epoch(max(inserted_at)) FROM link_assets._dlt_loads "
+            "WHERE inserted_at > ?",
+            [launched],
+        ).fetchall()
     return first - launched.timestamp(), last - launched.timestamp()

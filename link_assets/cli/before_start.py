@@ -34,11 +34,11 @@ def errors_in_one_sentence(
 
 
 def check_settings() -> None:
-    """Raise SettingsError if a setting of the location or the warehouse's file is unusable."""
+    """Raise SettingsError if a setting of the location or the warehouse is unusable."""
     from link_assets.warehouse.destinations.configured import configured_warehouse
 
     location_settings()
-    configured_warehouse()
+    configured_warehouse().require_settings()
 
 
 def require_nothing_half_set() -> None:

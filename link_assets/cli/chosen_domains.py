@@ -31,8 +31,9 @@ def chosen_domains(
 
 def _unknown(text: str, known: Sequence[str], names: DomainNames) -> click.ClickException:
     some = listed([names.of(domain) for domain in known]) or "none"
+    unread = "" if names.hosts or not known else ", of which no host could be read"
     return click.ClickException(
-        f"--domain: no domain {text!r} is known. Known are: {some}. A new one is known once "
-        "`link-assets load --only domains` has run, unless the setting LINK_ASSETS__DOMAINS leaves "
-        "it out."
+        f"--domain: no domain {text!r} is known. Known are: {some}{unread}. A new one is "
+        "known once `link-assets load --only domains` has run, unless the setting "
+        "LINK_ASSETS__DOMAINS leaves it out."
     )

@@ -24,8 +24,8 @@ def demo(api: Api) -> None:
         )
     with errors_in_one_sentence():
         check_settings()
-        use_dagster_home()
+        home = use_dagster_home()
         with sandbox_api(api=api):
             from link_assets.cli.run_demo import run_demo
 
-            sys.exit(0 if run_demo() else 1)
+            sys.exit(0 if run_demo(home) else 1)

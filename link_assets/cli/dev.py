@@ -45,7 +45,7 @@ def dev(context: click.Context, api: Api, port: int, host: str) -> None:
     """Run `dagster dev` until it is stopped, and exit with what it exits with."""
     with errors_in_one_sentence():
         check_settings()
-    home = use_dagster_home()
+        home = use_dagster_home()
     command = [sys.executable, "-m", "dagster", "dev", "-m", "link_assets.definitions"]
     command += ["--host", host, "--port", str(port), *context.args]
     with errors_in_one_sentence(), in_use(home, f"at http://{host}:{port}"):

@@ -17,7 +17,7 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
 from rich.markup import escape
@@ -167,10 +167,19 @@ def console_of_this_process() -> Console:
         return Console()
     number = os.dup(standard)
     file = open(number, "w", encoding=sys.stdout.encoding, errors="replace")  # noqa: PTH123, SIM115
-    width = None
-    if file.isatty() and "COLUMNS" not in os.environ:
-        width = os.get_terminal_size(number).columns or None
-    return Console(file=file, width=width)
+    return (_Terminal if file.isatty() else Console)(file=file)
+
+
+class _Terminal(Console):
+    """A console that is as large as its terminal is now; a person may resize it meanwhile."""
+
+    @property
+    def size(self) -> ConsoleDimensions:  # type: ignore[override]
+        """Return the size; Rich asks standard output, which is elsewhere while a run runs."""
+        columns, lines = os.get_terminal_size(self.file.fileno())
+        if "COLUMNS" in os.environ or not (columns and lines):
+            return super().size
+        return ConsoleDimensions(columns, lines)
 
 
 def _number_of(stream: Any) -> int | None:

@@ -6,14 +6,15 @@ Apart from the command itself, because importing this takes as long as importing
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
-import dagster as dg
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from link_assets.cli.dagster_home import home_instance
 from link_assets.cli.progress import Progress, console_of_this_process
-from link_assets.cli.run_load import LoadOptions, is_well, load
+from link_assets.cli.run_load import LoadOptions, is_well, load, say_ended
 from link_assets.cli.show_load import print_checks, print_failures
 from link_assets.cli.stop_signals import stop_signals
 from link_assets.contract import CLICKS
@@ -22,14 +23,17 @@ from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.reader import reading
 
 
-def run_demo() -> bool:
+def run_demo(home: Path) -> bool:
     """Load the links and every domain's clicks, run the checks, and print what came of it.
 
     Returns:
         Whether every run succeeded and no check failed; a warning is shown and does not count.
     """
     console = console_of_this_process()
-    with stop_signals() as signals, dg.DagsterInstance.get() as instance:
+    with (
+        stop_signals(lambda: say_ended(console)) as signals,
+        home_instance(home) as instance,
+    ):
         progress = Progress(console, is_stopping=lambda: bool(signals.first))
         runs = load(instance, LoadOptions(), progress, signals)
         print_failures(console, runs)

@@ -7,7 +7,6 @@ for `run_load` alone; the UI, schedules and `dagster job launch` make their runs
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -172,5 +171,5 @@ def _events(
             canceling = True
             instance.report_run_canceling(run, "Stopped by a signal.")
             # it may have come before Dagster looked for one
-            signal.raise_signal(signal.SIGINT)
+            signals.raise_again()
         yield event

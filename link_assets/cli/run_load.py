@@ -9,16 +9,20 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import dagster as dg
+from rich.console import Console
 
 from link_assets.cli.chosen_domains import chosen_domains
+from link_assets.cli.dagster_home import home_instance
 from link_assets.cli.progress import Progress, console_of_this_process
 from link_assets.cli.run_job import JobRequest, JobRun, run_job
 from link_assets.cli.show_load import days_computed, print_checks, print_failures, print_loads
-from link_assets.cli.stop_signals import StopSignals, stop_signals
+from link_assets.cli.stop_signals import Stopped, StopSignals, stop_signals
 from link_assets.contract import CLICKS
 from link_assets.definitions import defs
 from link_assets.defs.checks.check import is_failure
@@ -31,6 +35,8 @@ from link_assets.defs.translator import CLICKS_KEY
 
 LOADING = (links_job, clicks_job)
 """The jobs that load, in their order: links register domains, whose clicks are loaded then."""
+NAMES_SECONDS = 3
+"""How long to wait for hosts that are only to be shown, while others use the warehouse."""
 FULL_REFRESH = {"ops": {CLICKS.name: {"config": {"full_refresh": True}}}}
 
 
@@ -49,21 +55,25 @@ class LoadOptions:
         return not (self.only or self.domains)
 
 
-def run_load(options: LoadOptions) -> int:
+def run_load(home: Path, options: LoadOptions) -> int:
     """Load, print what came of it, and return the exit code: 0 only if all is well.
 
     A check that warns is shown and is no failure. After SIGINT or SIGTERM it is 128 and the number
     of the signal, as a shell says it.
 
     Raises:
-        ClickException: There is no such table or domain.
+        ClickException: There is no such table or domain, or no domain at all.
+        HomeError: Dagster's home cannot be used.
     """
     console = console_of_this_process()
-    with stop_signals() as signals, dg.DagsterInstance.get() as instance:
+    with (
+        stop_signals(lambda: say_ended(console)) as signals,
+        home_instance(home) as instance,
+    ):
         progress = Progress(console, is_stopping=lambda: bool(signals.first))
         runs = load(instance, options, progress, signals)
         print_failures(console, runs)
-        print_loads(console, runs, domain_names())
+        print_loads(console, runs)
         print_checks(console, runs)
         if signals.first:
             # what is still being fetched ends now, and dlt complains of that
@@ -76,11 +86,15 @@ def run_load(options: LoadOptions) -> int:
 def load(
     instance: dg.DagsterInstance, options: LoadOptions, progress: Progress, signals: StopSignals
 ) -> list[JobRun]:
-    """Load with one run after the other; a failed one does not keep the others from running."""
+    """Load with one run after the other; a failed one does not keep the others from running.
+
+    Raises:
+        ClickException: There is no such table or domain, or no domain at all.
+    """
     runs: list[JobRun] = []
-    with warnings.catch_warnings(), progress, watched_by(progress):
+    with warnings.catch_warnings(), progress, watched_by(progress), suppress(Stopped):
         warnings.simplefilter("ignore")
-        for request in _requests(instance, options):
+        for request in _requests(instance, options, signals):
             if signals.first:
                 break
             progress.run_begins(request.what)
@@ -88,7 +102,23 @@ def load(
             runs.append(ended)
             wrong = "" if ended.succeeded else "stopped" if ended.was_stopped else "failed"
             progress.run_ends(wrong, days_computed(ended))
+    if not (runs or signals.first):
+        raise click.ClickException(_no_domain(instance))
     return runs
+
+
+def _no_domain(instance: dg.DagsterInstance) -> str:
+    return (
+        f"Nothing to load: no domain is known in Dagster's home {instance.root_directory}, or the "
+        "setting LINK_ASSETS__DOMAINS leaves all of them out. Run `link-assets load --only "
+        "domains` first, or set DAGSTER_HOME to the folder in which it ran."
+    )
+
+
+def say_ended(console: Console) -> None:
+    """Say that a second signal ended the command, and leave the terminal as it was."""
+    console.show_cursor()
+    console.print("\nEnded at once. The next load goes on from there.", soft_wrap=True)
 
 
 def is_well(runs: Sequence[JobRun]) -> bool:
@@ -97,7 +127,9 @@ def is_well(runs: Sequence[JobRun]) -> bool:
     return all(run.succeeded for run in runs) and not any(map(is_failure, found))
 
 
-def _requests(instance: dg.DagsterInstance, options: LoadOptions) -> Iterator[JobRequest]:
+def _requests(
+    instance: dg.DagsterInstance, options: LoadOptions, signals: StopSignals
+) -> Iterator[JobRequest]:
     """Yield what is to be run; which domains there are is asked when their turn comes."""
     jobs = _jobs_with(options.only)
     if options.full_refresh and not any(CLICKS_KEY in assets for assets in jobs.values()):
@@ -108,7 +140,7 @@ def _requests(instance: dg.DagsterInstance, options: LoadOptions) -> Iterator[Jo
     for job, assets in jobs.items():
         refreshed = options.full_refresh and CLICKS_KEY in assets
         name = options.only or job.removesuffix("_job")
-        for request, domains in _runs_of(instance, job, options.domains):
+        for request, domains in _runs_of(instance, job, options.domains, signals):
             yield JobRequest(
                 job,
                 f"{name}{domains}",
@@ -141,13 +173,17 @@ def _is_by_domain(job: str) -> bool:
 
 
 def _runs_of(
-    instance: dg.DagsterInstance, job: str, wanted: Sequence[str]
+    instance: dg.DagsterInstance, job: str, wanted: Sequence[str], signals: StopSignals
 ) -> Iterator[tuple[dg.RunRequest, str]]:
     """Yield the requests that together run a job, and of which domains each is, as people read."""
     if not _is_by_domain(job):
         yield dg.RunRequest(), ""
         return
-    known, names = known_domains(instance), domain_names()
+    known = known_domains(instance)
+    # only who is named by a host has to be waited for
+    at_most = NAMES_SECONDS if set(wanted) <= set(known) else None
+    with signals.ending_the_block():
+        names = domain_names(at_most)
     domains = set(chosen_domains(wanted, known, names) if wanted else known)
     everything = instance.get_dynamic_partitions(PARTITIONS_NAME)
     for request in clicks_requests(instance, domains):

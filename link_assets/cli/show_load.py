@@ -34,7 +34,7 @@ def print_failures(console: Console, runs: Sequence[JobRun]) -> None:
             console.print(escape(failure), highlight=False, soft_wrap=not console.is_terminal)
 
 
-def print_loads(console: Console, runs: Sequence[JobRun], names: DomainNames) -> None:
+def print_loads(console: Console, runs: Sequence[JobRun]) -> None:
     """Print what each table or domain got, and how many got nothing new."""
     loads = loads_table("\nLoaded", ("table", "domain"), [*NUMBERS])
     computed = loads_table("\nDays computed", ("table", "domain"), [*COMPUTED])
@@ -45,7 +45,7 @@ def print_loads(console: Console, runs: Sequence[JobRun], names: DomainNames) ->
         if made.partition and not any(map(values.get, ("rows_new", "rejected_rows", DAYS))):
             quiet[f"{'No day changed' if DAYS in values else 'Nothing new'}: {name}"] += 1
             continue
-        domain = names.of(made.partition) if made.partition else ""
+        domain = _named(made.partition, values) if made.partition else ""
         numbers = (shown(values.get(number)) for number in columns.values())
         table.add_row(name, cut(domain), *numbers)
     for table in (loads, computed):
@@ -83,6 +83,11 @@ def _finding(evaluation: dg.AssetCheckEvaluation) -> tuple[str, str, str]:
 def _domain(made: dg.AssetMaterialization) -> int:
     """Return the domain, by which rows are in order; domains side by side end in any."""
     return int(made.partition) if made.partition and made.partition.isdigit() else -1
+
+
+def _named(domain: str, values: Mapping[str, Any]) -> str:
+    """Return a domain's name with the host that its load had read, which costs no waiting."""
+    return DomainNames({domain: values["host"]} if "host" in values else {}).of(domain)
 
 
 def _values(materialization: dg.AssetMaterialization) -> Mapping[str, Any]:

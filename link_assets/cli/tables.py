@@ -45,7 +45,7 @@ def print_findings(console: Console, findings: Sequence[tuple[str, str, str]]) -
         return
     if console.width < WIDE:
         for line in _listed(findings):
-            console.print(line)
+            console.print(line, highlight=False)
         return
     table = Table("check", "finding", title="\nChecks", title_justify="left")
     for name, ended, finding in findings:

@@ -8,16 +8,18 @@ All that is new is one message, so that one that could not be delivered is sent 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 
 import dagster as dg
 import msgspec
 import requests
 from requests import RequestException
+from urllib3.exceptions import HTTPError
 
 from link_assets.defs import configuration
 from link_assets.defs.checks.all_checks import CHECKS
 from link_assets.defs.checks.check import is_failure
-from link_assets.defs.checks.last_loads import PROBLEMS
+from link_assets.defs.checks.last_loads import PROBLEMS, UNNAMED
 from link_assets.defs.checks.scope import NOT_JUDGED
 from link_assets.defs.failures import explained
 from link_assets.settings import ALERT_WEBHOOK, alert_webhook, environment_name
@@ -44,10 +46,29 @@ class Reported(msgspec.Struct, frozen=True):
         runs: The id in Dagster's storage of the last failure of a run that was looked at; None
             before the first evaluation.
         checks: The domains that fail each failing check; none where it does not judge domains.
+        unnamed: How many more fail it, where a check does not name all.
     """
 
     runs: int | None = None
     checks: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    unnamed: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def has_further(self, now: Reported, name: str) -> bool:
+        """Return whether a check begins to fail, or domains fail it that did not.
+
+        Where not all were named, one that is named now may have failed before: then the number
+        has to grow.
+        """
+        known = self.checks.get(name)
+        if known is None:
+            return True
+        if not self.unnamed.get(name, 0):
+            return not set(now.checks[name]) <= set(known)
+        return now.failing(name) > self.failing(name)
+
+    def failing(self, name: str) -> int:
+        """Return how many domains fail a check."""
+        return len(self.checks[name]) + self.unnamed.get(name, 0)
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -78,18 +99,11 @@ def alerts_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         return dg.SkipReason(f"{environment_name(ALERT_WEBHOOK)} is not set.")
     before = msgspec.json.decode(context.cursor or "{}", type=Reported)
     runs, alerts = _failed_runs(context.instance, before.runs)
-    checks = dict(before.checks)
-    for evaluation in _judged(context.instance):
-        name, domains = _name(evaluation), _failing_domains(evaluation)
-        known = checks.pop(name, None)
-        if domains is None:
-            continue
-        checks[name] = domains
-        if known is None or set(domains) - set(known):
-            alerts.append(_check_alert(evaluation))
+    now = Reported(runs, dict(before.checks), dict(before.unnamed))
+    alerts += _failed_checks(context.instance, before, now)
     if alerts:
         _send(webhook, alerts)
-    context.update_cursor(msgspec.json.encode(Reported(runs, checks)).decode())
+    context.update_cursor(msgspec.json.encode(now).decode())
     return dg.SkipReason(f"{len(alerts)} reported." if alerts else "Nothing new has failed.")
 
 
@@ -110,6 +124,23 @@ def _failed_runs(instance: dg.DagsterInstance, last: int | None) -> tuple[int, l
             alerts.append(_run_alert(instance, run))
         last = record.storage_id
     return last, alerts
+
+
+def _failed_checks(
+    instance: dg.DagsterInstance, before: Reported, now: Reported
+) -> Iterator[Alert]:
+    """Yield what to report of checks, and put what fails now into `now`."""
+    for evaluation in _judged(instance):
+        name = _name(evaluation)
+        if not is_failure(evaluation):
+            now.checks.pop(name, None)
+            now.unnamed.pop(name, None)
+            continue
+        now.checks[name] = _failing_domains(evaluation)
+        unnamed = evaluation.metadata.get(UNNAMED)
+        now.unnamed[name] = int(str(unnamed.value)) if unnamed else 0
+        if before.has_further(now, name):
+            yield _check_alert(evaluation)
 
 
 def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Alert:
@@ -146,10 +177,8 @@ def _judged(instance: dg.DagsterInstance) -> Iterator[dg.AssetCheckEvaluation]:
             yield evaluation
 
 
-def _failing_domains(evaluation: dg.AssetCheckEvaluation) -> list[str] | None:
-    """Return the domains that fail a check; None if it passed or warned."""
-    if not is_failure(evaluation):
-        return None
+def _failing_domains(evaluation: dg.AssetCheckEvaluation) -> list[str]:
+    """Return the domains that fail a check, as far as it names them."""
     named = evaluation.metadata.get(PROBLEMS)
     return str(named.value).split(", ") if named else []
 
@@ -170,10 +199,10 @@ def _send(webhook: str, alerts: Sequence[Alert]) -> None:
     text = "\n\n".join([*map(str, alerts[:MOST]), *more])
     try:
         answer = _post(webhook, text)
-    except RequestException as error:
+    except (RequestException, HTTPError) as error:
         reason = f"could not be reached ({type(error).__name__})"
     else:
-        if answer.ok:
+        if answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
             return
         reason = f"answered {answer.status_code}"
     raise AlertError(
@@ -186,6 +215,16 @@ def _post(webhook: str, text: str) -> requests.Response:
     if configuration.SETTINGS.alert_format == "slack":
         # Slack reads these three as its own marks
         escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return requests.post(webhook, json={"text": escaped}, timeout=TIMEOUT_SECONDS)
-    plain = {"Content-Type": "text/plain; charset=utf-8"}
-    return requests.post(webhook, text.encode(), headers=plain, timeout=TIMEOUT_SECONDS)
+        body, kind = msgspec.json.encode({"text": escaped}), "application/json"
+    else:
+        body, kind = text.encode(), "text/plain; charset=utf-8"
+    # a redirected POST becomes a GET, which delivers nothing; what is answered is not read
+    with requests.post(
+        webhook,
+        body,
+        headers={"Content-Type": kind},
+        timeout=TIMEOUT_SECONDS,
+        allow_redirects=False,
+        stream=True,
+    ) as answer:
+        return answer

@@ -16,6 +16,7 @@ from link_assets.contract import DAILY_CLICKS
 from link_assets.defs import configuration
 from link_assets.defs.checks.check import counted
 from link_assets.defs.checks.failed_loads import checked_after_failure
+from link_assets.defs.checks.last_loads import LAST_LOAD
 from link_assets.defs.domain_names import DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.figures import clicks_figures
@@ -113,6 +114,7 @@ def _metadata(
         "last_click": timestamp(counts.last_click),
         **newest_click_metadata(counts.newest, counts.future, counts.computed_at),
         "computed_at": dg.MetadataValue.timestamp(counts.computed_at),
+        LAST_LOAD: str(counts.last_load),
         "seconds": round(seconds, 2),
         "dagster/uri": configured_warehouse().uri or None,
         "dagster/partition_row_count": counts.rows,

@@ -42,6 +42,14 @@ class DomainNames:
         return text.strip().casefold() in (str(domain), *spellings)
 
 
+def names_of(known: Mapping[int, Sequence[str]]) -> DomainNames:
+    """Return the names of domains by the spellings of their hosts, the one to show first."""
+    return DomainNames(
+        {str(domain): one_line(first) for domain, (first, *_) in known.items()},
+        {str(domain): [host.casefold() for host in spelled] for domain, spelled in known.items()},
+    )
+
+
 WITHOUT_HOSTS = DomainNames()
 """The names of domains of which only the ids are known."""
 
@@ -65,13 +73,9 @@ def names_in(reader: Reader) -> DomainNames:
 
 def _names(read: Callable[[], Mapping[int, Sequence[str]]]) -> DomainNames:
     try:
-        known = {str(domain): spelled for domain, spelled in read().items()}
+        return names_of(read())
     except Exception:  # noqa: BLE001 - whatever else the run does with the warehouse tells why
         return WITHOUT_HOSTS
-    return DomainNames(
-        {domain: one_line(first) for domain, (first, *_) in known.items()},
-        {domain: [host.casefold() for host in spelled] for domain, spelled in known.items()},
-    )
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:

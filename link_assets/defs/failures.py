@@ -146,8 +146,12 @@ def explained(event: dg.DagsterEvent) -> str | None:
 
 
 def cause_of(event: dg.DagsterEvent) -> str:
-    """Return why a step failed, for its user: the explanation, or the error's own text."""
+    """Return why a step failed, for its user: the explanation, or the error's own text.
+
+    Such a text may quote a row: it is not for those who do not see Dagster's log.
+    """
     error = event.step_failure_data.error
+    error = error and (error.cause or error)  # Dagster's own says only that the step failed
     return explained(event) or (error.message.strip() if error else event.message or "")
 
 

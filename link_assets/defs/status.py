@@ -21,11 +21,13 @@ from link_assets.defs.checks.freshness import lateness
 from link_assets.defs.checks.last_loads import LastLoad, LastLoads
 from link_assets.defs.checks.scope import Scope, last_evaluation
 from link_assets.defs.checks.table_checks import TableChecks
-from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, names_in
+from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, names_of
 from link_assets.defs.failures import cause_of, explanation, kind_and_place
 from link_assets.defs.jobs import checks_job
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.domains import hosts_in
+from link_assets.warehouse.errors import WarehouseBusy, find_cause
 from link_assets.warehouse.reader import reading
 
 FRESH = "fresh"
@@ -97,7 +99,7 @@ class Status:
 
 def read_status(instance: dg.DagsterInstance) -> Status:
     """Read how everything is now."""
-    names, missing, notes = _hosts()
+    names, unread, notes = _hosts()
     now, tables = datetime.now(UTC), [_TableStatus(instance, table, names) for table in TABLES]
     checks = [check for table in tables for check in table.checks()]
     problems = [problem for table in tables for problem in table.problems(now)]
@@ -106,24 +108,26 @@ def read_status(instance: dg.DagsterInstance) -> Status:
         for check in checks
         if check.evaluation and check.result == "failed"
     ]
-    problems += [missing] if missing and any(table.last.loads for table in tables) else []
+    problems += unread if any(table.last.loads for table in tables) else []
     problems += _failed_checks_job(instance)
     loads = [load for table in tables for load in table.loads(now)]
     return Status(now, loads, checks, problems, notes)
 
 
-def _hosts() -> tuple[DomainNames, str, Sequence[str]]:
-    """Return the domains' names; that there is no warehouse; and why it could not be read."""
+def _hosts() -> tuple[DomainNames, Sequence[str], Sequence[str]]:
+    """Return the domains' names; what is wrong with the warehouse; and why it was not read."""
     warehouse = configured_warehouse()
     if not warehouse.exists():  # looking would make it
-        return WITHOUT_HOSTS, f"{warehouse.name} does not exist.", ()
+        return WITHOUT_HOSTS, [f"{warehouse.name} does not exist."], ()
     try:
         with reading(WAREHOUSE_SECONDS) as reader:
-            return names_in(reader), "", ()
+            return names_of(hosts_in(reader)), (), ()
     except Exception as error:  # noqa: BLE001 - Dagster knows all but the hosts
-        known = explanation(error, "the status")
-        reason = known.description if known else kind_and_place(error)
-        return WITHOUT_HOSTS, "", (f"Hosts are those of the last loads: {reason}",)
+        if busy := find_cause(error, WarehouseBusy):
+            return WITHOUT_HOSTS, (), [f"Hosts are those of the last loads: {busy}"]
+        known = explanation(error, "Reading the warehouse")
+        reason = known.description if known else f"{warehouse.name}: {kind_and_place(error)}"
+        return WITHOUT_HOSTS, [f"The warehouse cannot be read. {reason}"], ()
 
 
 def _failed_checks_job(instance: dg.DagsterInstance) -> Iterator[str]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
@@ -46,8 +47,9 @@ TABLE = f"{{dataset}}.{DAILY_CLICKS.name}"
 COLUMNS = ", ".join(field.column for field in DAILY_CLICKS.columns)
 CHANGED = "link_assets_changed_days"
 """The temporary table of the days that changed."""
-LOAD_IDS = "coalesce(sum(CAST(_dlt_load_id AS DECIMAL(38, 9))), 0)"
-"""The sum of load ids, which are seconds of Unix time as text."""
+LOAD_ID = "CAST(_dlt_load_id AS DECIMAL(38, 9))"
+"""A load's id, which is seconds of Unix time as text."""
+LOAD_IDS = f"coalesce(sum({LOAD_ID}), 0)"
 PATH_OF_LINK = 'min(CASE WHEN link_id IS NOT NULL THEN link_path END COLLATE "C")'
 
 
@@ -56,8 +58,9 @@ class ComputedDays:
     """A domain's rows after a computation.
 
     `days` are how many were computed because they had changed, `table` how many rows the whole
-    table has, and `computed_at` is when the computation began: it has what was there then.
-    `newest` is the time of the newest click that is not of the future, and `future` how many are.
+    table has, and `computed_at` is when the computation began. What was loaded until `last_load`,
+    the id of a load, is in it; 0 if there were no clicks. `newest` is the time of the newest click
+    that is not of the future, and `future` how many are.
     """
 
     days: int
@@ -68,6 +71,7 @@ class ComputedDays:
     future: int
     table: int
     computed_at: datetime
+    last_load: Decimal
 
 
 def compute_days(domains: Collection[int]) -> Mapping[int, ComputedDays]:
@@ -87,8 +91,15 @@ def compute_days(domains: Collection[int]) -> Mapping[int, ComputedDays]:
         missing = missing_tables(reader, LINKS.name, CLICKS.name)
         if CLICKS.name in missing:
             raise NoClicks("There are no clicks yet: materialize link_assets/clicks first.")
+        # read before: what another machine loads meanwhile is then newer
+        last_loads = _last_loads(reader, _among(domains))
         days = opened.run(PURPOSE, partial(_compute_changed, client, _among(domains), missing))
-        return _counts(reader, domains, days, began)
+        return _counts(reader, domains, days, last_loads, began)
+
+
+def _last_loads(reader: Reader, among: str) -> Mapping[int, Decimal]:
+    query = f"SELECT domain_id, max({LOAD_ID}) FROM {{dataset}}.{CLICKS.name} WHERE {among}"
+    return dict(map(tuple, reader.rows(f"{query} GROUP BY domain_id")))
 
 
 def _client() -> SqlJobClientBase:
@@ -215,7 +226,11 @@ def _top(column: str) -> str:
 
 
 def _counts(
-    reader: Reader, domains: Collection[int], days: Mapping[int, int], began: datetime
+    reader: Reader,
+    domains: Collection[int],
+    days: Mapping[int, int],
+    last_loads: Mapping[int, Decimal],
+    began: datetime,
 ) -> Mapping[int, ComputedDays]:
     past = up_to(began.date(), "last_click")
     found = reader.rows(
@@ -229,8 +244,9 @@ def _counts(
 
     def counts(domain: int) -> ComputedDays:
         rows, clicks, last, newest, future = of_domain.get(domain, (0, 0, None, None, 0))
+        last_load = last_loads.get(domain, Decimal(0))
         computed = days.get(domain, 0)
-        return ComputedDays(computed, rows, clicks, last, newest, future, table, began)
+        return ComputedDays(computed, rows, clicks, last, newest, future, table, began, last_load)
 
     return {domain: counts(domain) for domain in domains}
 

@@ -98,12 +98,14 @@ class WarehouseLock(Generic[Opened]):
         return "process {process} on {host}, {for}, since {since}".format(**owner)
 
     def _acquire_and_log(self, purpose: str, seconds: float) -> Opened:
-        started, silent = time.monotonic(), min(LOG_AFTER_SECONDS, seconds)
+        if seconds <= LOG_AFTER_SECONDS:
+            return self._acquire(seconds)
+        started = time.monotonic()
         try:
-            return self._acquire(silent)
+            return self._acquire(LOG_AFTER_SECONDS)
         except Timeout:
             logger.warning("%s waits for the warehouse, held by %s.", purpose, self.holder())
-        opened = self._acquire(seconds - silent)
+        opened = self._acquire(seconds - LOG_AFTER_SECONDS)
         logger.warning("%s had waited %.0f seconds.", purpose, time.monotonic() - started)
         return opened
 

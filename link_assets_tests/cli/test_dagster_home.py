@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,8 +34,7 @@ def test_the_home_that_commands_make_has_the_settings_of_the_projects_dagster_ya
         assert instance.managed_python_loggers == ["link_assets"]
         assert instance.run_retries_max_retries == 2
         queue = cast(Any, instance.run_coordinator)
-        assert (queue.dequeue_interval_seconds, queue.dequeue_num_workers) == (1, 2)
-        assert queue.dequeue_use_threads
+        assert queue.dequeue_interval_seconds == 1
         assert queue.get_run_queue_config().max_concurrent_runs == 10
 
 
@@ -42,6 +42,41 @@ def test_a_given_home_is_left_as_it_is(workdir: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DAGSTER_HOME", str(workdir / "elsewhere"))
     assert use_dagster_home() == workdir / "elsewhere"
     assert not (workdir / "elsewhere").exists()
+
+
+def relative(workdir: Path) -> tuple[str, str]:
+    (workdir / "home").mkdir()
+    return "home", "DAGSTER_HOME is home, which is not the absolute path of a folder"
+
+
+def missing(workdir: Path) -> tuple[str, str]:
+    return f"{workdir}/home", f"DAGSTER_HOME is {workdir}/home, which is not the absolute path"
+
+
+def a_file(workdir: Path) -> tuple[str, str]:
+    (workdir / FOLDER).touch()
+    return "", f"{workdir}/{FOLDER}, in which Dagster is to keep its runs, cannot be made: File ex"
+
+
+def broken(workdir: Path) -> tuple[str, str]:
+    (workdir / "history").mkdir()
+    (workdir / "history" / "runs.db").write_bytes(b"garbage" * 1000)
+    return str(workdir), f"Dagster's records in its home {workdir} cannot be used (file is not a"
+
+
+@pytest.mark.usefixtures("api", "nothing_starts")
+@pytest.mark.parametrize("prepared", [relative, missing, a_file, broken])
+def test_a_home_that_cannot_be_used_is_refused_in_one_sentence(
+    prepared: Callable[[Path], tuple[str, str]], workdir: Path
+) -> None:
+    home, says = prepared(workdir)
+    runner = CliRunner(env={"DAGSTER_HOME": home})
+    commands = ["load", "dev"] if prepared is not broken else ["load"]  # dev leaves it to Dagster
+    for command in commands:
+        done = runner.invoke(main, [command])
+        assert done.exit_code == 1
+        assert done.output.startswith(f"Error: {says}")
+        assert isinstance(done.exception, SystemExit)
 
 
 def use_home(home: str) -> None:

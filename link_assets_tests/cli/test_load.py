@@ -26,13 +26,22 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from link_assets.cli.run_job import LOCATION
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
+from link_assets.warehouse.destinations.duckdb_file import duckdb_path
 from link_assets_tests.cli.conftest import Command
 from link_assets_tests.dagster_dev import dagster_dev, until
 from link_assets_tests.support import rows
 from link_assets_tests.truth import world_clicks
+from link_assets_tests.warehouse.helpers import process, read_line
 
 PROJECT = Path(__file__).parents[2]
 LOAD = [sys.executable, "-m", "link_assets.cli", "load"]
+HOLDER = """
+import sys, time
+import duckdb
+file = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+time.sleep(600)
+"""
 RUNS_OF_JOBS = """
 query ($location: String!) {
   repositoryOrError(
@@ -222,12 +231,31 @@ def test_what_cannot_be_loaded_is_refused(
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("table", ["clicks", "daily_clicks"])
+def test_without_any_domain_what_to_load_first_is_said(
+    table: str, link_assets: Command, home: Path, api: str
+) -> None:
+    done = link_assets("load", "--only", table)
+    assert done.exit_code == 1
+    assert f"no domain is known in Dagster's home {home}" in done.output
+    assert "`link-assets load --only domains` first" in done.output
+
+
 @pytest.mark.long
 def test_a_load_without_an_api_is_refused_in_one_sentence(link_assets: Command) -> None:
     done = link_assets("load")
     assert done.exit_code == 1
     assert done.output.startswith("Error: No API to read from: set SOURCES__LINK_ASSETS__BASE_URL")
     assert runs() == []
+
+
+@pytest.mark.long
+def test_days_are_computed_without_an_api(link_assets: Command, api: str) -> None:
+    assert link_assets("load", "--skip-checks").exit_code == 0
+    unset = dict.fromkeys(("SOURCES__LINK_ASSETS__BASE_URL", "SOURCES__LINK_ASSETS__API_KEY"), "")
+    done = link_assets("load", "--only", "daily_clicks", **unset)
+    assert done.exit_code == 0, done.output
+    assert "No day changed: daily_clicks of 3 domains." in done.output
 
 
 @pytest.mark.long
@@ -251,6 +279,30 @@ def test_a_stopped_load_ends_as_canceled_and_the_next_one_goes_on(
         records = instance.fetch_materializations(CLICKS_KEY, limit=3).records
     loads = [record.asset_materialization for record in records]
     assert all(load and "resumed_from_page" in load.metadata for load in loads)
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "code"),
+    [
+        (["--domain", "go1.example.com"], signal.SIGINT, 130),
+        pytest.param([], signal.SIGTERM, 143, marks=pytest.mark.long),
+    ],
+    ids=["for a host", "for its turn"],
+)
+def test_a_signal_ends_the_wait_for_a_warehouse_that_others_use(
+    options: list[str], number: int, code: int, link_assets: Command, api: str
+) -> None:
+    assert link_assets("load", "--only", "domains", "--skip-checks").exit_code == 0
+    command = [*LOAD, "--only", "clicks", "--skip-checks", *options]
+    with process(HOLDER, str(duckdb_path())) as holder:
+        assert read_line(holder) == "open"
+        note = Path(f"{duckdb_path()}.lock.owner")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loading:
+            until(lambda: f'"process": "{holder.pid}"' in note.read_text())
+            loading.send_signal(number)
+            said = loading.communicate(timeout=120)[0]  # the lock's own timeout is 600
+    assert loading.returncode == code, said
+    assert said.endswith("Stopped. The next load goes on from there.\n")
 
 
 @pytest.mark.long
@@ -283,7 +335,7 @@ def test_ctrl_c_in_a_terminal_leaves_nothing_but_that_it_was_stopped(
     (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
     sandbox.page_size, sandbox.latency = 5, 0.1
 
-    def ctrl_c(process: subprocess.Popen[bytes]) -> None:
+    def ctrl_c(process: subprocess.Popen[bytes], _: int) -> None:
         until(lambda: len(sandbox.requests) > 3 + 9 or process.poll() is not None)
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells every process that it has
 
@@ -294,6 +346,22 @@ def test_ctrl_c_in_a_terminal_leaves_nothing_but_that_it_was_stopped(
     assert ended[0] == "✗ clicks of domains 1 to 3:"
     assert ended[1].startswith("  stopped, ")
     assert [line for line in ended if line][-1] == "Stopped. The next load goes on from there."
+
+
+@pytest.mark.long
+def test_a_terminal_that_is_made_narrower_is_written_to_in_its_new_width(
+    home: Path, sandbox: Sandbox, api: str
+) -> None:
+    sandbox.page_size, sandbox.latency = 5, 0.2
+
+    def narrower(process: subprocess.Popen[bytes], terminal: int) -> None:
+        until(lambda: len(sandbox.requests) > 3 or process.poll() is not None)
+        resize(terminal, 40)
+
+    said = plain(in_terminal([*LOAD, "--skip-checks"], 60, narrower))
+    summary = re.split(r"[\r\n]+", said[said.index("Loaded") :])
+    assert any(line.startswith("daily_clicks ") for line in summary)
+    assert max(map(len, summary)) <= 40
 
 
 @pytest.mark.long
@@ -315,20 +383,20 @@ def test_mail_of_cron_has_plain_lines(home: Path, api: str) -> None:
 def in_terminal(
     command: Sequence[str],
     columns: int,
-    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+    meanwhile: Callable[[subprocess.Popen[bytes], int], None] = lambda process, terminal: None,
     exit_code: int = 0,
     **environment: str,
 ) -> str:
     """What a command writes to a terminal of so many columns, to its end."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    resize(theirs, columns)
     given = {**os.environ, "TERM": "xterm-256color", **environment}
     given.pop("COLUMNS", None)  # a worker of pytest-xdist has it, and it would win
     process = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=given, start_new_session=True
     )
     os.close(theirs)
-    acting = Thread(target=meanwhile, args=(process,))
+    acting = Thread(target=meanwhile, args=(process, ours))
     acting.start()
     said = b""
     with suppress(OSError):  # the end of a terminal
@@ -339,6 +407,10 @@ def in_terminal(
     text = said.decode()
     assert process.wait(timeout=120) == exit_code, text
     return text
+
+
+def resize(terminal: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
 
 def plain(text: str) -> str:

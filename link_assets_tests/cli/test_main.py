@@ -19,8 +19,11 @@ from link_assets.cli.main import main
 from link_assets.contract import CLICKS
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox, World, serve
+from link_assets_tests.cli.conftest import Command
 from link_assets_tests.dagster_dev import free_port, until
 from link_assets_tests.support import mostly_long, rows
+
+CREDENTIALS = "DESTINATION__POSTGRES__CREDENTIALS"
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_the_demo_fails_if_a_load_fails(
     with serve(api) as url:
         monkeypatch.setenv("SOURCES__LINK_ASSETS__BASE_URL", url)
         monkeypatch.setenv("SOURCES__LINK_ASSETS__API_KEY", api.api_key)
-        assert run_demo() is False
+        assert run_demo(workdir) is False
     assert "clicks of domain 2 (go2.example.com), page 1: the API answered 403" in " ".join(
         capsys.readouterr().out.split()
     )
@@ -264,3 +267,21 @@ def test_the_demo_is_shown_in_any_encoding(environment: dict[str, str], workdir:
     assert "+ clicks of domains 1 to 3" in done.stdout
     assert "| 1      | go1.example.com | 400    |" in done.stdout
     assert "warehouse.duckdb" in done.stdout
+
+
+@pytest.mark.usefixtures("api", "nothing_starts")
+@pytest.mark.parametrize("command", mostly_long(["report", "load", "status", "dev"], few=2))
+def test_a_warehouse_of_which_a_setting_is_missing_is_refused_in_one_sentence(
+    command: str, link_assets: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESTINATION_TYPE", "postgres")
+    monkeypatch.setenv(CREDENTIALS, "postgresql://loader@127.0.0.1:5432/warehouse")
+    done = link_assets(command)
+    assert done.exit_code == (2 if command == "status" else 1)
+    says = f"The warehouse (postgres) cannot be used: set {CREDENTIALS}__PASSWORD."
+    assert says in " ".join(done.output.split())
+    assert isinstance(done.exception, SystemExit)
+    monkeypatch.setenv(CREDENTIALS, "postgresql://loader:secret@127.0.0.1:port/warehouse")
+    done = link_assets(command)
+    assert "its settings, DESTINATION__POSTGRES__..., are none of such" in done.output
+    assert "secret" not in done.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -25,6 +25,7 @@ from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.warehouse.access import exclusive_access
 from link_assets_tests.cli.conftest import Command
+from link_assets_tests.support import mostly_long
 from link_assets_tests.truth import world_clicks
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
@@ -76,7 +77,8 @@ def test_a_narrow_terminal_has_the_ages_and_states(link_assets: Command) -> None
     assert max(map(len, shown.splitlines())) <= 60
     assert re.search(r"daily_clicks 2 \(go2.example.com\) +\d+ min +ok", shown)
     assert re.search(r"^clicks 2 \(go2.example.com\) +\d+ min +40 +ok", shown, re.M)
-    assert re.search(r"^links: no_unknown_columns: warning, 0 minutes ago\n  The API", shown, re.M)
+    warning = r"^links: no_unknown_columns: warning, (less than a|\d+) minutes? ago\n  The API"
+    assert re.search(warning, shown, re.M)
 
 
 @pytest.mark.long
@@ -137,6 +139,19 @@ def test_links_that_failed_have_the_cause(link_assets: Command, sandbox: Sandbox
     assert "the API answered 403" in load_of(told(done), "links")["cause"]
 
 
+def test_an_error_that_nobody_expected_is_told_with_its_own_text(
+    link_assets: Command, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr("link_assets.defs.links.links_source", fail)
+    done = link_assets("load", "--only", "links", "--skip-checks")
+    assert "\nlinks: ZeroDivisionError: of all things\n" in done.output
+    status = told(link_assets("status", "--json"))
+    assert load_of(status, "links")["cause"] == "ZeroDivisionError: of all things"
+
+
 @pytest.mark.long
 def test_a_failed_check_is_not_healthy(link_assets: Command, sandbox: Sandbox, api: str) -> None:
     assert sandbox.world
@@ -174,19 +189,65 @@ def test_a_warehouse_that_is_gone_is_not_healthy_and_not_made(
     assert list(workdir.glob("warehouse.duckdb*")) == []
 
 
-@pytest.mark.long
-def test_nothing_is_known_without_dagsters_home_and_none_is_made(workdir: Path) -> None:
-    done = CliRunner(env={"DAGSTER_HOME": ""}).invoke(main, ["status"])
+@pytest.mark.parametrize("content", mostly_long([b"", b"garbage" * 1000], few=1))
+def test_a_warehouse_that_is_broken_is_not_healthy(
+    content: bytes, link_assets: Command, api: str, workdir: Path
+) -> None:
+    assert link_assets("load", "--only", "domains", "--skip-checks").exit_code == 0
+    (workdir / "warehouse.duckdb").write_bytes(content)
+    done = link_assets("status", "--json")
+    assert done.exit_code == 1
+    (problem,) = [text for text in told(done)["problems"] if "cannot be read" in text]
+    assert "warehouse.duckdb" in problem
+    assert "not a valid DuckDB database file" in problem
+
+
+def nowhere(workdir: Path) -> tuple[str, str]:
+    return "", f"There is no folder {workdir}/.dagster_home"
+
+
+def empty(workdir: Path) -> tuple[str, str]:
+    (workdir / ".dagster_home").mkdir()
+    return "", f"Dagster has no runs in its home {workdir}/.dagster_home yet"
+
+
+def broken(workdir: Path) -> tuple[str, str]:
+    (workdir / "history").mkdir()
+    (workdir / "history" / "runs.db").write_bytes(b"garbage" * 1000)
+    return str(workdir), f"Dagster's records in its home {workdir} cannot be used (file is not a"
+
+
+def badly_set(workdir: Path) -> tuple[str, str]:
+    (workdir / "dagster.yaml").write_text("runs: [")
+    return str(workdir), f"Dagster's home {workdir} cannot be used: "
+
+
+@pytest.mark.parametrize("prepared", mostly_long([empty, broken, nowhere, badly_set], few=2))
+def test_what_cannot_be_found_out_is_said_as_json_as_well_and_no_file_is_made(
+    prepared: Callable[[Path], tuple[str, str]], workdir: Path
+) -> None:
+    home, says = prepared(workdir)
+    before = sorted(workdir.rglob("*.yaml")), sorted(workdir.rglob("*.db"))
+    runner = CliRunner(env={"DAGSTER_HOME": home})
+    done = runner.invoke(main, ["status", "--json"])
     assert done.exit_code == 2
-    assert f"There is no folder {workdir}/.dagster_home" in done.output
-    assert list(workdir.iterdir()) == []
+    assert says in " ".join(done.stderr.split())
+    status = told(done)
+    assert says in status["problems"][0]
+    assert {key: value for key, value in status.items() if key not in ("at", "problems")} == {
+        "healthy": False,
+        "notes": [],
+        "loads": [],
+        "checks": [],
+    }
+    assert (sorted(workdir.rglob("*.yaml")), sorted(workdir.rglob("*.db"))) == before
 
 
 @pytest.mark.long
 def test_a_setting_that_cannot_work_leaves_the_status_unknown(link_assets: Command) -> None:
-    done = link_assets("status", LINK_ASSETS__LOCK_TIMEOUT_SECONDS="-1")
+    done = link_assets("status", "--json", LINK_ASSETS__LOCK_TIMEOUT_SECONDS="-1")
     assert done.exit_code == 2
-    assert "LINK_ASSETS__LOCK_TIMEOUT_SECONDS must be" in done.output
+    assert "LINK_ASSETS__LOCK_TIMEOUT_SECONDS must be" in told(done)["problems"][0]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -17,7 +18,7 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 
 from link_assets.defs import alerts, configuration
 from link_assets.defs.alerts import WILL_RETRY, AlertError
-from link_assets.defs.checks.last_loads import PROBLEMS
+from link_assets.defs.checks.last_loads import PROBLEMS, UNNAMED
 from link_assets.defs.checks.scope import NOT_JUDGED
 from link_assets.defs.translator import CLICKS_KEY
 from link_assets.sandbox import Fault, Sandbox
@@ -55,6 +56,12 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
             kept.types.append(self.headers["Content-Type"])
             kept.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(kept.status)
+            if kept.status == HTTPStatus.FOUND:
+                self.send_header("Location", "/login")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -251,6 +258,19 @@ def test_a_failing_check_is_reported_again_when_further_domains_fail_it(
     assert "Not fresh: 1, 2." in webhook.texts[1]
 
 
+def test_where_not_all_domains_are_named_their_number_tells_of_further_ones(
+    instance: dg.DagsterInstance, webhook: Webhook
+) -> None:
+    tick = Ticks(instance)
+    said = []
+    for named, unnamed in (("1, 2", 3), ("2, 3", 2), ("2, 3", 3), ("3, 4", 2), ("4", 0), ("5", 0)):
+        shown = {PROBLEMS: named, **({UNNAMED: unnamed} if unnamed else {})}
+        judge(instance, named, metadata=shown)
+        said.append(tick())
+    none, one = "Nothing new has failed.", "1 reported."
+    assert said == [one, none, one, none, none, one]
+
+
 def test_a_check_that_could_not_judge_has_not_passed(
     instance: dg.DagsterInstance, webhook: Webhook
 ) -> None:
@@ -325,7 +345,7 @@ def test_a_long_message_says_how_much_more_there_is(
     assert len(text) < 7_000
 
 
-@pytest.mark.parametrize("status", [500, 404, None])
+@pytest.mark.parametrize("status", [500, 404, 302, None])
 def test_what_the_webhook_does_not_take_is_sent_again_as_a_whole(
     instance: dg.DagsterInstance,
     webhook: Webhook,
@@ -357,6 +377,16 @@ def test_what_the_webhook_does_not_take_is_sent_again_as_a_whole(
 def test_without_a_webhook_the_sensor_says_so(instance: dg.DagsterInstance) -> None:
     judge(instance, "1")
     assert Ticks(instance)() == "LINK_ASSETS__ALERT_WEBHOOK is not set."
+
+
+def test_a_webhook_that_no_request_can_be_made_for_is_told_without_its_address(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINK_ASSETS__ALERT_WEBHOOK", f"http://a..b/{SECRET}")
+    judge(instance, "1")
+    told = failure_of(Ticks(instance))
+    assert "The webhook of LINK_ASSETS__ALERT_WEBHOOK could not be reached (" in told
+    assert SECRET not in told
 
 
 @pytest.mark.parametrize("address", [f"hooks.example/{SECRET}", f"ftp://{SECRET}"])

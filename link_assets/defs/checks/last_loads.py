@@ -31,6 +31,8 @@ from link_assets.defs.partitions import known_domains
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.reader import Reader
 
+LAST_LOAD = "last_load"
+"""The metadata of daily clicks that has the id of the last load whose clicks they have."""
 NEVER_OR_RESUMED = "never loaded, or last loaded by a run that resumed another"
 """Why checks of whole days leave out domains."""
 PROBLEMS = "problem_domains"

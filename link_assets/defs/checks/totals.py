@@ -1,19 +1,23 @@
 """Do the daily clicks add up to the clicks? The check `totals_agree`.
 
-Both are counted in one query, so that they are of the same moment. A domain that has been loaded
-since its days were computed differs rightly, and is not judged: its days are still to come.
+Both are counted in one query, so that they are of the same moment. A domain of which a load has
+ended since its days were computed differs rightly, and is not judged: its days are still to come.
+Which loads the days have is known by their ids and not by times: a load may end long after its id
+was made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from link_assets.contract import CLICKS, DAILY_CLICKS
 from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, judged_domains, listed
-from link_assets.defs.checks.last_loads import LastLoads, LoadedRowsCheck
+from link_assets.defs.checks.last_loads import LAST_LOAD, LastLoads, LoadedRowsCheck
 from link_assets.settings import is_domain_id
+from link_assets.warehouse.daily_clicks import LOAD_ID
 from link_assets.warehouse.reader import Reader
 
 
@@ -24,17 +28,17 @@ class Totals:
     domain: str
     clicks: int
     of_days: int
-    last_load: float
+    last_load: Decimal
 
 
 def totals(reader: Reader, last: LastLoads) -> CheckResult:
     """Find domains whose daily clicks do not add up to their clicks."""
     computed = {
-        domain: float(load.metadata.get("computed_at", 0)) for domain, load in last.loads.items()
+        domain: Decimal(str(load.metadata.get(LAST_LOAD, 0))) for domain, load in last.loads.items()
     }
     found = _totals(reader, [*filter(is_domain_id, computed)])
     differing = [t for t in found if t.clicks != t.of_days]
-    wrong = [t for t in differing if t.last_load < computed[t.domain]]
+    wrong = [t for t in differing if t.last_load <= computed[t.domain]]
     under_way, never = len(differing) - len(wrong), len(last.expected) - len(computed)
     judged = len(computed) - under_way
     numbers: dict[str, Any] = {
@@ -66,11 +70,10 @@ def totals(reader: Reader, last: LastLoads) -> CheckResult:
 
 def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
     among = f"domain_id IN ({', '.join(domains) or 'NULL'})"
-    # a load's id is the time at which it began, as text
     rows = reader.rows(
         "SELECT domain_id, sum(clicks), sum(of_days), max(last_load) FROM ("
         "SELECT domain_id, count(*) AS clicks, 0 AS of_days,"
-        " max(CAST(_dlt_load_id AS DECIMAL(38, 9))) AS last_load"
+        f" max({LOAD_ID}) AS last_load"
         f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY domain_id"
         " UNION ALL"
         " SELECT domain_id, 0 AS clicks, sum(clicks) AS of_days, NULL AS last_load"
@@ -78,7 +81,7 @@ def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
         ") AS counted GROUP BY domain_id ORDER BY domain_id"
     )
     return [
-        Totals(str(domain), int(clicks), int(days), float(load or 0))
+        Totals(str(domain), int(clicks), int(days), Decimal(load or 0))
         for domain, clicks, days, load in rows
     ]
 

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 import dlt
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+    LookupTraces,
+)
 from dlt.common.destination import Destination
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
 
 from link_assets.contract import DATASET
+from link_assets.settings import SettingsError, environment_name
 from link_assets.warehouse.errors import root_cause
 from link_assets.warehouse.redaction import without_quoted
 
@@ -76,6 +82,22 @@ class Warehouse:
     def name(self) -> str:
         """Return what messages call the warehouse, at the beginning of a sentence."""
         return f"The warehouse {self.address or f'({self.type})'}"
+
+    def require_settings(self) -> None:
+        """Raise SettingsError if dlt cannot use the destination's settings; nothing is opened."""
+        section = f"destination.{self.type}"
+        try:
+            self.dataset().destination_client  # noqa: B018 - dlt reads them to make it
+        except ConfigFieldMissingException as error:
+            lacking = [environment_name(f"{section}.{key}") for key in _missing(error.traces)]
+            raise SettingsError(
+                f"{self.name} cannot be used: set {' and '.join(lacking)}."
+            ) from None
+        except ConfigurationException as error:
+            raise SettingsError(
+                f"{self.name} cannot be used: its settings, {environment_name(section)}__..., are "
+                f"none of such a warehouse ({type(error).__name__})."
+            ) from None
 
     def exists(self) -> bool:
         """Return whether reading is safe; False if it would make an empty warehouse."""
@@ -163,3 +185,12 @@ class Warehouse:
         config = self.dataset().destination_client.config
         location = (self.type, config.data_location(), DATASET)
         return hashlib.blake2b(repr(location).encode(), digest_size=8).hexdigest()
+
+
+def _missing(fields: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    """Yield the names of the fields that dlt did not find, each with those it is a part of."""
+    for name, traces in fields.items():
+        nested = [trace.traces for trace in traces if isinstance(trace, LookupTraces)]
+        yield from (f"{name}.{part}" for inner in nested[:1] for part in _missing(inner))
+        if not nested:
+            yield name

@@ -83,6 +83,9 @@ class DuckDbWarehouse(Warehouse):
         """Return the file's absolute path as DuckDB's URI, such as SQLAlchemy takes."""
         return f"duckdb:///{self.file}"
 
+    def require_settings(self) -> None:
+        """Do nothing: the file's path is all that there is to set."""
+
     def exists(self) -> bool:
         """Return whether the file is there; DuckDB would make it to read it."""
         return self.file.exists()

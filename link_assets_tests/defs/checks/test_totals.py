@@ -7,6 +7,7 @@ import time
 import pytest
 
 from link_assets.defs.checks import totals
+from link_assets.defs.translator import DAILY_CLICKS_KEY
 from link_assets.sandbox import Sandbox
 from link_assets_tests.defs.checks.evaluated import checked, numbers, troubles
 from link_assets_tests.support import Location, rows
@@ -56,6 +57,19 @@ def test_a_domain_that_is_being_loaded_is_not_judged(loaded: Location) -> None:
     assert counted == {"judged": 2, "not_judged": 1, "differing": 1}
     told = str(found[NAME].description)
     assert told.endswith("2 domains judged; 1 loaded since their days were computed.")
+
+
+def test_a_load_that_began_before_the_days_were_computed_and_ended_after_is_still_to_come(
+    loaded: Location, sandbox: Sandbox
+) -> None:
+    began = time.time()
+    computed = loaded.run("clicks_job", partition_key="1", asset_selection=[DAILY_CLICKS_KEY])
+    assert computed.success
+    rows("DELETE FROM {dataset}.daily_clicks WHERE domain_id = 1")
+    rows(f"UPDATE {{dataset}}.clicks SET _dlt_load_id = '{began}' WHERE domain_id = 1")
+    found = checked(loaded)
+    assert troubles(found) == {}
+    assert str(found[NAME].description).endswith("1 loaded since their days were computed.")
 
 
 def test_days_of_a_run_judge_its_own_domains(loaded: Location, sandbox: Sandbox) -> None:

@@ -1,0 +1,41 @@
+"""What SIGINT and SIGTERM do to a command that notes them."""
+
+from __future__ import annotations
+
+import signal
+
+from link_assets_tests.warehouse.helpers import process, read_line
+
+# waits where nothing looks for a signal
+COMMAND = """
+import sys, time
+from link_assets.cli import stop_signals
+stop_signals.ANOTHER_AFTER_SECONDS = float(sys.argv[1])
+with stop_signals.stop_signals(lambda: print("ended", flush=True)) as signals:
+    print("ready", flush=True)
+    while not signals.first:
+        time.sleep(0.01)
+    print("first", flush=True)
+    time.sleep(float(sys.argv[2]))
+print("done", flush=True)
+"""
+
+
+def test_another_signal_ends_a_command_that_still_waits() -> None:
+    with process(COMMAND, "0", "600") as command:
+        assert read_line(command) == "ready"
+        command.send_signal(signal.SIGTERM)
+        assert read_line(command) == "first"
+        command.send_signal(signal.SIGINT)
+        assert read_line(command) == "ended"
+        assert command.wait(timeout=30) == 130
+
+
+def test_a_signal_that_is_sent_twice_at_once_is_one() -> None:
+    with process(COMMAND, "600", "0.5") as command:
+        assert read_line(command) == "ready"
+        command.send_signal(signal.SIGTERM)
+        assert read_line(command) == "first"
+        command.send_signal(signal.SIGTERM)
+        assert read_line(command) == "done"
+        assert command.wait(timeout=30) == 0
