@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from link_assets.cli.dagster_home import home_instance
-from link_assets.cli.progress import Progress, console_of_this_process
+from link_assets.cli.lasting_output import lasting_console
+from link_assets.cli.progress import Progress
 from link_assets.cli.run_load import LoadOptions, is_well, load, say_ended
 from link_assets.cli.show_load import print_checks, print_failures
 from link_assets.cli.stop_signals import stop_signals
@@ -29,7 +30,7 @@ def run_demo(home: Path) -> bool:
     Returns:
         Whether every run succeeded and no check failed; a warning is shown and does not count.
     """
-    console = console_of_this_process()
+    console, output = lasting_console()
     with (
         stop_signals(lambda: say_ended(console)) as signals,
         home_instance(home) as instance,
@@ -42,7 +43,7 @@ def run_demo(home: Path) -> bool:
     console.print(_domains_table())
     print_checks(console, runs)
     _print_next_steps(console)
-    return is_well(runs)
+    return is_well(runs) and not output.error
 
 
 def _domains_table() -> Table:

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from link_assets.cli.chosen_domains import chosen_domains
 from link_assets.cli.dagster_home import home_instance
-from link_assets.cli.progress import Progress, console_of_this_process
+from link_assets.cli.lasting_output import CLOSED, lasting_console
+from link_assets.cli.progress import Progress
 from link_assets.cli.run_job import JobRequest, JobRun, run_job
 from link_assets.cli.show_load import days_computed, print_checks, print_failures, print_loads
 from link_assets.cli.stop_signals import Stopped, StopSignals, stop_signals
@@ -59,13 +60,13 @@ def run_load(home: Path, options: LoadOptions) -> int:
     """Load, print what came of it, and return the exit code: 0 only if all is well.
 
     A check that warns is shown and is no failure. After SIGINT or SIGTERM it is 128 and the number
-    of the signal, as a shell says it.
+    of the signal, as a shell says it. Output that cannot be written stops no load.
 
     Raises:
         ClickException: There is no such table or domain, or no domain at all.
         HomeError: Dagster's home cannot be used.
     """
-    console = console_of_this_process()
+    console, output = lasting_console()
     with (
         stop_signals(lambda: say_ended(console)) as signals,
         home_instance(home) as instance,
@@ -80,7 +81,20 @@ def run_load(home: Path, options: LoadOptions) -> int:
             logging.getLogger("dlt").disabled = True
             console.print("Stopped. The next load goes on from there.", soft_wrap=True)
             return 128 + signals.first
-    return 0 if is_well(runs) else 1
+    return _exit_code(is_well(runs), output.error)
+
+
+def _exit_code(is_well: bool, lost: OSError | None) -> int:
+    """Return 0 only if all is well and was told."""
+    if isinstance(lost, BrokenPipeError):
+        return CLOSED if is_well else 1
+    if lost:
+        click.echo(
+            f"Error: Not all could be printed ({lost.strerror}); "
+            + ("all is loaded." if is_well else "a run or a check failed."),
+            err=True,
+        )
+    return 0 if is_well and not lost else 1
 
 
 def load(

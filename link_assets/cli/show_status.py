@@ -14,6 +14,8 @@ from link_assets.defs.checks.freshness import hours, span
 from link_assets.defs.status import CheckStatus, LoadStatus, Status, age
 
 REJECTED = "rejected_rows"
+NARROW = 50
+"""Below this many columns, tables have hardly more than which domain is late."""
 NUMBERS = ("rows_new", "rows_already_there", REJECTED, "rows_total")
 """Numbers of the last load, as materializations call them, which are keys of the JSON."""
 
@@ -61,7 +63,7 @@ def _check_json(check: CheckStatus) -> dict[str, Any]:
 
 def print_status(console: Console, status: Status) -> None:
     """Print the status, the problems last, where a terminal is looked at."""
-    console.print(_loads_table(status, console.width >= WIDE))
+    console.print(_loads_table(status, console.width))
     bad = [check for check in status.checks if check.result in ("failed", "warned")]
     print_findings(console, [_finding(check, status) for check in bad])
     plain = not console.is_terminal
@@ -72,13 +74,16 @@ def print_status(console: Console, status: Status) -> None:
     console.print("[green]Healthy.[/]" if status.is_healthy else "[red]Not healthy.[/]")
 
 
-def _loads_table(status: Status, wide: bool) -> Table:
+def _loads_table(status: Status, width: int) -> Table:
+    wide = width >= WIDE
     texts = ("loaded at (UTC)", "table", "domain") if wide else ("table, domain",)
     numbers = ("age", "new", "again", "rejected", "rows", "last click")
     if not wide:
         # the name needs the room of a column that says nothing
         rejected = any(load.last and load.last.metadata.get(REJECTED) for load in status.loads)
         numbers = ("age", "new", "rejected") if rejected else ("age", "new")
+    if width < NARROW:
+        numbers = ("age",)
     table = loads_table("Last loads", texts, numbers)
     table.add_column("", no_wrap=True)
     for load in sorted(status.loads, key=lambda load: not (load.is_late or load.cause)):

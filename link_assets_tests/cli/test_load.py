@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -303,6 +304,26 @@ def test_a_signal_ends_the_wait_for_a_warehouse_that_others_use(
             said = loading.communicate(timeout=120)[0]  # the lock's own timeout is 600
     assert loading.returncode == code, said
     assert said.endswith("Stopped. The next load goes on from there.\n")
+
+
+@pytest.mark.parametrize(
+    ("reader", "code", "says"),
+    [
+        ("> /dev/full", 1, "Error: Not all could be printed (No space left on device)"),
+        pytest.param("| head -n1", 141, "", marks=pytest.mark.long),
+    ],
+    ids=["full disk", "closed pipe"],
+)
+def test_output_that_cannot_be_written_stops_no_load(
+    reader: str, code: int, says: str, home: Path, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINK_ASSETS__DOMAINS_PER_RUN", "1")
+    command = f"{shlex.join(LOAD)} --skip-checks {reader}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(says)
+    assert len(done.stderr.splitlines()) == bool(says)
+    assert clicks_by_domain() == [(1, 40), (2, 40), (3, 40)]
 
 
 @pytest.mark.long

@@ -9,10 +9,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from link_assets.cli import progress as progress_module
 from link_assets.cli.progress import Progress
 from link_assets.defs.progress import Nobody, Reading, current_watcher, shown, watched_by
 from link_assets.source.load_stats import LoadStats
 from link_assets.warehouse.row_counts import ClickCount
+from link_assets_tests.dagster_dev import until
 
 
 def lines(progress: Progress) -> list[str]:
@@ -128,6 +130,16 @@ def test_lines_are_whole_where_there_is_no_terminal() -> None:
         "  The API limits the rate: waiting.",
         "✗ clicks of domains 1 to 30: failed, 0:00:00",
     ]
+
+
+def test_a_name_with_markup_is_written_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.01)
+    progress = Progress(Console(file=StringIO(), width=200))
+    with progress:
+        progress.run_begins("clicks")
+        progress.begun(Reading("7 (a[/b].example)", LoadStats(), "7"))
+        until(lambda: len(written(progress)) > 1)
+    assert written(progress)[0].startswith("  7 (a[/b].example): 0 pages, 0 rows")
 
 
 def written(progress: Progress) -> list[str]:

@@ -81,6 +81,20 @@ def test_a_narrow_terminal_has_the_ages_and_states(link_assets: Command) -> None
     assert re.search(warning, shown, re.M)
 
 
+def test_each_domain_has_its_id_in_40_columns(link_assets: Command) -> None:
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("domain", ["1234567"])
+        for key in (CLICKS_KEY, DAILY_CLICKS_KEY):
+            metadata = {"host": "go.example.com", "rows_new": 1_234_567, "rejected_rows": 1}
+            loaded = dg.AssetMaterialization(key, partition="1234567", metadata=metadata)
+            instance.report_runless_asset_event(loaded)
+    shown = link_assets("status", COLUMNS="40").output
+    for table in ("clicks", "daily_clicks"):
+        (line,) = re.findall(rf"^{table} 1234567.*", shown, re.M)
+        assert re.search(r" 0 min +ok *$", line)
+        assert len(line) <= 40
+
+
 @pytest.mark.long
 def test_a_narrow_terminal_has_rejected_rows_where_there_are_any(
     link_assets: Command, sandbox: Sandbox, api: str
