@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import dagster as dg
+from dlt.common.destination.exceptions import DestinationException
 
 from link_assets.defs.checks.all_checks import TABLES
 from link_assets.defs.checks.check import CheckResult, is_failure, listed
@@ -22,7 +23,7 @@ from link_assets.defs.checks.last_loads import LastLoad, LastLoads
 from link_assets.defs.checks.scope import Scope, last_evaluation
 from link_assets.defs.checks.table_checks import TableChecks
 from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, names_of
-from link_assets.defs.failures import cause_of, explanation, kind_and_place
+from link_assets.defs.failures import SEE_README, cause_of, explanation, kind_and_place
 from link_assets.defs.jobs import checks_job
 from link_assets.defs.translator import asset_key
 from link_assets.warehouse.destinations.configured import configured_warehouse
@@ -125,9 +126,14 @@ def _hosts() -> tuple[DomainNames, Sequence[str], Sequence[str]]:
     except Exception as error:  # noqa: BLE001 - Dagster knows all but the hosts
         if busy := find_cause(error, WarehouseBusy):
             return WITHOUT_HOSTS, (), [f"Hosts are those of the last loads: {busy}"]
-        known = explanation(error, "Reading the warehouse")
-        reason = known.description if known else f"{warehouse.name}: {kind_and_place(error)}"
-        return WITHOUT_HOSTS, [f"The warehouse cannot be read. {reason}"], ()
+        return WITHOUT_HOSTS, [f"{warehouse.name} cannot be read: {_reason(error)}"], ()
+
+
+def _reason(error: Exception) -> str:
+    if refused := find_cause(error, DestinationException):
+        return f"{configured_warehouse().reason(refused)}. {SEE_README}"
+    known = explanation(error, "reading")
+    return str(known.description) if known else f"{kind_and_place(error)}."
 
 
 def _failed_checks_job(instance: dg.DagsterInstance) -> Iterator[str]:
