@@ -46,6 +46,7 @@ def ran(command: Sequence[str], **environment: str) -> subprocess.CompletedProce
     return subprocess.run(command, env=given, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", mostly_long(LOADING, 1))
 def test_a_command_that_loads_reads_the_api_of_the_env_file(
     command: list[str], clone: Path, api: str

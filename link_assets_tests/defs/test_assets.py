@@ -45,6 +45,7 @@ def test_clicks_that_share_a_timestamp_all_arrive_within_and_across_domains(
     assert loaded_clicks() == expected_world(world, 1, 2)
 
 
+@pytest.mark.long
 def test_a_domain_whose_clicks_are_all_older_than_another_domains_loads_in_full(
     location: Location, sandbox: Sandbox
 ) -> None:

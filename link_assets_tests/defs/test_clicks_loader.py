@@ -156,6 +156,7 @@ def test_a_saved_position_that_brings_no_page_is_logged_and_the_domain_read_anew
     assert "resumed_from_page" not in location.click_metadata("1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", mostly_long([403, 503], 1))
 def test_a_saved_position_stays_if_the_first_page_fails_as_well(
     status: int, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

@@ -210,6 +210,7 @@ def test_a_process_that_has_used_the_warehouse_ends_without_output(workdir: Path
     assert (run.stdout, run.stderr) == ("", "")
 
 
+@pytest.mark.long
 def test_dagster_validates_the_location_that_the_workspace_file_names(workdir: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "dagster", "definitions", "validate"],

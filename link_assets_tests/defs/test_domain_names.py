@@ -67,6 +67,7 @@ def test_clicks_of_domains_without_a_known_host_are_shown_by_id(location: Locati
     assert "clicks of domain 1: 40 rows" in said(location, result)
 
 
+@pytest.mark.long
 def test_a_run_and_its_checks_succeed_though_hosts_cannot_be_read(location: Location) -> None:
     assert location.links().success
     change("ALTER TABLE link_assets.domains RENAME COLUMN hostname TO elsewhere")
@@ -82,6 +83,7 @@ def test_a_run_and_its_checks_succeed_though_hosts_cannot_be_read(location: Loca
     assert fresh.passed
 
 
+@pytest.mark.long
 def test_reasons_of_several_failed_domains_name_their_hosts(
     location: Location, sandbox: Sandbox
 ) -> None:

@@ -90,6 +90,7 @@ def test_domains_without_clicks_show_no_chart_of_their_own(
     assert figures_in(shown(location, CLICKS_KEY, "2")) == {"clicks_per_day_all_domains"}
 
 
+@pytest.mark.long
 def test_the_number_of_queries_does_not_grow_with_the_domains(
     location: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

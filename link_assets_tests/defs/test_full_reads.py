@@ -54,6 +54,7 @@ def test_an_old_click_is_found_when_all_pages_are_due_and_counted_as_missed(
     assert location.click_metadata("1")["clicks_missed"] == 0
 
 
+@pytest.mark.long
 def test_new_clicks_of_a_full_read_were_not_missed(
     location: Location,
     clicks: list[dict[str, Any]],
@@ -90,6 +91,7 @@ def test_what_was_missed_counts_although_another_run_ends_the_read(
     assert (shown["full_read"], shown["clicks_missed"]) == (True, 2)
 
 
+@pytest.mark.long
 def test_zero_days_are_never(
     location: Location, clicks: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +100,7 @@ def test_zero_days_are_never(
     assert loaded() == len(clicks) - 1
 
 
+@pytest.mark.long
 def test_an_api_that_is_always_read_whole_has_nothing_to_count(
     location: Location, clicks: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,6 +181,7 @@ def test_loaded_domains_of_a_failed_run_show_what_is_new(
     assert counts(location, "1") == (40, 40, 0, 40, 40, 40)
 
 
+@pytest.mark.long
 def test_the_newest_click_has_an_age_even_if_a_load_brought_none(
     location: Location, sandbox: Sandbox
 ) -> None:

@@ -164,6 +164,7 @@ def test_a_run_that_fails_before_it_loads_shows_its_domains_as_failed(
     assert statuses(seven.instance) == {"failed": ODD}
 
 
+@pytest.mark.long
 def test_a_run_that_names_partitions_and_lists_domains_loads_both(seven: Location) -> None:
     tags = {RANGE[0]: "1", RANGE[1]: "2", DOMAINS: "2, 5,"}
     assert seven.run("clicks_job", tags=tags).success

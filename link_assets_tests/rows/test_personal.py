@@ -273,6 +273,7 @@ def test_treated_values_are_in_no_file_and_no_log_of_a_run(
     assert treatment == "drop" or {"tables", "parquet"} <= traces.with_(hashed(IP))
 
 
+@pytest.mark.long
 def test_kept_values_are_in_the_warehouse_and_the_load_package_but_in_no_log(
     location: Location, sandbox: Sandbox, traces: Traces
 ) -> None:
@@ -297,6 +298,7 @@ def test_kept_values_are_in_no_log_of_a_load_that_the_database_refuses(
     assert not {"log", "db"} & traces.with_(IP)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("treatment", mostly_long(["hash", "keep"], 1))
 def test_the_salt_is_in_no_file_and_no_log_of_a_run(
     treatment: str,

@@ -137,6 +137,7 @@ def test_reading_gets_the_memory_that_it_needs(
     assert MORE_MEMORY in caplog.text
 
 
+@pytest.mark.long
 def test_a_limit_that_was_set_is_kept_and_the_failure_says_what_to_change(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

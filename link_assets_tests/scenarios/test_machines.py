@@ -122,6 +122,7 @@ def database(port: int, api: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("attempt", mostly_long(range(12), 1))
 def test_first_loads_of_many_machines_make_the_tables_together(
     attempt: int, sandbox: Sandbox, workdir: Path, monkeypatch: pytest.MonkeyPatch

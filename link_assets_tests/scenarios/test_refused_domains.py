@@ -137,6 +137,7 @@ def test_links_are_marked_as_deleted_except_those_of_a_domain_that_was_refused(
     assert deleted() == {1, 2, 3}
 
 
+@pytest.mark.long
 def test_a_first_listing_of_which_every_domain_is_refused_has_domains(
     location: Location, sandbox: Sandbox
 ) -> None:

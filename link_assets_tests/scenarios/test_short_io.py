@@ -117,7 +117,7 @@ def named(switches: Switches) -> str:
     return " ".join(f"{k}={v}" for k, v in changed.items() if v != getattr(default, k)) or "likely"
 
 
-@pytest.mark.parametrize("switches", mostly_long(PAGING, 5), ids=named)
+@pytest.mark.parametrize("switches", mostly_long(PAGING, 3), ids=named)
 def test_every_click_of_a_crowded_time_is_there_once_however_pages_are_cut(
     switches: Switches, sandbox: Sandbox, settings: ApiSettings
 ) -> None:

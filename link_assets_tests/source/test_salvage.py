@@ -196,6 +196,7 @@ def test_a_damaged_link_is_kept_and_not_taken_for_deleted(
     assert rows("SELECT title FROM {dataset}.links WHERE id = 'b'") == [("",)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("link", mostly_long([b"\xff", b"b\x01", b"b\\x"], 1))
 def test_a_link_with_a_damaged_id_keeps_all_links_from_being_marked_deleted(
     location: Location, sandbox: Sandbox, link: bytes

@@ -52,6 +52,7 @@ def test_a_domain_that_was_never_loaded_is_not_loaded_from_another_api(
     assert location.clicks("2").success
 
 
+@pytest.mark.long
 def test_links_that_were_never_loaded_are_not_loaded_from_another_api(
     location: Location, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

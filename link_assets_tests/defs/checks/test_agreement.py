@@ -124,6 +124,7 @@ def test_a_domain_whose_counts_the_api_refuses_is_not_judged_and_the_others_are(
     assert reason in numbers(differing, "not_answered")[0]["1"]
 
 
+@pytest.mark.long
 def test_without_any_answer_or_a_key_nothing_is_judged_and_the_reason_told(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

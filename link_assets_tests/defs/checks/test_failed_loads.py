@@ -112,6 +112,7 @@ def test_a_failed_listing_leaves_the_checks_of_links_as_they_were(
     assert len(before) == 6
 
 
+@pytest.mark.long
 def test_a_run_of_both_tables_that_fails_at_the_links_says_so_for_the_clicks(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -152,7 +153,7 @@ def no_folder(patch: pytest.MonkeyPatch) -> None:
     ("trouble", "reason"),
     [
         (without_key, ""),
-        (damaged_file, "not a valid DuckDB database file"),
+        pytest.param(damaged_file, "not a valid DuckDB database file", marks=pytest.mark.long),
         pytest.param(no_folder, "its lock file", marks=pytest.mark.long),
     ],
 )

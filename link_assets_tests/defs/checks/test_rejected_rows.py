@@ -44,6 +44,7 @@ def test_rejected_rows_fail_by_domain_until_a_later_load_is_clean(
     assert troubles(checked(loaded)) == {"clicks.no_rejected_rows": told + whole}
 
 
+@pytest.mark.long
 def test_a_rejected_link_fails_its_check_and_can_be_found_as_it_says(
     loaded: Location, sandbox: Sandbox
 ) -> None:

@@ -125,6 +125,7 @@ def test_before_anything_is_loaded_every_check_says_what_to_materialize(
     assert sandbox.requests == []
 
 
+@pytest.mark.long
 def test_with_links_but_no_clicks_the_checks_of_clicks_name_what_is_missing(
     location: Location,
 ) -> None:

@@ -153,6 +153,7 @@ def test_domains_with_far_fewer_clicks_yesterday_are_named_with_both_numbers(
     assert checked(location)["clicks.usual_volume"].passed
 
 
+@pytest.mark.long
 def test_a_load_that_resumed_is_not_judged_by_its_volume(
     location: Location, sandbox: Sandbox, stopped_clock: datetime
 ) -> None:

@@ -147,6 +147,7 @@ def test_dlts_other_names_of_the_setting_work_and_are_named_in_errors(
         configured_warehouse()
 
 
+@pytest.mark.long
 def test_table_names_copied_from_the_ui_work_in_the_default_file(
     location: Location,
 ) -> None:

@@ -167,6 +167,7 @@ def test_a_refused_connection_is_explained_without_the_password(
         assert SECRET not in message + caplog.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("adbc", mostly_long([True, False], 1), ids=["ADBC", "INSERT"])
 def test_a_database_of_another_encoding_is_named_in_the_failure(
     adbc: bool, location: Location, port: int, server: str, monkeypatch: pytest.MonkeyPatch
@@ -232,6 +233,7 @@ def test_nothing_of_a_load_stays_staged(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(1,)]
 
 
+@pytest.mark.long
 def test_a_name_that_the_database_quotes_is_shown(
     location: Location, port: int, server: str, sandbox: Sandbox
 ) -> None:
