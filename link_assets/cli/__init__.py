@@ -13,7 +13,7 @@ anything, and `dagster_home` where Dagster keeps its runs.
     run_job                one run, in this process; stop_signals end it early
         |
         v
-    progress, show_load    what is read now (told by defs.progress), and what came of it;
+    progress, show_load    what is read now (from defs.progress), and what came of it;
                            they print to lasting_output
 
     status -> show_status  what defs.status finds, as a table or JSON

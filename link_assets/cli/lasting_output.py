@@ -7,14 +7,15 @@ goes nowhere, and the command goes on and says so in the end.
 from __future__ import annotations
 
 import os
+import signal
 from typing import IO, Any
 
 from rich.console import Console
 
 from link_assets.cli.progress import console_of_this_process
 
-CLOSED = 128 + 13
-"""What a command exits with that a closed pipe ends: SIGPIPE's number and 128."""
+CLOSED = 128 + signal.SIGPIPE
+"""What a command exits with that a closed pipe ends, as a shell says it."""
 
 
 class LastingOutput:

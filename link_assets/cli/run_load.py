@@ -84,17 +84,17 @@ def run_load(home: Path, options: LoadOptions) -> int:
     return _exit_code(is_well(runs), output.error)
 
 
-def _exit_code(is_well: bool, lost: OSError | None) -> int:
-    """Return 0 only if all is well and was told."""
+def _exit_code(well: bool, lost: OSError | None) -> int:
+    """Return 0 only if all is well and could be printed."""
     if isinstance(lost, BrokenPipeError):
-        return CLOSED if is_well else 1
+        return CLOSED if well else 1
     if lost:
         click.echo(
             f"Error: Not all could be printed ({lost.strerror}); "
-            + ("all is loaded." if is_well else "a run or a check failed."),
+            + ("all is loaded." if well else "a run or a check failed."),
             err=True,
         )
-    return 0 if is_well and not lost else 1
+    return 0 if well and not lost else 1
 
 
 def load(

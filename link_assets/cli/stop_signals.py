@@ -52,7 +52,7 @@ class StopSignals:
         return self._first
 
     def raise_again(self) -> None:
-        """Have whoever handles signals now be told once more; this one does not count."""
+        """Signal whoever handles signals now once more; this one does not count."""
         self._own += 1
         signal.raise_signal(signal.SIGINT)
 

@@ -20,7 +20,7 @@ def midnight(day: date) -> str:
 def up_to(day: date, time: str = "dt") -> str:
     """Return the SQL that a time is not after a day (UTC).
 
-    Clicks that are not `up_to` today are of the future: what is told of the newest clicks leaves
+    Clicks that are not `up_to` today are of the future: what is said of the newest clicks leaves
     them out and counts them apart, since one wrong date would hide all others.
     """
     return f"{time} < {midnight(day + timedelta(days=1))}" if day < date.max else "TRUE"

@@ -21,21 +21,19 @@ print("done", flush=True)
 """
 
 
-def test_another_signal_ends_a_command_that_still_waits() -> None:
-    with process(COMMAND, "0", "600") as command:
+def after_two_signals(counts_after: str, waits: str, second: signal.Signals) -> tuple[str, int]:
+    """What the command says and exits with after SIGTERM and a second signal."""
+    with process(COMMAND, counts_after, waits) as command:
         assert read_line(command) == "ready"
         command.send_signal(signal.SIGTERM)
         assert read_line(command) == "first"
-        command.send_signal(signal.SIGINT)
-        assert read_line(command) == "ended"
-        assert command.wait(timeout=30) == 130
+        command.send_signal(second)
+        return read_line(command), command.wait(timeout=30)
+
+
+def test_another_signal_ends_a_command_that_still_waits() -> None:
+    assert after_two_signals("0", "600", signal.SIGINT) == ("ended", 130)
 
 
 def test_a_signal_that_is_sent_twice_at_once_is_one() -> None:
-    with process(COMMAND, "600", "0.5") as command:
-        assert read_line(command) == "ready"
-        command.send_signal(signal.SIGTERM)
-        assert read_line(command) == "first"
-        command.send_signal(signal.SIGTERM)
-        assert read_line(command) == "done"
-        assert command.wait(timeout=30) == 0
+    assert after_two_signals("600", "0.5", signal.SIGTERM) == ("done", 0)
