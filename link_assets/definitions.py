@@ -8,7 +8,6 @@ import atexit
 import gc
 
 import dagster as dg
-from dagster_dlt import DagsterDltResource
 
 from link_assets.defs.alerts import alerts_sensor
 from link_assets.defs.checks.all_checks import CHECKS
@@ -26,7 +25,6 @@ defs = dg.Definitions(
     jobs=[links_job, clicks_job, checks_job],
     schedules=[links_schedule, clicks_schedule, checks_schedule],
     sensors=[new_domains_sensor, alerts_sensor],
-    resources={"dlt": DagsterDltResource()},
     executor=dg.in_process_executor,
 )
 

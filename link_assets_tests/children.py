@@ -14,10 +14,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from link_assets.domain_loads import open_loads
 from link_assets.settings import api_settings
-from link_assets.source.rest import clicks_source, links_source
-from link_assets.source.resume import ClicksRead
-from link_assets.warehouse.chunks import Chunks
+from link_assets.source.rest import links_source
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, dagster_instance
 
@@ -26,10 +25,8 @@ WAIT = 120
 
 def load_clicks(domain: int) -> None:
     """Loads a domain's clicks to the last page, as a plain script does."""
-    read = ClicksRead()
-    with Chunks(f"clicks_{domain}") as chunks:
-        while not read.finished:
-            chunks.load(lambda p: p.run(clicks_source(api_settings(), domain, read)))
+    with open_loads(api_settings(), [domain]) as loads:
+        loads.load(domain)
 
 
 def load_links() -> None:

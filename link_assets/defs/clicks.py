@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster_dlt import DagsterDltResource, dlt_assets
+from dagster_dlt import dlt_assets
 from pydantic import Field
 
 from link_assets.contract import CLICKS, DAILY_CLICKS
@@ -57,14 +57,12 @@ class ClicksConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.multi_run(configuration.SETTINGS.domains_per_run),
     pool=configuration.POOL,
 )
-def clicks(
-    context: dg.AssetExecutionContext, dlt: DagsterDltResource, config: ClicksConfig
-) -> Iterator[Any]:
+def clicks(context: dg.AssetExecutionContext, config: ClicksConfig) -> Iterator[Any]:
     """Load the clicks of each domain of the run; one that fails leaves the others' results."""
     keys, named = domains_of_run(context), set(context.partition_keys)
     _plan(context, [key for key in keys if key not in named])
     try:
-        done = load_domains(context, dlt, TRANSLATOR, config.full_refresh, keys)
+        done = load_domains(context, config.full_refresh, keys)
     except Exception as error:
         yield from checked_after_failure(context, [CLICKS_KEY], [error], keys)
         raise

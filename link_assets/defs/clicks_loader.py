@@ -8,18 +8,16 @@ business and writing the warehouse's.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from threading import Event
 
 import dagster as dg
-from dagster_dlt import DagsterDltResource, DagsterDltTranslator
+from dlt.common.exceptions import DltException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
-from dlt.pipeline.exceptions import PipelineStepFailed
 from requests.exceptions import RequestException
 
 from link_assets.contract import CLICKS
@@ -32,9 +30,10 @@ from link_assets.defs.partitions import domain_id
 from link_assets.defs.progress import Nobody, Reading, Watcher, current_watcher, shown
 from link_assets.defs.run_requests import show_hosts
 from link_assets.defs.translator import CLICKS_KEY
-from link_assets.settings import ApiSettings, api_settings, is_domain_id
+from link_assets.domain_loads import DomainLoads, open_loads
+from link_assets.settings import api_settings, is_domain_id
+from link_assets.source.click_chunks import ClickChunk
 from link_assets.source.load_stats import LoadStats
-from link_assets.source.rest import clicks_source
 from link_assets.source.resume import (
     FROM_FIRST_PAGE,
     ClicksRead,
@@ -42,16 +41,14 @@ from link_assets.source.resume import (
     Restart,
     full_refresh,
 )
-from link_assets.source.run_resources import RunResources, open_resources
-from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.errors import (
     ConcurrentWriteError,
     WarehouseBusy,
     WarehouseUnusable,
     find_cause,
 )
+from link_assets.warehouse.group_commit import DomainChunks
 from link_assets.warehouse.loaded_api import warehouse_api
-from link_assets.warehouse.pipeline import WarehousePipeline, WriteSeconds
 from link_assets.warehouse.reader import reading
 from link_assets.warehouse.row_counts import ClickCounts, Growth
 
@@ -70,31 +67,24 @@ class LoadedDomains:
 
 
 def load_domains(
-    context: dg.AssetExecutionContext,
-    dlt: DagsterDltResource,
-    translator: DagsterDltTranslator,
-    full_refresh: bool,
-    keys: Sequence[str],
+    context: dg.AssetExecutionContext, full_refresh: bool, keys: Sequence[str]
 ) -> LoadedDomains:
     """Load the clicks of these partition keys, `domains_at_once` of them side by side.
 
     Raises:
         What keeps every domain from being loaded, as a dg.Failure if it can be explained.
     """
-    named = set(context.partition_keys)
+    named, domains = set(context.partition_keys), [int(key) for key in keys if is_domain_id(key)]
     with failures_explained(CLICKS.name):
         settings = api_settings()
-        counts = _counts(context, keys, timedelta(days=settings.clicks_lookback_days))
-        api_of_rows = warehouse_api() if any(map(is_domain_id, keys)) else None
+        counts = _counts(context, domains, timedelta(days=settings.clicks_lookback_days))
+        api_of_rows = warehouse_api() if domains else None
     names = domain_names()
     show_hosts(context, names, keys)
-    with open_resources(settings) as resources:
+    with open_loads(settings, domains) as loads:
         loader = ClicksLoader(
             context,
-            dlt,
-            translator,
-            settings,
-            resources,
+            loads,
             full_refresh,
             names,
             counts=counts,
@@ -118,17 +108,16 @@ def _side_by_side(
             _add_metadata(loader.context, tasks, named)
         finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
             loader.stopped.set()
-            loader.resources.connections.stop_waiting()
+            loader.loads.resources.connections.stop_waiting()
             threads.shutdown(wait=False, cancel_futures=True)
     return tasks
 
 
 def _counts(
-    context: dg.AssetExecutionContext, keys: Sequence[str], lookback: timedelta
+    context: dg.AssetExecutionContext, domains: Collection[int], lookback: timedelta
 ) -> ClickCounts | None:
     """Count the domains' clicks before the load; log it and return None if that fails."""
     try:
-        domains = [int(key) for key in keys if is_domain_id(key)]
         return ClickCounts(domains, lookback) if domains else None
     except (WarehouseBusy, WarehouseUnusable):
         raise
@@ -196,13 +185,14 @@ def _growth(counts: ClickCounts, loaded: Mapping[str, LoadResult]) -> Mapping[in
 
 @dataclass(frozen=True)
 class ClicksLoader:
-    """Loads domains within one run; safe to call from several threads."""
+    """Loads domains within one run; safe to call from several threads.
+
+    dagster-dlt's `run` is not used: it runs one pipeline from its first page to its last row for
+    one materialization, and here a load has chunks of many domains, each with its own.
+    """
 
     context: dg.AssetExecutionContext
-    dlt: DagsterDltResource
-    translator: DagsterDltTranslator
-    settings: ApiSettings
-    resources: RunResources
+    loads: DomainLoads
     full_refresh: bool
     names: DomainNames = WITHOUT_HOSTS
     api_of_rows: str | None = None
@@ -220,7 +210,7 @@ class ClicksLoader:
         Raises:
             dg.Failure: the key is not a domain id.
             dg.DagsterExecutionInterruptedError: `stopped` is set.
-            PipelineStepFailed: the load failed for any other reason.
+            DltException: the load failed for any other reason.
         """
         domain, started, began = domain_id(partition_key), time.monotonic(), datetime.now(UTC)
         restart = refresh = self._refresh(domain) if self.full_refresh else None
@@ -228,20 +218,20 @@ class ClicksLoader:
             read = ClicksRead(restart, self.api_of_rows, self._old_clicks(domain))
             try:
                 with shown(self._reading(domain, read), self.watcher):
-                    chunks, written = self._load_chunks(domain, read)
+                    chunks = self._load_chunks(domain, read)
                 return LoadResult(
                     read.stats,
                     time.monotonic() - started,
-                    chunks,
+                    chunks.count,
                     host=self.names.host(domain),
                     began=began,
                     old=read.old,
-                    written=written,
+                    written=chunks.seconds,
                 )
             except ConcurrentWriteError:
                 restart = refresh
                 message = "another run has loaded it meanwhile; continuing from where that one is"
-            except PipelineStepFailed as error:
+            except DltException as error:
                 # once: an API that refuses every token would have the pages read in circles
                 reason = _reason_to_restart(error, read)
                 if restart is FROM_FIRST_PAGE or not reason:
@@ -260,16 +250,14 @@ class ClicksLoader:
         before = counts.before(domain) if counts else None
         return Reading(self.names.of(domain), read.stats, str(domain), before)
 
-    def _load_chunks(self, domain: int, read: ClicksRead) -> tuple[int, WriteSeconds]:
-        """Load chunks to the last page; return how many it took, and how long writing did."""
-        count = 0
-        with Chunks(f"{CLICKS.name}_{domain}") as chunks:
+    def _load_chunks(self, domain: int, read: ClicksRead) -> DomainChunks[ClickChunk]:
+        """Load chunks to the last page; return them when all are written."""
+        with self.loads.begin(domain, read, self.names.host(domain)) as chunks:
             while not read.finished:
                 self._raise_if_stopped(domain)
-                chunks.load(partial(self._load_chunk, domain, read))
-                count += 1
+                chunks.load()
                 self.context.log.info(f"{self._what(domain)}: {_report(read.stats)}")
-        return count, chunks.seconds
+        return chunks
 
     def _what(self, domain: int) -> str:
         return f"clicks of domain {self.names.of(domain)}"
@@ -285,11 +273,6 @@ class ClicksLoader:
         with reading() as reader, suppress(DatabaseUndefinedRelation):
             ((clicks,),) = reader.rows(query)
         return full_refresh(_first_attempt(self.context), is_empty=not clicks)
-
-    def _load_chunk(self, domain: int, read: ClicksRead, pipeline: WarehousePipeline) -> None:
-        host = self.names.host(domain)
-        source = clicks_source(self.settings, domain, read, resources=self.resources, host=host)
-        list(self.dlt.run(self.context, source, pipeline, self.translator))
 
 
 def _first_attempt(context: dg.AssetExecutionContext) -> str:

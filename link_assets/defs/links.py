@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster_dlt import DagsterDltResource, dlt_assets
+from dagster_dlt import dlt_assets
+from dlt.extract import DltSource
 
 from link_assets.contract import DOMAINS, FOLDERS, LINKS
 from link_assets.defs import configuration
@@ -34,7 +35,7 @@ from link_assets.source.run_resources import open_resources
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.domains import count_domains
 from link_assets.warehouse.loaded_api import warehouse_api
-from link_assets.warehouse.pipeline import WriteSeconds, described_pipeline, open_pipeline
+from link_assets.warehouse.pipeline import described_pipeline, open_pipeline
 
 TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS, FOLDERS])
 
@@ -47,11 +48,11 @@ TRANSLATOR = LinkAssetsTranslator([DOMAINS, LINKS, FOLDERS])
     dagster_dlt_translator=TRANSLATOR,
     pool=configuration.POOL,
 )
-def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
+def links(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Load every domain and every link, then register the domains that have no partition yet."""
     selected, read = context.selected_asset_keys, LinksRead()
     try:
-        metadata = _load(context, dlt, read)
+        metadata = _load(context, read)
     except Exception as error:
         yield from checked_after_failure(context, selected, [error])
         raise
@@ -67,20 +68,24 @@ def links(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterato
 
 
 def _load(
-    context: dg.AssetExecutionContext, dlt: DagsterDltResource, read: LinksRead
+    context: dg.AssetExecutionContext, read: LinksRead
 ) -> dict[dg.AssetKey, Mapping[str, Any]]:
-    """Load what is selected and return the metadata of each materialization."""
-    started, written = time.monotonic(), WriteSeconds()
+    """Load what is selected and return the metadata of each materialization.
+
+    dagster-dlt's `run` is not used: it would hold the warehouse from the first page to the last
+    row.
+    """
+    started = time.monotonic()
     with (
         failures_explained(LINKS.name),
         open_resources(settings := api_settings()) as resources,
         open_pipeline(LINKS.name) as pipeline,
     ):
-        pipeline.seconds, read.api_of_rows = written, warehouse_api()
+        read.api_of_rows = warehouse_api()
         source = links_source(settings, read, resources=resources)
         listing, domains_before = LinkListing(pipeline), count_domains()
         with shown(Reading(LINKS.name, read.stats), current_watcher()):
-            list(dlt.run(context, source, pipeline, TRANSLATOR))
+            pipeline.run(_selected(context, source))
         _warn_of_folders(context, read)
         new = _new_domains(register_domains(context.instance))
         if read.failure:  # the listing was cut off: a link that is not in it may still exist
@@ -93,8 +98,18 @@ def _load(
     seconds = time.monotonic() - started
     return {
         DOMAINS_KEY: {**LoadResult(read.domains, seconds).metadata, **grown, **new},
-        LINKS_KEY: {**LoadResult(read.stats, seconds, written=written).metadata, **gone, **new},
+        LINKS_KEY: {
+            **LoadResult(read.stats, seconds, written=pipeline.seconds).metadata,
+            **gone,
+            **new,
+        },
     }
+
+
+def _selected(context: dg.AssetExecutionContext, source: DltSource) -> DltSource:
+    """Return the source with the resources of the selected assets."""
+    selected = {key.path[-1] for key in context.selected_asset_keys}
+    return source.with_resources(*selected.intersection(source.selected_resources))
 
 
 def _warn_of_folders(context: dg.AssetExecutionContext, read: LinksRead) -> None:

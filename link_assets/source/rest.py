@@ -47,9 +47,10 @@ from link_assets.source.pages import ROWS, page_check
 from link_assets.source.paging import EndpointPaginator, PagingMemory, skipping_domains
 from link_assets.source.resume import Chunk, ClicksRead, require_same_api
 from link_assets.source.run_resources import RunResources
-from link_assets.source.transforms import ClickPages, LinkPages
+from link_assets.source.transforms import ClickPages, LinkPages, RowsForDlt
 
 if TYPE_CHECKING:
+    from dlt.common.schema import Schema
     from dlt.extract import DltResource, DltSource
     from requests.adapters import HTTPAdapter
 
@@ -165,20 +166,33 @@ def clicks_source(
     resources: RunResources | None = None,
     host: str | None = None,
 ) -> DltSource:
-    """Make the source of the next chunk of a domain's clicks.
+    """Make the source of the next chunk of a domain's clicks, for a dlt pipeline of its own.
 
     The clicks are merged on `(domain_id, dt, click_id)`. One load takes up to `chunk_rows` rows or
-    `chunk_seconds` of fetching and keeps, in the state that is loaded with them, where to go on:
-    load again with the same `read` until `read.finished` (warehouse.chunks.Chunks fetches one load
-    while it writes the one before). `resources` may be shared with other domains. Errors name the
-    domain with its `host`, if that is given. A pipeline that is not of
-    warehouse.pipeline.open_pipeline needs dlt's setting
+    `chunk_seconds` of fetching and keeps, in dlt's state, where to go on: load again with the same
+    `read` until `read.finished`. (`click_chunks` is for many domains in one load.) `resources` may
+    be shared with other domains. Errors name the domain with its `host`, if that is given. A
+    pipeline that is not of warehouse.pipeline.open_pipeline needs dlt's setting
     `normalize.parquet_normalizer.add_dlt_load_id`, or its extraction fails.
 
     Extraction raises source.pages.ApiError if an answer is not a valid page. A listing without end
     is cut off: the load after the last rows raises that; without a `read` extraction does at once.
     """
     read = read or ClicksRead(paging=PagingMemory(watched=False))
+    source = fetched_clicks(settings, domain_id, read, resources=resources, host=host)
+    source.resources[CLICKS.name].add_step(RowsForDlt())
+    return source
+
+
+def fetched_clicks(
+    settings: ApiSettings,
+    domain_id: int,
+    read: ClicksRead,
+    *,
+    resources: RunResources | None = None,
+    host: str | None = None,
+) -> DltSource:
+    """Make the same source of transforms.FetchedRows, to iterate outside a pipeline."""
     # threads of each chunk's own would keep memory of their own
     read.resources = resources = (
         resources or read.resources or RunResources(new_connections(settings))
@@ -246,14 +260,17 @@ def _source(
         },
         name=SOURCE_NAME,
     )
+    declare_tables(source.schema, settings, tables)
+    return source
+
+
+def declare_tables(schema: Schema, settings: ApiSettings, tables: Sequence[Table]) -> None:
+    """Declare the columns of tables, and of `rejected_rows`, as the contract has them."""
     # a column's type is the contract's, never a guess from the text in it
-    source.schema.remove_type_detection("iso_timestamp")
+    schema.remove_type_detection("iso_timestamp")
     for declared in (*tables, REJECTED_ROWS):
         columns = [*_columns(declared), *_documented(settings, declared), dlt_load_id_column()]
-        source.schema.update_table(
-            new_table(declared.name, write_disposition="merge", columns=columns)
-        )
-    return source
+        schema.update_table(new_table(declared.name, write_disposition="merge", columns=columns))
 
 
 def _resource(settings: ApiSettings, name: str, paginator: EndpointPaginator) -> EndpointResource:

@@ -1,9 +1,9 @@
 """Where a domain's load begins, pauses and goes on: over any number of loads and runs.
 
 The clicks of a domain are read from the first page to the last in chunks. Each chunk is one load,
-and the position to go on from is kept in dlt's resource state, which is loaded with the rows. So a
-run that is killed loses only what it had not loaded yet. What a position is, only the dialect
-knows. `rest` makes a Chunk for each load and `transforms` calls it; no row is looked into here.
+and where to go on is kept in a state that is loaded with the rows. So a run that is killed loses
+only what it had not loaded yet. What a position is, only the dialect knows. `rest` makes a Chunk
+for each load and `transforms` calls it; no row is looked into here.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ class ClicksRead:
     """Whether the last request used a saved position and no page has come for it yet."""
     resources: RunResources | None = None
     """The connections and threads of its loads."""
+    state: dict[str, Any] | None = None
+    """Where to go on, which the loads change; None to keep it in dlt's resource state."""
 
     def reason_to_restart(self, error: RequestException) -> str | None:
         """Return why the kept position is of no use; None if that is not what failed.
@@ -153,7 +155,7 @@ class Chunk:
     `watermark`, the newest click of the last finished read; `since`, `newest`, `pages`, `rejected`,
     `last_rejected` and `began` of the read under way; `full_read`, when the last read of all pages
     began; `ip`, how addresses were treated; `api`, which API was read; `restart`, the last
-    restart's id. It may only be touched while dlt calls.
+    restart's id. Unless the read has one, it is dlt's, and only there while dlt calls.
     """
 
     def __init__(self, settings: ApiSettings, read: ClicksRead, identity: str) -> None:
@@ -195,7 +197,7 @@ class Chunk:
         if self.read.paging.failure:
             raise self.read.paging.failure
         self._started = time.monotonic()  # only now: there may have been a wait for the warehouse
-        self._endpoint, state = endpoint, _clicks_state()
+        self._endpoint, state = endpoint, self._state
         of_rows = self.read.api_of_rows
         require_same_api(state, self._settings.api, of_rows, is_new=not state)
         if self.read.restart:
@@ -232,7 +234,7 @@ class Chunk:
 
         If paging was given up no position is saved, so the next run starts at the first page.
         """
-        state = _clicks_state()
+        state = self._state
         for pages in converted:
             self._count(pages, state)
         state["pages"] = to.pages
@@ -256,7 +258,7 @@ class Chunk:
 
     def end(self) -> None:
         """End the read, once all of its clicks are kept."""
-        state = _clicks_state()
+        state = self._state
         newest = latest(from_text(state.get("watermark")), from_text(state["newest"]))
         # a click from the future must not hide the ones that come before it
         state["watermark"] = utc_text(min(newest, datetime.now(UTC))) if newest else None
@@ -265,6 +267,12 @@ class Chunk:
         for passing in OF_ONE_READ:
             state.pop(passing, None)
         self.read.kept_position = None
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        if self.read.state is not None:
+            return self.read.state
+        return cast(dict[str, Any], dlt.current.resource_state(CLICKS.name))
 
     def _resume(self, state: dict[str, Any]) -> None:
         """Take up the read that the state is in, or begin a new one."""
@@ -372,7 +380,3 @@ def _forget(state: dict[str, Any], restart: Restart) -> None:
         state.pop(key)
     if restart.id:
         state["restart"] = restart.id
-
-
-def _clicks_state() -> dict[str, Any]:
-    return cast(dict[str, Any], dlt.current.resource_state(CLICKS.name))

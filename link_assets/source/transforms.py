@@ -7,7 +7,7 @@ thread; what came of it is kept in the chunk's state and handed to dlt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,8 +139,8 @@ class ClickPages(PageTransform):
         self._handed_on: dict[int, int] = {}
         """The same for the clicks that were handed on."""
 
-    def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
-        """Return what is ready to be loaded: nothing, or a table of clicks and rejected rows."""
+    def __call__(self, item: Any, meta: Any = None) -> Iterator[FetchedRows]:
+        """Return what is ready to be loaded: nothing, or rows."""
         page = cast("PageData[RawRow]", item)
         paginator = cast(EndpointPaginator, page.paginator)
         self._pages.append([*page])
@@ -206,15 +206,15 @@ class ClickPages(PageTransform):
         self._chunk.keep(self._converting_to, [batch.converted for batch in ready])
         return ready
 
-    def _hand_on(self, ready: list[_Ready]) -> list[Any]:
-        """Return what dlt gets of them: one table, since dlt may be set to take only so many."""
+    def _hand_on(self, ready: list[_Ready]) -> list[FetchedRows]:
+        """Return them together, since dlt may be set to take only so many items."""
         table = _to_load([batch.clicks for batch in ready])
         comes_again = not self._handed_on.keys().isdisjoint(self._versions)
         if comes_again or len(self._versions) < len(table):
             table = self._last_of_each(table)
         self._handed_on |= self._versions
         self._versions = {}
-        return [table, *(item for batch in ready for item in rejected_rows(batch.rejected))]
+        return [FetchedRows(table, [batch.rejected for batch in ready if len(batch.rejected)])]
 
     def _last_of_each(self, table: pa.Table) -> pa.Table:
         """Return the last row of each click that was not handed on before."""
@@ -222,6 +222,23 @@ class ClickPages(PageTransform):
         last = dict(zip(clicks, range(len(clicks)), strict=True))
         kept = {number for click, number in last.items() if hash(click) not in self._handed_on}
         return table.filter([number in kept for number in range(len(clicks))])
+
+
+@dataclass(frozen=True)
+class FetchedRows:
+    """Clicks that can be loaded, and rejected rows."""
+
+    clicks: pa.Table
+    rejected: Sequence[pa.Table] = ()
+
+
+class RowsForDlt(PageTransform):
+    """Turns FetchedRows into what dlt takes for its tables."""
+
+    def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
+        """Return a table of clicks, and tables of rejected rows with their hints."""
+        rows = cast(FetchedRows, item)
+        return iter([rows.clicks, *(row for of in rows.rejected for row in rejected_rows(of))])
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ it into words.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar
 
 from dlt.destinations.exceptions import DatabaseTerminalException
@@ -38,7 +39,18 @@ class WarehouseUnusable(OSError):
 
 
 class ConcurrentWriteError(RuntimeError):
-    """Another run has written since the load that this one continues."""
+    """Another run has written since what this load continues.
+
+    Args:
+        domains: The ids of the domains that it has loaded.
+    """
+
+    def __init__(self, domains: Collection[int]) -> None:
+        super().__init__(
+            f"Another run has loaded the clicks of {', '.join(map(str, domains))} meanwhile. What "
+            "was fetched since is not written; run it again."
+        )
+        self.domains = domains
 
 
 class TooManyColumns(RuntimeError):

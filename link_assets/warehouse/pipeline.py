@@ -1,46 +1,34 @@
-"""The dlt pipeline of a domain, or of the links: it fetches beside others and writes alone.
+"""A dlt pipeline that fetches beside others and writes alone.
 
 dlt's own `run` would touch the warehouse from beginning to end. Here it is extract, normalize and
-load one by one, with the warehouse held only to read the saved state and to load. Assets, chunks
-and scripts get their pipelines from `open_pipeline`. What is fetched, the source says; how a
-warehouse differs from others, `destinations/`.
+load one by one, with the warehouse held only to read the saved state and to load. Links and scripts
+get their pipelines from `open_pipeline`, clicks from `group_commit`. What is fetched, the source
+says; how a warehouse differs from others, `destinations/`.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dlt
 from dlt.common.pipeline import LoadInfo
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
-from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
 from link_assets.contract import DATASET
 from link_assets.settings import location_settings
 from link_assets.warehouse.access import busy, exclusive_access
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
-from link_assets.warehouse.errors import ConcurrentWriteError
 from link_assets.warehouse.process import prepare_process
-
-
-@dataclass(frozen=True)
-class SavedPosition:
-    """Where a load has come to, as dlt keeps it in files.
-
-    `state_hash` is that of dlt's state, None before anything was loaded. `files` are dlt's state
-    and schemas, by their paths within the pipeline's folder.
-    """
-
-    state_hash: str | None
-    files: Mapping[Path, bytes]
+from link_assets.warehouse.reader import Reader
 
 
 @dataclass
@@ -51,113 +39,102 @@ class WriteSeconds:
     writing: float = 0
 
 
-class WarehousePipeline(dlt.Pipeline):
-    """A dlt pipeline that holds the warehouse only to read its state and to load rows."""
+class WarehousePipeline:
+    """A dlt pipeline that holds the warehouse only to read its state and to load rows.
 
-    continues_from: SavedPosition | None = None
-    """Where the load before ended, if that is not in the warehouse yet; else None."""
-    on_fetched: Callable[[SavedPosition], None] | None = None
-    """Called before the warehouse is held to write; if it raises, nothing is written."""
-    seconds: WriteSeconds | None = None
-    """Where to add how long loads wait and write; None if nobody asks."""
+    `dlt` is the pipeline itself, and `seconds` how long its loads waited and wrote.
+    """
 
-    def run(self, data: Any = None, **options: Any) -> LoadInfo:  # type: ignore[override]
-        """Extract, normalize and load, like dlt's `run`.
+    def __init__(self, pipeline: dlt.Pipeline) -> None:
+        self.dlt = pipeline
+        self.seconds = WriteSeconds()
 
-        Args:
-            data: What to load; a DltSource is adapted to the warehouse.
-            options: Options of dlt's `extract`.
+    def restore(self) -> None:
+        """Restore the state and the schemas that the warehouse has of this pipeline.
 
         Raises:
             WarehouseBusy: The warehouse was not free in time.
-            ConcurrentWriteError: Another run has written since `continues_from`.
+        """
+        with exclusive_access(f"reading the state of {self.dlt.pipeline_name}"):
+            self.dlt.sync_destination()
+
+    def sql_client(self) -> SqlClientBase[Any]:
+        """Return a client of the warehouse, to open while the warehouse is held."""
+        return self.dlt.sql_client()
+
+    def run(self, source: DltSource) -> LoadInfo:
+        """Restore the state, extract, normalize and load, like dlt's `run`; raise like `load`."""
+        self.restore()
+        return self.load(source)
+
+    def load(
+        self,
+        source: DltSource,
+        alone: Sequence[str] = (),
+        before: Callable[[Reader], None] | None = None,
+    ) -> LoadInfo:
+        """Extract, normalize and load.
+
+        Args:
+            source: What to load; it is adapted to the warehouse.
+            alone: What no other machine may load at the same time, besides this pipeline.
+            before: Called when the warehouse is held and its tables are there; if it raises,
+                nothing is written.
+
+        Raises:
+            WarehouseBusy: The warehouse was not free in time.
             PipelineStepFailed: dlt's error around any other.
         """
         warehouse = configured_warehouse()
-        self._restore()
-        if isinstance(data, DltSource):
-            warehouse.adapt_source(data)
-        self.extract(data, loader_file_format=warehouse.loader_file_format, **options)
-        self.normalize()
+        warehouse.adapt_source(source)
+        self.dlt.extract(source, loader_file_format=warehouse.loader_file_format)
+        self.dlt.normalize()
         _release_arrow_memory()
-        if self.on_fetched:
-            self.on_fetched(self._position())
         began = time.monotonic()
-        with self._loading_alone(), exclusive_access(self._purpose) as opened:
+        with self.writing_alone(alone) as opened:
             turn = time.monotonic()
-            opened.run(self._purpose, partial(self._prepare_tables, opened))
-            info = opened.run(self._purpose, lambda: self.load())
-        if self.seconds:
-            self.seconds.waiting += turn - began
-            self.seconds.writing += time.monotonic() - turn
+            opened.run(self._purpose, partial(self._prepare_tables, opened, before))
+            info = opened.run(self._purpose, lambda: self.dlt.load())
+        self.seconds.waiting += turn - began
+        self.seconds.writing += time.monotonic() - turn
         info.raise_on_failed_jobs()  # dlt can be configured not to raise
         return info
 
-    @property
-    def _purpose(self) -> str:
-        return f"loading {self.pipeline_name}"
-
     @contextmanager
-    def _loading_alone(self) -> Iterator[None]:
-        """Keep other machines from loading this pipeline, where the warehouse is not a file."""
+    def writing_alone(self, alone: Sequence[str] = ()) -> Iterator[OpenWarehouse]:
+        """Hold the warehouse, and keep other machines from loading this pipeline, or `alone`."""
         seconds = location_settings().lock_timeout_seconds
         with ExitStack() as stack:
             try:
-                stack.enter_context(configured_warehouse().loading_alone(self, seconds))
+                elsewhere = configured_warehouse().loading_alone(self.dlt, alone, seconds)
+                stack.enter_context(elsewhere)
             except TimeoutError:
                 raise busy(seconds, self._purpose, "another run or machine") from None
-            yield
+            yield stack.enter_context(exclusive_access(self._purpose))
 
-    def _restore(self) -> None:
-        """Restore the state and the schemas of the load before."""
-        if self.continues_from is None:
-            with exclusive_access(f"reading the state of {self.pipeline_name}"):
-                self.sync_destination()
-            return
-        for file, content in self.continues_from.files.items():
-            path = Path(self.working_dir) / file
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
+    @property
+    def _purpose(self) -> str:
+        return f"loading {self.dlt.pipeline_name}"
 
-    def _position(self) -> SavedPosition:
-        """Return where the load has come to, for the next one to continue from."""
-        # private to dlt: `STATE_FILE`, the folder of schemas, `_version_hash`. dlt gives a state to
-        # another pipeline only through the warehouse, which does not have this one yet
-        folder = Path(self.working_dir)
-        schemas = Path(self.schemas.storage.storage_path)
-        files = [folder / self.STATE_FILE, *schemas.iterdir()]
-        return SavedPosition(
-            self.state.get("_version_hash"),
-            {file.relative_to(folder): file.read_bytes() for file in files},
-        )
-
-    def _prepare_tables(self, opened: OpenWarehouse) -> None:
+    def _prepare_tables(
+        self, opened: OpenWarehouse, before: Callable[[Reader], None] | None
+    ) -> None:
         """Create missing tables and columns, also those that were dropped by hand.
 
         While a file stays open, once for each version of the schema: nobody else can change it.
         """
         opened.drop_staging()
-        if opened.has_tables_of(self.default_schema.version_hash) and not self.continues_from:
+        version = self.dlt.default_schema.version_hash
+        if (is_known := opened.has_tables_of(version)) and not before:
             return
-        with self.destination_client() as client:
-            self._require_saved_position(client)
-            # as dlt's load does, but `force` also looks for tables that were dropped by hand
-            client.initialize_storage()
-            client.update_stored_schema(force=True)
-        opened.remember_tables_of(self.default_schema.version_hash)
-
-    def _require_saved_position(self, client: Any) -> None:
-        """Raise ConcurrentWriteError unless the warehouse is where this load continues from."""
-        if self.continues_from is None:
-            return
-        # private to dlt: the state as the warehouse has it, and its `_version_hash`, which changes
-        # with the state. dlt's own sync_destination would overwrite the state of this load
-        stored = load_pipeline_state_from_destination(self.pipeline_name, client)
-        if not stored or stored.get("_version_hash") != self.continues_from.state_hash:
-            raise ConcurrentWriteError(
-                f"Another run has loaded {self.pipeline_name} meanwhile. What was fetched since is "
-                "not written; run it again."
-            )
+        with cast(SqlJobClientBase, self.dlt.destination_client()) as client:
+            if not is_known:
+                # as dlt's load does, but `force` also looks for tables that were dropped by hand
+                client.initialize_storage()
+                client.update_stored_schema(force=True)
+            if before:
+                before(Reader(client.sql_client))
+        opened.remember_tables_of(version)
 
 
 def _release_arrow_memory() -> None:
@@ -168,25 +145,27 @@ def _release_arrow_memory() -> None:
 
 
 @contextmanager
-def open_pipeline(name: str) -> Iterator[WarehousePipeline]:
+def open_pipeline(name: str, *, by_machine: bool = False) -> Iterator[WarehousePipeline]:
     """Give the block a pipeline with a working folder of its own, which is deleted afterwards.
 
-    Nothing in the folder is needed again: the state lives in the warehouse, so that any machine
-    can continue where another stopped.
+    Nothing in the folder is needed again: what a load leaves for the next one lives in the
+    warehouse, so that any machine can continue where another stopped.
 
     Args:
-        name: Such as `links` or `clicks_7`; runs of the same name continue each other.
+        name: Such as `links`; runs of the same name continue each other.
+        by_machine: Whether each machine stages by itself, so that several load at the same time.
     """
     prepare_process()
+    warehouse = configured_warehouse()
+    staging = f"{name}_{warehouse.machine}" if by_machine else name
     with tempfile.TemporaryDirectory(prefix="link_assets_", ignore_cleanup_errors=True) as folder:
-        yield dlt.pipeline(
+        pipeline = dlt.pipeline(
             f"{DATASET}_{name}",
             pipelines_dir=folder,
-            destination=configured_warehouse().destination(name),
+            destination=warehouse.destination(staging),
             dataset_name=DATASET,
-            # private to dlt: its way to make a pipeline of another class with all its configuration
-            _impl_cls=WarehousePipeline,
         )
+        yield WarehousePipeline(pipeline)
 
 
 def described_pipeline(name: str) -> dlt.Pipeline:

@@ -8,6 +8,7 @@ module is imported at start-up, so it imports drivers and dlt's clients only wit
 from __future__ import annotations
 
 import hashlib
+import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -103,18 +104,23 @@ class Warehouse:
         """Return whether reading is safe; False if it would make an empty warehouse."""
         return True
 
-    def destination(self, pipeline: str) -> Destination[Any, Any]:
-        """Return dlt's destination for the pipeline of this name."""
-        layout = self.staging_layout(pipeline)
+    @property
+    def machine(self) -> str:
+        """Return a name for this machine in names of staging datasets."""
+        return hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+
+    def destination(self, staging: str) -> Destination[Any, Any]:
+        """Return dlt's destination for loads that stage under this name."""
+        layout = self.staging_layout(staging)
         found = Destination.from_reference(self.type, staging_dataset_name_layout=layout)
         return cast(Destination[Any, Any], found)
 
-    def staging_layout(self, pipeline: str) -> str:
-        """Return dlt's pattern for the name of a pipeline's own staging dataset.
+    def staging_layout(self, staging: str) -> str:
+        """Return dlt's pattern for the name of a staging dataset.
 
         Loads that run at the same time and share a staging dataset lose each other's rows.
         """
-        return f"%s_staging_{pipeline}"
+        return f"%s_staging_{staging}"
 
     def dataset(self) -> dlt.Dataset:
         """Return the dataset to read."""
@@ -139,11 +145,15 @@ class Warehouse:
         yield OpenWarehouse()
 
     @contextmanager
-    def loading_alone(self, pipeline: dlt.Pipeline, seconds: float) -> Iterator[None]:
-        """Keep other machines from loading this pipeline within the block. By default do nothing.
+    def loading_alone(
+        self, pipeline: dlt.Pipeline, parts: Sequence[str], seconds: float
+    ) -> Iterator[None]:
+        """Keep other machines from staging where this pipeline does, and from loading its `parts`.
+
+        By default do nothing.
 
         Raises:
-            TimeoutError: Another machine was still loading it after `seconds`.
+            TimeoutError: Another machine was still at it after `seconds`.
         """
         yield
 

@@ -90,8 +90,8 @@ class DuckDbWarehouse(Warehouse):
         """Return whether the file is there; DuckDB would make it to read it."""
         return self.file.exists()
 
-    def destination(self, pipeline: str) -> Destination[Any, Any]:
-        """Return dlt's DuckDB destination; pipelines write in turn and so share its staging."""
+    def destination(self, staging: str) -> Destination[Any, Any]:
+        """Return dlt's DuckDB destination; loads write in turn and so share its staging."""
         from link_assets.warehouse.destinations.duckdb_client import catalog_duckdb
 
         return catalog_duckdb(credentials=str(self.file), destination_name=self.type)

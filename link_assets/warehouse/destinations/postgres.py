@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +26,8 @@ NAMES_ONLY = ("08", "23", "28", "3D", "3F", "42", "53", "54", "55", "57", "58")
 
 The classes are listed in PostgreSQL's documentation, appendix A.
 """
+STAGING_DATASETS = 16
+"""How many staging datasets machines share that load clicks at the same time."""
 SYNTAX_ERROR = "42601"
 """The one error of these classes that quotes the statement, and with it any value."""
 ADVICE = {
@@ -49,23 +51,30 @@ class PostgresWarehouse(Warehouse):
         at = cast(ConnectionStringCredentials, self.dataset().destination_client.config.credentials)
         return f"postgresql://{at.host}:{at.port}/{at.database}"
 
-    def destination(self, pipeline: str) -> Destination[Any, Any]:
+    @property
+    def machine(self) -> str:
+        """Return one of a few names, since machines may come and go; a lock keeps loads apart."""
+        return str(int(super().machine, 16) % STAGING_DATASETS)
+
+    def destination(self, staging: str) -> Destination[Any, Any]:
         """Return dlt's PostgreSQL destination, changed to keep every value as it is."""
         from link_assets.warehouse.destinations.postgres_client import exact_postgres
 
-        layout = self.staging_layout(pipeline)
+        layout = self.staging_layout(staging)
         return exact_postgres(destination_name=self.type, staging_dataset_name_layout=layout)
 
     @contextmanager
-    def loading_alone(self, pipeline: dlt.Pipeline, seconds: float) -> Iterator[None]:
-        """Hold a lock of the database within the block, and start with an empty staging dataset.
+    def loading_alone(
+        self, pipeline: dlt.Pipeline, parts: Sequence[str], seconds: float
+    ) -> Iterator[None]:
+        """Hold locks of the database within the block, and start with an empty staging dataset.
 
         Raises:
-            TimeoutError: Another machine held it for longer than `seconds`.
+            TimeoutError: Another machine held one for longer than `seconds`.
         """
         client = cast("PostgresLoadClient", pipeline.destination_client())
         with client:
-            client.load_alone(pipeline.pipeline_name, seconds)
+            client.load_alone(parts, seconds)
             client.empty_staging()
             yield
 

@@ -173,19 +173,21 @@ class PostgresLoadClient(PostgresClient):
     def _width(self, table: str) -> int:
         return len(self.schema.get_table_columns(table))
 
-    def load_alone(self, name: str, seconds: float) -> None:
-        """Wait until no other machine loads the pipeline, and keep them out until disconnecting.
+    def load_alone(self, parts: Sequence[str], seconds: float) -> None:
+        """Wait until no other machine stages here or loads any of the parts; then keep them out.
 
-        Two merges of the same rows at once would each add them.
+        Until disconnecting: two merges of the same rows at once would each add them.
 
         Args:
-            name: The pipeline's name.
-            seconds: How long to wait at most.
+            parts: What is loaded, of all that is staged here or elsewhere.
+            seconds: How long to wait at most for each.
 
         Raises:
-            TimeoutError: Another machine was still loading the pipeline then.
+            TimeoutError: Another machine was still at it then.
         """
-        wait_for_lock(self.sql_client, "pg_advisory_lock", f"load of {name}", seconds)
+        # in the same order everywhere, so that two machines never wait for each other
+        for purpose in (self.sql_client.staging_dataset_name, *sorted(parts)):
+            wait_for_lock(self.sql_client, "pg_advisory_lock", f"load of {purpose}", seconds)
 
     def complete_load(self, load_id: str) -> None:
         """Mark the load as complete and delete the copy of it that was staged."""
