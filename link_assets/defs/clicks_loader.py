@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from threading import Event
+from threading import Event, Semaphore
 
 import dagster as dg
 from dlt.common.exceptions import DltException
@@ -51,6 +51,9 @@ from link_assets.warehouse.group_commit import DomainChunks
 from link_assets.warehouse.loaded_api import warehouse_api
 from link_assets.warehouse.reader import reading
 from link_assets.warehouse.row_counts import ClickCounts, Growth
+
+WAITING = 4
+"""For each domain that is fetched, how many there may be with those that wait to be written."""
 
 
 @dataclass(frozen=True)
@@ -91,26 +94,23 @@ def load_domains(
             api_of_rows=api_of_rows,
             watcher=current_watcher(),
         )
-        tasks = _side_by_side(loader, keys, named)
+        tasks = _side_by_side(loader, keys)
     failed = {key: error for key, task in tasks.items() if (error := task.exception())}
     loaded = {key: task.result() for key, task in tasks.items() if key not in failed}
     return LoadedDomains(_with_growth(context, loaded, counts, named, names), failed, names)
 
 
-def _side_by_side(
-    loader: ClicksLoader, keys: Sequence[str], named: Set[str]
-) -> Mapping[str, Future[LoadResult]]:
-    """Load the keys' clicks and show what is loaded on the way; return what became of each."""
-    at_once = configuration.SETTINGS.domains_at_once
-    with ThreadPoolExecutor(at_once, "domain") as threads:
+def _side_by_side(loader: ClicksLoader, keys: Sequence[str]) -> Mapping[str, Future[LoadResult]]:
+    """Load the keys' clicks; return what became of each."""
+    threads = ThreadPoolExecutor(WAITING * configuration.SETTINGS.domains_at_once, "domain")
+    try:
         tasks = {key: threads.submit(loader.load, key) for key in keys}
-        try:
-            _add_metadata(loader.context, tasks, named)
-        finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
-            loader.stopped.set()
-            loader.loads.resources.connections.stop_waiting()
-            threads.shutdown(wait=False, cancel_futures=True)
-    return tasks
+        wait(tasks.values())
+        return tasks
+    finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
+        loader.stopped.set()
+        loader.loads.resources.connections.stop_waiting()
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _counts(
@@ -126,27 +126,6 @@ def _counts(
         return None
 
 
-def _add_metadata(
-    context: dg.AssetExecutionContext, tasks: Mapping[str, Future[LoadResult]], named: Set[str]
-) -> None:
-    """Add the metadata of each named partition as soon as it is loaded, and wait for all.
-
-    Dagster asks its instance for the partitions each time, which takes a while, so it is done
-    while others are being loaded. An error in it is raised when all are loaded.
-    """
-    keys, errors = {task: key for key, task in tasks.items()}, []
-    for task in as_completed(keys):
-        if task.exception() or keys[task] not in named:
-            continue
-        try:
-            metadata = task.result().metadata
-            context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=keys[task])
-        except Exception as error:  # noqa: BLE001 - the other domains are loaded all the same
-            errors.append(error)
-    if errors:
-        raise errors[0]
-
-
 def _with_growth(
     context: dg.AssetExecutionContext,
     loaded: Mapping[str, LoadResult],
@@ -154,7 +133,7 @@ def _with_growth(
     named: Set[str],
     names: DomainNames,
 ) -> dict[str, LoadResult]:
-    """Return the results with each domain's growth and charts; add them to named partitions."""
+    """Return the results with each domain's growth and charts; show those of named partitions."""
     try:
         growth = _growth(counts, loaded) if counts and loaded else {}
     except Exception as error:  # noqa: BLE001 - the rows are there, counted or not
@@ -169,9 +148,9 @@ def _with_growth(
         if result.growth and result.stats.is_audit:
             what = f"clicks of domain {names.of(key)}"
             context.log.info(f"{what}: {_audited(result.growth.missed)}")
-        metadata = {**result.growth_metadata, **result.charts}
-        if metadata and key in named:
-            context.add_asset_metadata(metadata, asset_key=CLICKS_KEY, partition_key=key)
+        if key in named:
+            # once each: Dagster reads all partitions from its instance every time
+            context.add_asset_metadata(result.metadata, CLICKS_KEY, partition_key=key)
     return grown
 
 
@@ -200,6 +179,10 @@ class ClicksLoader:
     counts: ClickCounts | None = None
     """The domains' clicks before the load; None if they could not be counted."""
     watcher: Watcher = field(default_factory=Nobody)
+    turn: Semaphore = field(
+        default_factory=lambda: Semaphore(configuration.SETTINGS.domains_at_once)
+    )
+    """Held by a domain until it is fetched; one that only waits to be written lets others in."""
 
     def load(self, partition_key: str) -> LoadResult:
         """Load a domain's chunks, one after the other, to its last page.
@@ -252,7 +235,7 @@ class ClicksLoader:
 
     def _load_chunks(self, domain: int, read: ClicksRead) -> DomainChunks[ClickChunk]:
         """Load chunks to the last page; return them when all are written."""
-        with self.loads.begin(domain, read, self.names.host(domain)) as chunks:
+        with self.loads.begin(domain, read, self.names.host(domain)) as chunks, self.turn:
             while not read.finished:
                 self._raise_if_stopped(domain)
                 chunks.load()

@@ -16,7 +16,8 @@ import dlt
 from dlt.common.jsonpath import compile_path
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.schema.utils import dlt_load_id_column, new_table
-from dlt.sources.rest_api import rest_api_source
+from dlt.extract import DltSource
+from dlt.sources.rest_api import rest_api_resources
 from dlt.sources.rest_api.typing import EndpointResource
 
 from link_assets.contract import (
@@ -51,7 +52,7 @@ from link_assets.source.transforms import ClickPages, LinkPages, RowsForDlt
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
-    from dlt.extract import DltResource, DltSource
+    from dlt.extract import DltResource
     from requests.adapters import HTTPAdapter
 
 
@@ -248,7 +249,8 @@ def _source(
     """Make a source with the tables' columns and a resource for each paginator."""
     paths = [paginator.endpoint.path for paginator in paginators.values()]
     elsewhere = [path for path in paths if urlsplit(path).scheme]
-    source = rest_api_source(
+    # dlt's `rest_api_source` would look for settings of its own each time
+    resources = rest_api_resources(
         {
             "client": {
                 "base_url": settings.base_url,
@@ -257,11 +259,11 @@ def _source(
             },
             "resource_defaults": {"write_disposition": "merge"},
             "resources": [_resource(settings, *named) for named in paginators.items()],
-        },
-        name=SOURCE_NAME,
+        }
     )
-    declare_tables(source.schema, settings, tables)
-    return source
+    schema = dlt.Schema(SOURCE_NAME)
+    declare_tables(schema, settings, tables)
+    return DltSource(schema, SOURCE_NAME, resources)
 
 
 def declare_tables(schema: Schema, settings: ApiSettings, tables: Sequence[Table]) -> None:

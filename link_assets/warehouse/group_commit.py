@@ -9,12 +9,13 @@ the others.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import Lock
+from itertools import accumulate
+from threading import Condition
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from dlt.extract import DltSource
@@ -31,6 +32,10 @@ from link_assets.warehouse.errors import (
 from link_assets.warehouse.pipeline import WarehousePipeline, WriteSeconds, open_pipeline
 from link_assets.warehouse.positions import Position, positions_resource, require_positions
 
+GATHER_SECONDS = 1.0
+"""How long a small chunk waits for others that are being fetched, so that it shares their load."""
+GATHER_ROWS = 10_000
+"""How many rows are worth a load of their own, with nothing to wait for."""
 UNDIVIDED = (WarehouseBusy, WarehouseUnusable, SettingsError)
 """Errors that any part of a group would meet again, after as long a wait."""
 
@@ -75,7 +80,8 @@ class GroupCommit(Generic[C]):
         self._make_source = make_source
         self._rows = rows
         self._waiting: list[_Waiting[C]] = []
-        self._changed = Lock()
+        self._fetching = 0
+        self._changed = Condition()
         self._writer = ThreadPoolExecutor(1, "write")
         self._opened = ExitStack()
         self._pipeline: WarehousePipeline | None = None
@@ -87,6 +93,18 @@ class GroupCommit(Generic[C]):
         self._writer.shutdown()
         self._close()
 
+    @contextmanager
+    def fetching(self) -> Iterator[None]:
+        """Note that a chunk is fetched within the block, for which small ones may wait."""
+        with self._changed:
+            self._fetching += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._fetching -= 1
+                self._changed.notify()
+
     def write(self, chunk: C, number: int) -> Future[WriteSeconds]:
         """Have a chunk written with those that wait; return how long it waited and was written.
 
@@ -97,6 +115,7 @@ class GroupCommit(Generic[C]):
         waiting = _Waiting(chunk, number)
         with self._changed:
             self._waiting.append(waiting)
+            self._changed.notify()
         self._writer.submit(self._write_waiting)
         return waiting.written
 
@@ -110,15 +129,18 @@ class GroupCommit(Generic[C]):
             self._fail([w for w in group if not w.written.done()], RuntimeError("writing stopped"))
 
     def _take(self) -> list[_Waiting[C]]:
+        """Take the chunks of the next load, once there is no more to wait for."""
         with self._changed:
-            group, rows = self._waiting[:1], 0
-            rows = sum(w.chunk.rows for w in group)
-            for waiting in self._waiting[1:]:
-                if (rows := rows + waiting.chunk.rows) > self._rows:
-                    break
-                group.append(waiting)
-            del self._waiting[: len(group)]
+            for first in self._waiting[:1]:
+                until = first.since + GATHER_SECONDS - time.monotonic()
+                self._changed.wait_for(self._is_enough, until)
+            rows = [*accumulate(w.chunk.rows for w in self._waiting)]
+            count = max(1, sum(total <= self._rows for total in rows))
+            group, self._waiting = self._waiting[:count], self._waiting[count:]
             return group
+
+    def _is_enough(self) -> bool:
+        return not self._fetching or sum(w.chunk.rows for w in self._waiting) >= GATHER_ROWS
 
     def _write(self, group: Sequence[_Waiting[C]]) -> None:
         """Write a group and settle the future of each of its chunks."""
@@ -230,7 +252,8 @@ class DomainChunks(Generic[C]):
         Raises what writing the chunk before failed with, or else what fetching did.
         """
         try:
-            chunk = self._fetch()
+            with self._commits.fetching():
+                chunk = self._fetch()
         finally:
             self._finish()
         self._written = self._commits.write(chunk, self._number)
