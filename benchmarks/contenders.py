@@ -20,6 +20,7 @@ import orjson
 import pyarrow as pa
 import sqlalchemy  # noqa: F401 - imports are not measured, and these come late
 from dlt.sources.rest_api import rest_api_source
+from link_assets.warehouse.chunks import Chunks
 
 import link_assets.rows.clicks_arrow
 import link_assets.warehouse.destinations.duckdb_client  # noqa: F401
@@ -28,7 +29,6 @@ from link_assets.rows.column_names import arrow_schema
 from link_assets.settings import ApiSettings
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import ClicksRead
-from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.daily_clicks import compute_days
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.pipeline import open_pipeline

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import dlt
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 from dlt.common.versioned_state import decompress_state
 
 from link_assets.warehouse.destinations.duckdb_file import duckdb_path
-from link_assets.warehouse.pipeline import WarehousePipeline
 from link_assets_tests.support import Location
 
 
@@ -82,7 +82,7 @@ def traces_kept(
 
     def kept(step: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(step)
-        def run(pipeline: WarehousePipeline, *arguments: Any, **options: Any) -> Any:
+        def run(pipeline: dlt.Pipeline, *arguments: Any, **options: Any) -> Any:
             try:
                 return step(pipeline, *arguments, **options)
             finally:
@@ -93,7 +93,7 @@ def traces_kept(
         return run
 
     for step in ("extract", "normalize", "load"):
-        patch.setattr(WarehousePipeline, step, kept(getattr(WarehousePipeline, step)))
+        patch.setattr(dlt.Pipeline, step, kept(getattr(dlt.Pipeline, step)))
     dlt_logger, level = logging.getLogger("dlt"), logging.getLogger("dlt").level
     dlt_logger.addHandler(log.handler)
     dlt_logger.setLevel(logging.DEBUG)

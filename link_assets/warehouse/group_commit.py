@@ -244,7 +244,7 @@ class DomainChunks(Generic[C]):
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._finish()
+        self.wait()
 
     def load(self) -> None:
         """Fetch a chunk; return when the one before it is written and this one waits.
@@ -255,12 +255,13 @@ class DomainChunks(Generic[C]):
             with self._commits.fetching():
                 chunk = self._fetch()
         finally:
-            self._finish()
+            self.wait()
         self._written = self._commits.write(chunk, self._number)
         self._number += 1
         self.count += 1
 
-    def _finish(self) -> None:
+    def wait(self) -> None:
+        """Wait until the chunks that were fetched are written; raise what that failed with."""
         written, self._written = self._written, None
         if written:
             seconds = written.result()

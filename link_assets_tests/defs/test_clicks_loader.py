@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from link_assets.defs.clicks_loader import ClicksLoader
+from link_assets import domain_loads
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
-from link_assets.source.rest import clicks_source
 from link_assets.source.resume import ClicksRead
-from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.children import load_clicks
 from link_assets_tests.defs.loads import pages_asked, register, said, world_of
 from link_assets_tests.support import Location, failure_text, mostly_long, rows
@@ -25,8 +23,11 @@ pytestmark = pytest.mark.usefixtures("bounded")
 
 def stop_after_one_chunk(domain: int) -> None:
     """Loads a domain's first chunk and goes away, as a killed run does."""
-    with open_pipeline(f"clicks_{domain}") as pipeline:
-        pipeline.run(clicks_source(api_settings(), domain))
+    with (
+        domain_loads.open_loads(api_settings(), [domain]) as loads,
+        loads.begin(domain, ClicksRead()) as chunks,
+    ):
+        chunks.load()
 
 
 def leave_a_position(
@@ -189,14 +190,16 @@ def test_a_run_continues_from_where_a_concurrent_run_has_come(
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
     register(location, 1)
-    load_chunk, others = ClicksLoader._load_chunk, [load_clicks]
+    fetch, others = domain_loads.fetch_chunk, [load_clicks]
 
-    def overtaken_once(loader: ClicksLoader, domain: int, read: ClicksRead, *more: Any) -> None:
+    def overtaken_once(
+        settings: Any, domain: int, read: ClicksRead, *more: Any, **named: Any
+    ) -> Any:
         if read.stats.pages and others:
             others.pop()(domain)
-        load_chunk(loader, domain, read, *more)
+        return fetch(settings, domain, read, *more, **named)
 
-    monkeypatch.setattr(ClicksLoader, "_load_chunk", overtaken_once)
+    monkeypatch.setattr(domain_loads, "fetch_chunk", overtaken_once)
     result = location.clicks("1")
     assert result.success
     assert "clicks of domain 1: another run has loaded it meanwhile" in said(location, result)

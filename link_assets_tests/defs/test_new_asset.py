@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 import dlt as data_load_tool
-from dagster_dlt import DagsterDltResource, dlt_assets
+from dagster_dlt import dlt_assets
 from dlt.extract import DltSource
 
 from link_assets.contract import Field, Table
@@ -43,17 +43,17 @@ TRANSLATOR = LinkAssetsTranslator([TEAMS], deps=[LINKS_KEY])
     dagster_dlt_translator=TRANSLATOR,
     pool=configuration.POOL,
 )
-def teams(context: dg.AssetExecutionContext, dlt: DagsterDltResource) -> Iterator[Any]:
+def teams() -> Iterator[Any]:
     """Load the teams."""
     with open_pipeline(TEAMS.name) as pipeline:
-        yield from dlt.run(context, teams_source(), pipeline, TRANSLATOR)
+        pipeline.run(teams_source())
+    yield dg.MaterializeResult(asset_key=asset_key(TEAMS))
 
 
 def test_a_new_asset_is_described_by_its_table_and_loaded(location: Location) -> None:
     with_teams = dg.Definitions(
         assets=[links, clicks, teams],
         jobs=[dg.define_asset_job("teams_job", dg.AssetSelection.assets(asset_key(TEAMS)))],
-        resources={"dlt": DagsterDltResource()},
     )
     described = with_teams.resolve_asset_graph().get(asset_key(TEAMS))
     assert described.key.to_user_string() == "link_assets/teams"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from link_assets.sandbox import Sandbox, World
-from link_assets.settings import api_settings
-from link_assets.source.rest import clicks_source, links_source
 from link_assets.warehouse import daily_clicks
+from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import WarehouseBusy
-from link_assets.warehouse.pipeline import SavedPosition, open_pipeline
+from link_assets.warehouse.pipeline import WarehousePipeline, open_pipeline
 from link_assets.warehouse.reader import reading
 from link_assets_tests.children import WAIT, child, finish, load_clicks, load_links
 from link_assets_tests.support import mostly_long, rows
@@ -47,15 +46,17 @@ COUNT = "SELECT count(*), count(DISTINCT {key}) FROM {{dataset}}.{table}"
 def load_together(what: int, started: str) -> None:
     """Loads a domain, or the links, and waits for the others before anything is written."""
 
-    def wait(place: SavedPosition) -> None:
+    write = WarehousePipeline.writing_alone
+
+    def wait(pipeline: WarehousePipeline, *parts: Any) -> AbstractContextManager[OpenWarehouse]:
         Path("fetched").touch()
         while not Path(started).exists():
             time.sleep(0.001)
+        return write(pipeline, *parts)
 
-    with open_pipeline(f"clicks_{what}" if what else "links") as pipeline:
-        pipeline.on_fetched = wait
-        settings = api_settings()
-        pipeline.run(clicks_source(settings, what) if what else links_source(settings))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WarehousePipeline, "writing_alone", wait)
+        load_clicks(what) if what else load_links()
 
 
 def compute_together(domain: int, started: str) -> None:
@@ -178,10 +179,10 @@ def test_a_load_waits_only_so_long_for_another_machine(
 ) -> None:
     load_clicks(1)
     monkeypatch.setenv("LINK_ASSETS__LOCK_TIMEOUT_SECONDS", "0.2")
-    with open_pipeline("clicks_1") as elsewhere:
-        elsewhere.sync_destination()
-        with elsewhere._loading_alone():
-            with pytest.raises(WarehouseBusy, match=r"not free for 0\.2 seconds .*clicks_1"):
+    with open_pipeline("clicks_elsewhere") as elsewhere:
+        elsewhere.restore()
+        with configured_warehouse().loading_alone(elsewhere.dlt, ["clicks_1"], 1):
+            with pytest.raises(WarehouseBusy, match=r"not free for 0\.2 seconds .*loading"):
                 load_clicks(1)
             load_clicks(2)
     load_clicks(1)

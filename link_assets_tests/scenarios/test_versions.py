@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.common.exceptions import DltException
 
+from link_assets.domain_loads import open_loads
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import rejected_ids, resume, transforms
-from link_assets.source.rest import clicks_source, links_source
+from link_assets.source.rest import links_source
 from link_assets.source.resume import ClicksRead
 from link_assets.source.transforms import LinksRead
-from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
 from link_assets_tests.truth import expected_tags, loaded_tags
@@ -87,13 +87,11 @@ def asked(sandbox: Sandbox) -> list[int | None]:
 def load(**changes: Any) -> tuple[ClicksRead, int]:
     """Loads the clicks to the last page; their read, and how many chunks it took."""
     settings, read = replace(api_settings(), **changes), ClicksRead()
-    with Chunks("clicks_1") as chunks:
-        for loads in itertools.count():
-            if read.finished:
-                return read, loads
-            assert loads < 50
-            chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, read)))
-    raise AssertionError
+    with open_loads(settings, [1]) as loads, loads.begin(1, read) as chunks:
+        while not read.finished:
+            assert chunks.count < 50
+            chunks.load()
+    return read, chunks.count
 
 
 def load_links() -> LinksRead:
@@ -210,7 +208,7 @@ def test_a_load_that_fails_after_an_early_end_is_completed_by_the_next(
     serve_spelled(sandbox, "clicks", "a0 b0 | c0 d0 | a1 x! | e0 f0 | g0")
     refused = Fault(PATHS["clicks"], 5, status=403)
     sandbox.faults.insert(0, refused)
-    with pytest.raises(PipelineStepFailed, match="page 5: the API answered 403"):
+    with pytest.raises(DltException, match="page 5: the API answered 403"):
         load()
     assert versions("clicks") == "a0 b0 c0 d0"
     sandbox.reset_log()
@@ -234,7 +232,7 @@ def test_pages_in_a_circle_are_noticed_though_each_brings_other_versions(
     sandbox.page_size, sandbox.clicks = 1, {1: [None] * 4}
     sandbox.faults = [Fault(PATHS["clicks"], times=None, replace=circle)]
     sandbox.on_request = lambda _: None if len(sandbox.requests) < 60 else pytest.fail("endless")
-    with pytest.raises(PipelineStepFailed, match="came a second time"):
+    with pytest.raises(DltException, match="came a second time"):
         load()
 
 
@@ -325,8 +323,8 @@ def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
 ) -> None:
     serve_spelled(sandbox, "clicks", "a0 x! | x! y! | b0 y!")
     settings = replace(api_settings(), chunk_rows=2)
-    with open_pipeline("clicks_1") as pipeline:
-        pipeline.run(clicks_source(settings, 1, ClicksRead()))
+    with open_loads(settings, [1]) as loads, loads.begin(1, ClicksRead()) as chunks:
+        chunks.load()
     read, _ = load()
     assert (read.stats.rejected_before, read.stats.rejected) == (1, 1)
     ((kept,),) = rows("SELECT count(*) FROM {dataset}.rejected_rows")

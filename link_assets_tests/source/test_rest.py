@@ -115,18 +115,16 @@ def pages(sandbox: Sandbox) -> list[int | None]:
 
 SCRIPT = """
 import sys
-from link_assets.warehouse.chunks import Chunks
-from link_assets.source.resume import ClicksRead
+from link_assets.domain_loads import open_loads
 from link_assets.settings import api_settings
-from link_assets.source.rest import clicks_source, links_source
+from link_assets.source.rest import links_source
 from link_assets.warehouse.pipeline import open_pipeline
 
-settings, read = api_settings(), ClicksRead()
+settings = api_settings()
 with open_pipeline("links") as pipeline:
     pipeline.run(links_source(settings))
-with Chunks("clicks_1") as chunks:
-    while not read.finished:
-        chunks.load(lambda pipeline: pipeline.run(clicks_source(settings, 1, read)))
+with open_loads(settings, [1]) as loads:
+    loads.load(1)
 print([name for name in sys.modules if name.partition("_")[0] == "dagster"])
 """
 

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.common.exceptions import DltException
 
 from link_assets.rows import clicks_arrow
 from link_assets.rows.clicks import ClickBatch
@@ -88,7 +88,7 @@ def test_a_failed_conversion_fails_the_load_and_the_next_one_reads_the_page_agai
 
     with monkeypatch.context() as patch:
         patch.setattr(ClickReader, "read", fail)
-        with pytest.raises(PipelineStepFailed, match="too many clicks"):
+        with pytest.raises(DltException, match="too many clicks"):
             load_clicks(1)
     sandbox.reset_log()
     load_clicks(1)
@@ -98,7 +98,7 @@ def test_a_failed_conversion_fails_the_load_and_the_next_one_reads_the_page_agai
 
 def test_a_page_that_fails_while_another_is_read_fails_the_load(api: str, sandbox: Sandbox) -> None:
     sandbox.faults = [Fault(page=2, status=403)]
-    with pytest.raises(PipelineStepFailed, match="page 2: the API answered 403"):
+    with pytest.raises(DltException, match="page 2: the API answered 403"):
         load_clicks(1)
     load_clicks(1)
     assert loaded_clicks() == expected_clicks({1: CLICKS})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ from link_assets.settings import api_settings
 from link_assets.source.rest import clicks_source
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.access import exclusive_access, warehouse_lock
+from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.destinations.duckdb_client import CatalogDuckDbClient
-from link_assets.warehouse.errors import ConcurrentWriteError
-from link_assets.warehouse.pipeline import SavedPosition, open_pipeline
+from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import rows
 from link_assets_tests.warehouse.helpers import load_clicks, wait_until
 
@@ -33,13 +35,17 @@ def load_all_in_one_opening(*domains: int) -> None:
         go = threading.Event()
 
         def load(domain: int, fetched: threading.Event) -> None:
-            def wait(position: SavedPosition) -> None:
-                fetched.set()
-                go.wait(30)
-
             with open_pipeline(f"clicks_{domain}") as pipeline:
-                pipeline.on_fetched = wait
-                pipeline.run(clicks_source(api_settings(), domain))
+                pipeline.restore()
+                write = pipeline.writing_alone
+
+                def wait(parts: Sequence[str]) -> AbstractContextManager[OpenWarehouse]:
+                    fetched.set()
+                    go.wait(30)
+                    return write(parts)
+
+                pipeline.writing_alone = wait  # type: ignore[method-assign]
+                pipeline.load(clicks_source(api_settings(), domain))
 
         loads = [threads.submit(load, *of) for of in zip(domains, ready, strict=True)]
         assert all(event.wait(30) for event in ready)
@@ -88,17 +94,6 @@ def test_a_domain_with_a_new_field_gets_its_column_while_the_file_is_open(
     assert found == [(1, None), (2, "x"), (3, None)]
 
 
-def test_a_concurrent_write_is_noticed_although_the_tables_are_known(api: str) -> None:
-    load_clicks()
-    with open_pipeline("clicks_1") as pipeline:
-        pipeline.sync_destination()
-        with exclusive_access("loading") as opened:
-            pipeline._prepare_tables(opened)
-            pipeline.continues_from = SavedPosition("of another load", {})
-            with pytest.raises(ConcurrentWriteError):
-                pipeline._prepare_tables(opened)
-
-
 def test_a_load_adds_nothing_to_dlts_configuration(api: str) -> None:
     load_clicks()
     providers = {p.name: p for p in Container()[PluggableRunContext].providers.providers}
@@ -112,7 +107,7 @@ def test_pipelines_leave_no_folder_behind(
     folder = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     with open_pipeline("clicks_1") as pipeline:
-        assert [Path(pipeline.pipelines_dir)] == list(folder.iterdir())
+        assert [Path(pipeline.dlt.pipelines_dir)] == list(folder.iterdir())
         pipeline.run(clicks_source(api_settings(), 1))
     with pytest.raises(ZeroDivisionError), open_pipeline("clicks_2"):
         raise ZeroDivisionError

@@ -42,8 +42,8 @@ def test_the_setting_chooses_the_warehouse(
 class PlainDuckDb(Warehouse):
     """dlt's own DuckDB destination, with what `Warehouse` says of any destination."""
 
-    def destination(self, pipeline: str) -> Destination[Any, Any]:
-        layout = self.staging_layout(pipeline)
+    def destination(self, staging: str) -> Destination[Any, Any]:
+        layout = self.staging_layout(staging)
         return dlt.destinations.duckdb("plain.duckdb", staging_dataset_name_layout=layout)
 
 

@@ -14,13 +14,11 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from psycopg2 import sql
 
 from link_assets.contract import CLICKS
+from link_assets.domain_loads import open_loads
 from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import transforms
-from link_assets.source.rest import clicks_source
-from link_assets.source.resume import ClicksRead
 from link_assets.warehouse.access import warehouse_lock
-from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.destinations.postgres_client import _warn_of_inserts
 from link_assets.warehouse.reader import reading
@@ -86,15 +84,9 @@ def test_domains_loaded_at_once_in_chunks_lose_nothing(
 ) -> None:
     monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "15")
 
-    def load(domain: int) -> int:
-        settings, read = api_settings(), ClicksRead()
-        with Chunks(f"clicks_{domain}") as chunks:
-            while not read.finished:
-                chunks.load(lambda p: p.run(clicks_source(settings, domain, read)))
-        return read.stats.accepted
-
-    with ThreadPoolExecutor(3) as threads:
-        assert list(threads.map(load, (1, 2, 3))) == [40, 40, 40]
+    with open_loads(api_settings(), (1, 2, 3)) as loads, ThreadPoolExecutor(3) as threads:
+        reads = threads.map(loads.load, (1, 2, 3))
+        assert [read.stats.accepted for read in reads] == [40, 40, 40]
     counts = "SELECT domain_id, count(*) FROM {dataset}.clicks GROUP BY 1 ORDER BY 1"
     assert rows(counts) == [(1, 40), (2, 40), (3, 40)]
 

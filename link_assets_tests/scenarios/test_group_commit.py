@@ -1,0 +1,310 @@
+"""Chunks of many domains: fetched ahead, written together, each with its own trouble."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import duckdb
+import pytest
+from dlt.common.exceptions import DltException
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from link_assets.domain_loads import DomainLoads, open_loads
+from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
+from link_assets.settings import api_settings
+from link_assets.source.click_chunks import ClickChunk
+from link_assets.source.resume import ClicksRead
+from link_assets.warehouse import group_commit
+from link_assets.warehouse.access import exclusive_access
+from link_assets.warehouse.errors import ConcurrentWriteError, OutOfMemory
+from link_assets.warehouse.group_commit import DomainChunks
+from link_assets.warehouse.pipeline import WarehousePipeline, open_pipeline
+from link_assets_tests.support import rows
+from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
+
+WORLD = World(domains=6, clicks_per_domain=40)
+CLICKS = world_clicks(WORLD, 1)
+FIRST, SECOND, THIRD = CLICKS[:15], CLICKS[15:30], CLICKS[30:]
+UNNAMED = {**FIRST[0], "host": None}
+DOMAINS = WORLD.domain_ids()
+LOADS = "SELECT count(*) FROM {dataset}._dlt_loads WHERE status = 0"
+WAIT = 10
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """One domain of 40 clicks in pages of 15, each a chunk."""
+    return Sandbox(clicks={1: CLICKS}, page_size=15)
+
+
+def serve_clicks(sandbox: Sandbox, *clicks: dict[str, Any]) -> None:
+    sandbox.clicks = {1: list(clicks)}
+
+
+def pages(sandbox: Sandbox) -> list[int | None]:
+    return [record.page for record in sandbox.requests]
+
+
+@contextmanager
+def loads_of(*domains: int) -> Iterator[DomainLoads]:
+    with open_loads(replace(api_settings(), chunk_rows=15), domains) as loads:
+        yield loads
+
+
+@contextmanager
+def chunks_of(read: ClicksRead) -> Iterator[DomainChunks[ClickChunk]]:
+    with loads_of(1) as loads, loads.begin(1, read) as chunks:
+        yield chunks
+
+
+def load() -> None:
+    """Loads the domain's clicks to the last page."""
+    with loads_of(1) as loads:
+        loads.load(1)
+
+
+def load_side_by_side(*domains: int) -> dict[int, BaseException | None]:
+    """Loads domains whole, all at once; what each failed with."""
+    with open_loads(api_settings(), domains) as loads, ThreadPoolExecutor(len(domains)) as threads:
+        tasks = {domain: threads.submit(loads.load, domain) for domain in domains}
+    return {domain: task.exception() for domain, task in tasks.items()}
+
+
+def alter(change: str) -> None:
+    """Changes the table of clicks by hand."""
+    with duckdb.connect("warehouse.duckdb") as database:
+        database.execute(f"ALTER TABLE link_assets.clicks {change}")
+
+
+def test_the_next_chunk_is_fetched_while_one_waits_to_be_written(
+    api: str, sandbox: Sandbox
+) -> None:
+    held, second_asked = threading.Event(), threading.Event()
+    asked_in_time: list[bool] = []
+
+    def hold() -> None:
+        with exclusive_access("holding"):
+            held.set()
+            asked_in_time.append(second_asked.wait(WAIT))
+
+    def asked(record: RequestRecord) -> None:
+        if record.page == 1:
+            holder.start()
+            assert held.wait(WAIT)
+        else:
+            second_asked.set()
+
+    holder = threading.Thread(target=hold)
+    sandbox.on_request = asked
+    load()
+    assert asked_in_time == [True]
+    assert pages(sandbox) == [1, 2, 3]
+    assert loaded_clicks() == expected_clicks({1: CLICKS})
+
+
+def test_no_more_than_one_chunk_waits_to_be_written(api: str, sandbox: Sandbox) -> None:
+    there: list[int] = []
+
+    def asked(record: RequestRecord) -> None:
+        if record.page == 3:
+            there.append(len(loaded_clicks()))
+
+    sandbox.on_request = asked
+    load()
+    assert there in ([15], [30])
+
+
+def test_a_chunk_is_not_written_if_writing_the_one_before_it_failed(
+    api: str, sandbox: Sandbox
+) -> None:
+    serve_clicks(sandbox, CLICKS[-1])
+    load()
+    alter("ALTER host SET NOT NULL")
+    serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
+    with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
+        load()
+    assert loaded_clicks() == expected_clicks({1: [CLICKS[-1]]})
+    alter("ALTER host DROP NOT NULL")
+    sandbox.reset_log()
+    load()
+    assert pages(sandbox) == [1, 2, 3]
+    assert loaded_clicks() == expected_clicks({1: [UNNAMED, *CLICKS[1:]]})
+
+
+def test_if_two_chunks_fail_the_error_of_the_earlier_one_is_raised(
+    api: str, sandbox: Sandbox
+) -> None:
+    serve_clicks(sandbox, CLICKS[-1])
+    load()
+    alter("ALTER host SET NOT NULL")
+    serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND)
+    sandbox.faults = [Fault(page=2, status=403)]
+    with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
+        load()
+
+
+def test_an_error_of_writing_the_last_chunk_is_raised(api: str, sandbox: Sandbox) -> None:
+    serve_clicks(sandbox, CLICKS[-1])
+    load()
+    alter("ALTER host SET NOT NULL")
+    serve_clicks(sandbox, *FIRST, UNNAMED)
+    with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
+        load()
+    assert loaded_clicks() == expected_clicks({1: [*FIRST, CLICKS[-1]]})
+
+
+def test_if_fetching_a_chunk_fails_the_one_before_it_is_still_written(
+    api: str, sandbox: Sandbox
+) -> None:
+    sandbox.faults = [Fault(page=3, status=403)]
+    with pytest.raises(DltException, match="page 3: the API answered 403"):
+        load()
+    assert loaded_clicks() == expected_clicks({1: [*FIRST, *SECOND]})
+    sandbox.reset_log()
+    load()
+    assert pages(sandbox) == [3]
+    assert loaded_clicks() == expected_clicks({1: CLICKS})
+
+
+def test_after_a_failure_a_domain_begins_again_where_the_warehouse_is(
+    api: str, sandbox: Sandbox
+) -> None:
+    serve_clicks(sandbox, CLICKS[-1])
+    load()
+    alter("ALTER host SET NOT NULL")
+    serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
+    with loads_of(1) as loads:
+        with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
+            loads.load(1)
+        alter("ALTER host DROP NOT NULL")
+        loads.load(1)
+    assert loaded_clicks() == expected_clicks({1: [UNNAMED, *CLICKS[1:]]})
+
+
+@pytest.mark.parametrize("chunks_before", [0, 1, 2])
+def test_a_chunk_is_not_written_if_another_run_has_written_since(
+    chunks_before: int, api: str, sandbox: Sandbox
+) -> None:
+    late = {**CLICKS[0], "host": "late.example"}
+
+    def load_while_another_run_writes() -> None:
+        with chunks_of(ClicksRead()) as chunks:
+            for _ in range(chunks_before):
+                chunks.load()
+            if chunks_before:
+                chunks.wait()
+            load()
+            serve_clicks(sandbox, *CLICKS, late)
+            chunks.load()
+
+    with pytest.raises(ConcurrentWriteError, match="loaded the clicks of 1 meanwhile"):
+        load_while_another_run_writes()
+    assert loaded_clicks() == expected_clicks({1: CLICKS})
+    load()
+    assert loaded_clicks() == expected_clicks({1: [*CLICKS, late]})
+
+
+def test_the_next_load_knows_the_new_columns_of_every_chunk(api: str, sandbox: Sandbox) -> None:
+    brought = {"plan": FIRST, "team": SECOND, "tier": THIRD}
+    serve_clicks(sandbox, *({**c, field: "x"} for field, page in brought.items() for c in page))
+    load()
+    ((counted),) = rows("SELECT count(plan), count(team), count(tier) FROM {dataset}.clicks")
+    assert counted == (15, 15, 10)
+    with open_pipeline("clicks") as pipeline:
+        pipeline.restore()
+        assert brought.keys() <= pipeline.dlt.default_schema.get_table_columns("clicks").keys()
+
+
+# Many domains
+
+
+@pytest.fixture
+def served(
+    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> dict[int, list[dict[str, Any]]]:
+    """The clicks of six domains, 40 of each, which wait for each other to be written together."""
+    monkeypatch.setattr(group_commit, "GATHER_SECONDS", WAIT)
+    sandbox.clicks = served = {domain: world_clicks(WORLD, domain) for domain in DOMAINS}
+    return served
+
+
+def test_domains_that_are_fetched_at_the_same_time_are_written_in_one_load(
+    served: dict[int, Any],
+) -> None:
+    assert set(load_side_by_side(*DOMAINS).values()) == {None}
+    assert loaded_clicks() == expected_clicks(served)
+    assert rows(LOADS) == [(1,)]
+
+
+def test_a_load_takes_no_more_rows_than_a_chunk_may_have(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "100")
+    load_side_by_side(*DOMAINS)
+    loads = rows("SELECT count(*) FROM {dataset}.clicks GROUP BY _dlt_load_id")
+    assert loads == [(80,)] * 3
+
+
+def test_a_domain_whose_rows_are_refused_leaves_the_others_in_its_load(
+    served: dict[int, Any],
+) -> None:
+    load_side_by_side(1)
+    alter("ALTER host SET NOT NULL")
+    served[4][7]["host"] = None
+    errors = load_side_by_side(*DOMAINS)
+    assert [domain for domain, error in errors.items() if error] == [4]
+    assert "NOT NULL constraint failed" in str(errors[4])
+    others = {domain: clicks for domain, clicks in served.items() if domain != 4}
+    assert loaded_clicks() == expected_clicks(others)
+
+
+def test_a_domain_that_another_run_has_loaded_leaves_the_others_in_its_load(
+    served: dict[int, Any],
+) -> None:
+    with open_loads(api_settings(), DOMAINS) as loads, ThreadPoolExecutor(6) as threads:
+        load_side_by_side(4)
+        tasks = {domain: threads.submit(loads.load, domain) for domain in DOMAINS}
+    errors = {domain: task.exception() for domain, task in tasks.items()}
+    assert [domain for domain, error in errors.items() if error] == [4]
+    assert isinstance(errors[4], ConcurrentWriteError)
+    assert loaded_clicks() == expected_clicks(served)
+
+
+def test_a_warehouse_that_is_not_free_is_waited_for_once(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_side_by_side(*DOMAINS)
+    tries: list[int] = []
+
+    def busy(pipeline: WarehousePipeline, *_: Any) -> None:
+        tries.append(1)
+        raise group_commit.WarehouseBusy("held by another")
+
+    monkeypatch.setattr(WarehousePipeline, "writing_alone", busy)
+    errors = load_side_by_side(*DOMAINS)
+    assert {type(error) for error in errors.values()} == {group_commit.WarehouseBusy}
+    assert tries == [1]
+
+
+def test_a_chunk_that_is_too_large_for_the_memory_is_written_in_parts(
+    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.page_size = 10
+    monkeypatch.setattr("link_assets.source.transforms.BATCH_ROWS", 10)
+    source, parts = group_commit.GroupCommit._load, list[list[int]]()
+
+    def small_only(commits: Any, group: Sequence[Any]) -> float:
+        parts.append([len(waiting.chunk.clicks) for waiting in group])
+        if parts[-1] > [1]:
+            raise OutOfMemory(duckdb.OutOfMemoryException("failed to allocate data"))
+        return source(commits, group)
+
+    monkeypatch.setattr(group_commit.GroupCommit, "_load", small_only)
+    assert load_side_by_side(1) == {1: None}
+    assert parts == [[3], [1], [2], [1], [1]]
+    assert loaded_clicks() == expected_clicks({1: CLICKS})
