@@ -108,6 +108,8 @@ def _load(
 
 def _selected(context: dg.AssetExecutionContext, source: DltSource) -> DltSource:
     """Return the source with the resources of the selected assets."""
+    if not context.is_subset:
+        return source
     selected = {key.path[-1] for key in context.selected_asset_keys}
     return source.with_resources(*selected.intersection(source.selected_resources))
 

@@ -48,7 +48,7 @@ from link_assets.source.pages import ROWS, page_check
 from link_assets.source.paging import EndpointPaginator, PagingMemory, skipping_domains
 from link_assets.source.resume import Chunk, ClicksRead, require_same_api
 from link_assets.source.run_resources import RunResources
-from link_assets.source.transforms import ClickPages, LinkPages, RowsForDlt
+from link_assets.source.transforms import ClickPages, FetchedRows, LinkPages, items_for_dlt
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
@@ -180,9 +180,9 @@ def clicks_source(
     is cut off: the load after the last rows raises that; without a `read` extraction does at once.
     """
     read = read or ClicksRead(paging=PagingMemory(watched=False))
-    source = fetched_clicks(settings, domain_id, read, resources=resources, host=host)
-    source.resources[CLICKS.name].add_step(RowsForDlt())
-    return source
+    return fetched_clicks(
+        settings, domain_id, read, resources=resources, host=host, items_of=items_for_dlt
+    )
 
 
 def fetched_clicks(
@@ -192,8 +192,12 @@ def fetched_clicks(
     *,
     resources: RunResources | None = None,
     host: str | None = None,
+    items_of: Callable[[FetchedRows], list[Any]] = lambda rows: [rows],
 ) -> DltSource:
-    """Make the same source of transforms.FetchedRows, to iterate outside a pipeline."""
+    """Make the same source, whose items `items_of` makes; by default FetchedRows, for no pipeline.
+
+    A step that makes them afterwards would have dlt fetch on before it takes them.
+    """
     # threads of each chunk's own would keep memory of their own
     read.resources = resources = (
         resources or read.resources or RunResources(new_connections(settings))
@@ -210,7 +214,8 @@ def fetched_clicks(
     )
     paginators = {CLICKS.name: paginator}
     source = _source(settings, (CLICKS,), paginators, resources.connections, read.stats)
-    source.resources[CLICKS.name].add_step(ClickPages(domain_id, chunk, personal, resources))
+    pages = ClickPages(domain_id, chunk, personal, resources, items_of)
+    source.resources[CLICKS.name].add_step(pages)
     return source
 
 

@@ -7,7 +7,7 @@ thread; what came of it is kept in the chunk's state and handed to dlt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,11 +123,17 @@ class ClickPages(PageTransform):
     """
 
     def __init__(
-        self, domain_id: int, chunk: Chunk, personal: PersonalData, resources: RunResources
+        self,
+        domain_id: int,
+        chunk: Chunk,
+        personal: PersonalData,
+        resources: RunResources,
+        items_of: Callable[[FetchedRows], list[Any]],
     ) -> None:
         super().__init__()
         self._domain_id = domain_id
         self._chunk = chunk
+        self._items_of = items_of
         self._personal = personal
         self._resources = resources
         self._pages: list[list[RawRow]] = []
@@ -139,8 +145,8 @@ class ClickPages(PageTransform):
         self._handed_on: dict[int, int] = {}
         """The same for the clicks that were handed on."""
 
-    def __call__(self, item: Any, meta: Any = None) -> Iterator[FetchedRows]:
-        """Return what is ready to be loaded: nothing, or rows."""
+    def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
+        """Return the items of what is ready to be loaded: nothing, or rows."""
         page = cast("PageData[RawRow]", item)
         paginator = cast(EndpointPaginator, page.paginator)
         self._pages.append([*page])
@@ -206,7 +212,7 @@ class ClickPages(PageTransform):
         self._chunk.keep(self._converting_to, [batch.converted for batch in ready])
         return ready
 
-    def _hand_on(self, ready: list[_Ready]) -> list[FetchedRows]:
+    def _hand_on(self, ready: list[_Ready]) -> list[Any]:
         """Return them together, since dlt may be set to take only so many items."""
         table = _to_load([batch.clicks for batch in ready])
         comes_again = not self._handed_on.keys().isdisjoint(self._versions)
@@ -214,7 +220,8 @@ class ClickPages(PageTransform):
             table = self._last_of_each(table)
         self._handed_on |= self._versions
         self._versions = {}
-        return [FetchedRows(table, [batch.rejected for batch in ready if len(batch.rejected)])]
+        rejected = [batch.rejected for batch in ready if len(batch.rejected)]
+        return self._items_of(FetchedRows(table, rejected))
 
     def _last_of_each(self, table: pa.Table) -> pa.Table:
         """Return the last row of each click that was not handed on before."""
@@ -232,13 +239,9 @@ class FetchedRows:
     rejected: Sequence[pa.Table] = ()
 
 
-class RowsForDlt(PageTransform):
-    """Turns FetchedRows into what dlt takes for its tables."""
-
-    def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
-        """Return a table of clicks, and tables of rejected rows with their hints."""
-        rows = cast(FetchedRows, item)
-        return iter([rows.clicks, *(row for of in rows.rejected for row in rejected_rows(of))])
+def items_for_dlt(rows: FetchedRows) -> list[Any]:
+    """Return what dlt takes for its tables: clicks, and rejected rows with their hints."""
+    return [rows.clicks, *(item for table in rows.rejected for item in rejected_rows(table))]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import dlt
 from dlt.common.schema.typing import TColumnSchema
+from dlt.common.schema.utils import dlt_load_id_column
 from dlt.common.versioned_state import decompress_state
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.extract import DltResource
@@ -30,7 +31,7 @@ COLUMNS: list[TColumnSchema] = [
     {"name": "domain_id", "data_type": "bigint", "nullable": False},
     {"name": "number", "data_type": "bigint", "nullable": False},
     {"name": "state", "data_type": "text", "nullable": False},
-    {"name": "_dlt_load_id", "data_type": "text", "nullable": False},
+    dlt_load_id_column(),
 ]
 FORMER_PIPELINE = f"{DATASET}_{CLICKS.name}_"
 """What the names of the pipelines began with that kept positions in their state."""
@@ -102,15 +103,13 @@ def positions_resource(positions: Mapping[int, Position]) -> DltResource:
     def rows() -> Iterable[Any]:
         import pyarrow as pa
 
-        yield pa.table(
-            {
-                "domain_id": pa.array(positions, pa.int64()),
-                "number": pa.array([p.number for p in positions.values()], pa.int64()),
-                "state": [json.dumps(p.state) for p in positions.values()],
-                # in its place for dlt to fill in, since dlt writes a file anew for other columns
-                "_dlt_load_id": pa.nulls(len(positions), pa.string()),
-            }
-        )
+        fields = [("domain_id", pa.int64()), ("number", pa.int64()), ("state", pa.string())]
+        rows = [
+            {"domain_id": domain, "number": position.number, "state": json.dumps(position.state)}
+            for domain, position in positions.items()
+        ]
+        schema = pa.schema([pa.field(*field, nullable=False) for field in fields])
+        yield pa.Table.from_pylist(rows, schema)
 
     return dlt.resource(rows, name=TABLE, write_disposition="append", columns=COLUMNS)
 

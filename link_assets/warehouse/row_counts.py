@@ -84,7 +84,7 @@ class ClickCounts:
 
     def __init__(self, domains: Collection[int], lookback: timedelta = timedelta()) -> None:
         self._domains = domains
-        self._since = int(time.time())
+        self._since = time.time()
         self._old_before: dict[int, datetime] = {}
         self._before: dict[int, ClickCount] = {}
         with reading() as reader, suppress(DatabaseUndefinedRelation):

@@ -106,8 +106,8 @@ class Warehouse:
 
     @property
     def machine(self) -> str:
-        """Return a name for this machine in names of staging datasets."""
-        return hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+        """Return a name for this machine, which is no domain's id, for staging datasets."""
+        return "m" + hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
 
     def destination(self, staging: str) -> Destination[Any, Any]:
         """Return dlt's destination for loads that stage under this name."""

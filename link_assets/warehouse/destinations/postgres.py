@@ -54,7 +54,7 @@ class PostgresWarehouse(Warehouse):
     @property
     def machine(self) -> str:
         """Return one of a few names, since machines may come and go; a lock keeps loads apart."""
-        return str(int(super().machine, 16) % STAGING_DATASETS)
+        return f"m{int(super().machine[1:], 16) % STAGING_DATASETS}"
 
     def destination(self, staging: str) -> Destination[Any, Any]:
         """Return dlt's PostgreSQL destination, changed to keep every value as it is."""
@@ -75,6 +75,7 @@ class PostgresWarehouse(Warehouse):
         client = cast("PostgresLoadClient", pipeline.destination_client())
         with client:
             client.load_alone(parts, seconds)
+            client.drop_former_staging()
             client.empty_staging()
             yield
 

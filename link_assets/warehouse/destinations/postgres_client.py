@@ -31,7 +31,7 @@ from dlt.destinations.sql_client import SqlClientBase, raise_open_connection_err
 from psycopg2.errorcodes import LOCK_NOT_AVAILABLE, TOO_MANY_COLUMNS
 from psycopg2.extensions import make_dsn
 
-from link_assets.contract import DATASET
+from link_assets.contract import CLICKS, DATASET
 from link_assets.warehouse.errors import TooManyColumns
 
 LONGEST_TIMEOUT = 2**31 - 1
@@ -193,6 +193,13 @@ class PostgresLoadClient(PostgresClient):
         """Mark the load as complete and delete the copy of it that was staged."""
         super().complete_load(load_id)
         self.empty_staging()
+
+    def drop_former_staging(self) -> None:
+        """Drop the staging datasets of earlier versions, one for each domain, with their rows."""
+        query = "SELECT schema_name FROM information_schema.schemata WHERE schema_name ~ %s"
+        former = f"^{self.sql_client.dataset_name}_staging_{CLICKS.name}_-?[0-9]+$"
+        for (name,) in self.sql_client.execute_sql(query, former) or ():
+            self.sql_client.execute_sql(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
 
     def empty_staging(self) -> None:
         """Delete what this load staged, and what failed loads and earlier versions left staged."""

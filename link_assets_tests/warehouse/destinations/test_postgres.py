@@ -212,11 +212,12 @@ def test_nothing_of_a_load_stays_staged(
     load_links()
     assert {*staged(port, server).values()} == {0}
     database = server.rpartition("/")[2]
-    # as an earlier version, and a load that failed, leave it
-    schema = "link_assets_staging_clicks_1"
+    # as a load that failed, and an earlier version, leave it
+    schema = f"link_assets_staging_clicks_{configured_warehouse().machine}"
     left = [f"INSERT INTO {schema}.clicks SELECT * FROM link_assets.clicks"]
     left += [f"INSERT INTO {schema}.rejected_rows SELECT * FROM link_assets.rejected_rows"]
-    left += [f"CREATE TABLE {schema}.gone AS SELECT 'secret' AS ip"]
+    left += ["CREATE SCHEMA link_assets_staging_clicks_1"]
+    left += ["CREATE TABLE link_assets_staging_clicks_1.gone AS SELECT 'secret' AS ip"]
     run_sql(port, database, *left)
     assert sum(staged(port, server).values()) == 3
     sandbox.clicks = {1: []}
