@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.sandbox import RequestRecord, Sandbox, World
+from link_assets.warehouse.destinations.duckdb_client import CatalogSqlClient
 from link_assets_tests.children import (
     WAIT,
     child,
@@ -72,6 +76,45 @@ class Moment:
         while not come() and process.is_alive():
             assert time.monotonic() < deadline
             time.sleep(0.001)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """When a load kills itself: as a statement begins, or `amid` it, once others are through.
+
+    `at` and `after` are patterns of statements, and `load` says which load of a run it is in.
+    """
+
+    at: str
+    after: tuple[str, ...] = ()
+    amid: bool = False
+    load: int = 1
+
+
+def load_and_die(phase: Phase) -> None:
+    """Loads the clicks of domain 1, and is killed in the phase."""
+    execute, seen, done = CatalogSqlClient.execute_query, Counter[str](), Counter[str]()
+
+    def execute_or_die(client: Any, query: Any, *arguments: Any, **options: Any) -> Any:
+        patterns = [p for p in (phase.at, *phase.after) if re.search(p, str(query).split(";")[0])]
+        seen.update(patterns)
+        if phase.at in patterns and seen[phase.at] == phase.load:
+            while any(done[pattern] < phase.load for pattern in phase.after):
+                time.sleep(0.001)
+            if phase.amid:
+                threading.Timer(0.0005, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return counted(execute(client, query, *arguments, **options), patterns)
+
+    @contextmanager
+    def counted(executed: Any, patterns: list[str]) -> Iterator[Any]:
+        with executed as cursor:
+            yield cursor
+        done.update(patterns)
+
+    CatalogSqlClient.execute_query = execute_or_die  # type: ignore[method-assign]
+    load_clicks(1)
 
 
 def is_loading(process: BaseProcess) -> bool:
@@ -177,6 +220,42 @@ def test_a_killed_dagster_run_is_resumed_where_its_last_chunk_ended(
     assert counted == (asked[0], len(asked), len(asked) // 3)
     assert shown["rejected_rows"] == len(BAD_CLICKS)
     assert_every_click_is_there()
+
+
+CLICKS_MERGE = r'DELETE FROM .*"clicks" as d'
+REJECTED_MERGE = r'DELETE FROM .*"rejected_rows" as d'
+POSITION = r'INSERT INTO .*"_positions" '
+END = r'INSERT INTO .*"_dlt_loads"'
+PHASES: dict[str, Phase] = {
+    "clicks and their position are written, rejected rows are not": Phase(
+        at=REJECTED_MERGE, after=(CLICKS_MERGE, POSITION)
+    ),
+    "the position is written, clicks are not": Phase(
+        at=CLICKS_MERGE, after=(REJECTED_MERGE, POSITION)
+    ),
+    "all is written, and not yet complete": Phase(at=END),
+    "clicks are written, their position is not": Phase(at=POSITION, after=(CLICKS_MERGE,)),
+    "all is staged": Phase(at=CLICKS_MERGE),
+    "merging": Phase(at=CLICKS_MERGE, amid=True),
+    "the load is complete": Phase(at=END, amid=True),
+}
+
+
+@pytest.mark.parametrize("load", mostly_long([1, 2], 1))
+@pytest.mark.parametrize("phase", mostly_long(PHASES.values(), 3), ids=PHASES)
+def test_a_load_that_is_killed_in_any_phase_is_completed_by_the_next(
+    phase: Phase, load: int, api: str, sandbox: Sandbox
+) -> None:
+    with child(load_and_die, replace(phase, load=load)) as process:
+        process.join(WAIT)
+        assert process.exitcode == -signal.SIGKILL, Path(f"{process.name}.txt").read_text()
+    assert_clicks_are_true_so_far()
+    sandbox.reset_log()
+    load_clicks(1)
+    assert_every_click_is_there()
+    asked = [record.page for record in sandbox.requests]
+    again, further = [*range(3 * load - 2, 10)], [*range(3 * load + 1, 10)]
+    assert asked == again or (phase == PHASES["the load is complete"] and asked == further)
 
 
 LINK_MOMENTS = {
