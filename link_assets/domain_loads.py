@@ -14,17 +14,16 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
-from pathlib import Path
 
 from link_assets.settings import ApiSettings
 from link_assets.source.click_chunks import (
     ClickChunk,
-    chunk_folder,
     chunks_source,
     fetch_chunk,
 )
 from link_assets.source.resume import ClicksRead
 from link_assets.source.run_resources import RunResources, open_resources
+from link_assets.source.table_store import TableStore, open_store
 from link_assets.warehouse.group_commit import DomainChunks, GroupCommit
 from link_assets.warehouse.positions import Position, read_positions
 from link_assets.warehouse.reader import reading
@@ -41,12 +40,12 @@ class DomainLoads:
         settings: ApiSettings,
         domains: Collection[int],
         resources: RunResources,
-        folder: Path,
+        store: TableStore,
         commits: GroupCommit[ClickChunk],
     ) -> None:
         self.settings = settings
         self.resources = resources
-        self._folder = folder
+        self._store = store
         self._commits = commits
         self._positions = _positions(domains)
 
@@ -67,7 +66,7 @@ class DomainLoads:
             self.settings,
             domain,
             read,
-            self._folder,
+            self._store,
             resources=self.resources,
             host=host,
         )
@@ -91,10 +90,10 @@ def open_loads(settings: ApiSettings, domains: Collection[int]) -> Iterator[Doma
     """
     with (
         open_resources(settings) as resources,
-        chunk_folder() as folder,
+        open_store() as store,
         GroupCommit(partial(chunks_source, settings), settings.chunk_rows) as commits,
     ):
-        yield DomainLoads(settings, domains, resources, folder, commits)
+        yield DomainLoads(settings, domains, resources, store, commits)
 
 
 def _positions(domains: Collection[int]) -> dict[int, Position]:

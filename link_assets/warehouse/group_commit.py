@@ -50,7 +50,7 @@ class Chunk(Protocol):
     @property
     def state(self) -> Mapping[str, Any] | None: ...
     def halves(self) -> tuple[Self, Self] | None: ...
-    def delete(self) -> None: ...
+    def discard(self) -> None: ...
 
 
 C = TypeVar("C", bound=Chunk)
@@ -157,7 +157,7 @@ class GroupCommit(Generic[C]):
             self._divide(group, error)
         else:
             for waiting in group:
-                waiting.chunk.delete()
+                waiting.chunk.discard()
                 waited = time.monotonic() - waiting.since - seconds
                 waiting.written.set_result(WriteSeconds(waited, seconds))
 
@@ -206,6 +206,7 @@ class GroupCommit(Generic[C]):
 
     def _fail(self, group: Sequence[_Waiting[C]], error: BaseException) -> None:
         for waiting in group:
+            waiting.chunk.discard()
             waiting.written.set_exception(error)
 
     def _open(self) -> WarehousePipeline:

@@ -13,12 +13,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb as duckdb_library
 from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.destination.client import LoadJob
 from dlt.destinations import duckdb
-from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from link_assets.warehouse.errors import OpenElsewhere, OutOfMemory, find_cause
@@ -27,6 +29,9 @@ STAGING = "link_assets_in_memory"
 """The name of the database that holds the staging dataset."""
 ATTACH_STAGING = f"ATTACH IF NOT EXISTS ':memory:' AS {STAGING}"
 """Creates that database, which is there for as long as the process has the file open."""
+DEDUPLICATED = "x-stage-data-deduplicated"
+"""dlt's hint for a table whose staged rows are all different."""
+_STAGING = Lock()
 RESERVED = ("main", "system", "temp")
 """Names of files to which DuckDB adds `_db`, because it uses these names itself."""
 OPEN_IN_OTHER_PROCESS = "Conflicting lock is held|already open in"
@@ -87,8 +92,24 @@ class CatalogSqlClient(DuckDbSqlClient):
         """Do not warn: names that say their database are not ambiguous."""
 
 
+class StagedViewJob(DuckDbCopyJob):
+    """dlt's job for a Parquet file that is staged to be read once: it is read where it is."""
+
+    def run(self) -> None:
+        """Have a view of the table's name read the file, and what the table had before."""
+        # private to dlt: `_job_client` and `_file_path`, which its own `run` uses
+        client = self._job_client.sql_client
+        before = f"{self.load_table_name}__{self.job_file_info().file_id}"
+        table, had = map(client.make_qualified_table_name, (self.load_table_name, before))
+        file = f"FROM read_parquet('{self._file_path}', union_by_name = true)"
+        with _STAGING:  # each takes the place of the one before
+            client.execute_sql(f"ALTER TABLE {table} RENAME TO {client.escape_column_name(before)}")
+            # first of all it is dlt's own table, which is empty and has the types
+            client.execute_sql(f"CREATE VIEW {table} AS FROM {had} UNION ALL BY NAME {file}")
+
+
 class CatalogDuckDbClient(DuckDbClient):
-    """dlt's client, using CatalogSqlClient."""
+    """dlt's client, using CatalogSqlClient and StagedViewJob."""
 
     def __init__(self, schema: Any, config: Any, capabilities: Any) -> None:
         super().__init__(schema, config, capabilities)
@@ -97,6 +118,15 @@ class CatalogDuckDbClient(DuckDbClient):
         self.sql_client = CatalogSqlClient(
             plain.dataset_name, plain.staging_dataset_name, config.credentials, capabilities
         )
+
+    def create_load_job(self, table: Any, file_path: str, *options: Any, **named: Any) -> LoadJob:
+        """Return dlt's job for the file, or a StagedViewJob if the merge reads it only once.
+
+        So it does where rows are known to come only once (`DuckDbWarehouse.adapt_source`).
+        """
+        job = super().create_load_job(table, file_path, *options, **named)
+        staged_once = self.sql_client.is_staging_dataset_active and table.get(DEDUPLICATED)
+        return StagedViewJob(file_path) if staged_once and type(job) is DuckDbCopyJob else job
 
 
 class catalog_duckdb(duckdb):
