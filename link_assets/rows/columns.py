@@ -20,6 +20,8 @@ from link_assets.rows.convert import UnreadableValue
 _EDGE_YEARS = pa.array(("0000", "0001", "9999"))
 """Years in which an offset may lead out of Python's calendar, which Arrow does not notice."""
 _NUL = b"\0"
+_SAME_TEXT = {bool: pa.bool_(), int: pa.int64()}
+"""By Python type, the type whose values Arrow spells as JSON does."""
 _Texts = TypeVar("_Texts", pa.Array, pa.ChunkedArray)
 
 
@@ -100,7 +102,16 @@ def _converted_by_arrow(values: list[Any], data_type: DataType, doubtful: bytes)
     try:
         if data_type == "timestamp":
             return timestamps(pa.array(values, pa.string()))
+        if data_type == "text" and (spelled := _spelled_by_arrow(values)) is not None:
+            return spelled
         converted = pa.array(values, ARROW_TYPES[data_type])
     except (TypeError, ValueError, OverflowError):
         return None
     return None if data_type == "text" and holds(converted, doubtful) else converted
+
+
+def _spelled_by_arrow(values: list[Any]) -> pa.Array | None:
+    """Return a column of true and false or of whole numbers as texts; None for any other."""
+    kinds = {*map(type, values)} - {type(None)}
+    kind = _SAME_TEXT.get(kinds.pop()) if len(kinds) == 1 else None
+    return pa.array(values, kind).cast(pa.string()) if kind else None

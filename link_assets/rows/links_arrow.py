@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import pyarrow as pa
 from dlt.common.json import PUA_START_UTF8_MAGIC
-from pyarrow.compute import call_function
+from dlt.common.schema.typing import C_DLT_ID
+from pyarrow.compute import CastOptions, call_function
 
 from link_assets.contract import LINK_SPELLINGS, LINK_TAGS, LINKS, DataType
 from link_assets.rows.column_names import ARROW_TYPES
@@ -34,7 +35,7 @@ _TEXTS = pa.list_(pa.string())
 _TYPES: dict[str, DataType] = {f.column: f.data_type for f in LINKS.fields}
 _SCHEMA = pa.schema(
     [
-        *(pa.field(column, ARROW_TYPES[kind]) for column, kind in _TYPES.items()),
+        *(pa.field(column, ARROW_TYPES[kind], column != KEY) for column, kind in _TYPES.items()),
         pa.field(LINK_TAGS, _TEXTS),
         pa.field(LINK_SPELLINGS, _TEXTS),
     ]
@@ -44,6 +45,16 @@ _FIELDS = {
     for parent in ("", *OBJECTS)
 }
 """The documented fields of a link, and of the objects in it."""
+_CHILD_SCHEMA = pa.schema(
+    [
+        pa.field("value", pa.string()),
+        *(
+            pa.field(key, pa.string(), nullable=False)
+            for key in (C_DLT_ID, "_dlt_root_id", "_dlt_parent_id")
+        ),
+        pa.field("_dlt_list_idx", pa.int64(), nullable=False),
+    ]
+)
 _Object = dict[str, Any]
 
 
@@ -95,10 +106,12 @@ def _columns(objects: Sequence[_Object], parent: str = "") -> Iterator[Column]:
 
     A field whose column depends on what other fields its row has is a problem of its rows.
     """
-    names = _FIELDS[parent].union(*objects)
-    if not parent:
-        names -= {*OBJECTS, LINK_TAGS}
+    found = set[str]().union(*objects)
+    names = _FIELDS[parent] | found - (set() if parent else {*OBJECTS, LINK_TAGS})
     for name, column in columns_of(frozenset(names), parent).items():
+        if name not in found:
+            yield Column(name, column, pa.nulls(len(objects), ARROW_TYPES[_TYPES[column]]))
+            continue
         if columns_of(frozenset({name}), parent) != {name: column}:
             problems = {i: "" for i, row in enumerate(objects) if name in row}
             yield Column(name, column, pa.nulls(len(objects), pa.string()), problems)
@@ -157,4 +170,24 @@ def _completed(tables: Sequence[pa.Table]) -> pa.Table:
     table = pa.concat_tables(tables, promote_options="default")
     unknown = sorted(set(table.column_names) - {*_SCHEMA.names})
     filled = [name for name in unknown if table[name].null_count < len(table)]
-    return table.select([*_SCHEMA.names, *filled])
+    schema = pa.schema([*_SCHEMA, *(pa.field(name, pa.string()) for name in filled)])
+    return pa.table(table.select(schema.names).columns, schema=schema)
+
+
+def child_rows(table: pa.Table, name: str) -> pa.Table:
+    """Return the rows of a child table of links, with the columns that dlt would make.
+
+    Args:
+        table: Links with their `_dlt_id`.
+        name: The column that has a list of texts for each link.
+    """
+    lists = table[name].combine_chunks()
+    parent = call_function("list_parent_indices", [lists])
+    ids = table[C_DLT_ID].combine_chunks()
+    parent_ids = call_function("take", [ids, parent])
+    first = call_function("take", [lists.offsets, parent])
+    place = call_function("subtract", [pa.array(range(len(parent)), pa.int64()), first])
+    spelled = call_function("cast", [place], CastOptions(pa.string()))
+    own_ids = call_function("binary_join_element_wise", [parent_ids, spelled, "_"])
+    columns = [lists.flatten(), own_ids, parent_ids, parent_ids, place]
+    return pa.table(columns, schema=_CHILD_SCHEMA)

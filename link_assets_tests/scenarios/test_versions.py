@@ -13,9 +13,9 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import rejected_ids, resume, transforms
+from link_assets.source.links_read import LinksRead
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import ClicksRead
-from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.chunks import Chunks
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
