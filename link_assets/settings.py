@@ -89,7 +89,7 @@ class ApiSettings:
 
     `api` says which API it is: the guide's, or Short.io's, whose clicks come from
     `statistics_url`. `full_read_days` is how often a domain of which only new clicks are read is
-    read whole; 0 is never.
+    read whole, and how often links that stay as they are are written again; 0 is never.
 
     `max_retries` and `backoff_factor` default to the guide's rule. Times are in seconds unless
     the name says otherwise. `max_connections` and `requests_per_second` hold for all domains of a

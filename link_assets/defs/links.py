@@ -8,6 +8,7 @@ fails the links at the end, when all else is loaded.
 # Dagster resolves the annotations of an asset's function: no `from __future__ import annotations`
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -29,7 +30,7 @@ from link_assets.defs.translator import (
     with_shown_metadata,
 )
 from link_assets.settings import api_settings
-from link_assets.source.links_read import LinksRead
+from link_assets.source.links_read import LinksRead, known_links
 from link_assets.source.rest import UNSET_API, links_source
 from link_assets.source.run_resources import open_resources
 from link_assets.warehouse.deleted_links import LinkListing
@@ -83,7 +84,11 @@ def _load(
     ):
         read.api_of_rows = warehouse_api()
         source = links_source(settings, read, resources=resources)
-        listing, domains_before = LinkListing(pipeline), count_domains()
+        # a link that stays as it is is loaded again only after that time; 0 is never
+        days = settings.full_read_days
+        loaded_within = timedelta(days=days) if days else None
+        listing, domains_before = LinkListing(pipeline, loaded_within), count_domains()
+        read.known = known_links(listing.present)
         with shown(Reading(LINKS.name, read.stats), current_watcher()):
             pipeline.run(_selected(context, source))
         _warn_of_folders(context, read)
@@ -93,7 +98,9 @@ def _load(
         gone: Mapping[str, Any] = {}
         if LINKS_KEY in context.selected_asset_keys:
             share = configuration.SETTINGS.disappeared_share
-            gone = listing.mark_deleted(read.unread, share, [*map(int, read.refused)]).metadata
+            gone = listing.mark_deleted(
+                read.listed, read.unread, share, [*map(int, read.refused)]
+            ).metadata
         grown = _growth(domains_before, count_domains())
     seconds = time.monotonic() - started
     return {

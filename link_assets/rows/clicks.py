@@ -1,40 +1,31 @@
 """Pages of clicks, parsed to Python objects, as Arrow tables.
 
 `clicks_arrow` calls it for the pages that Arrow cannot read from their text. Many pages are
-converted at once, column by column: by Arrow, if every value of the column has its type already,
-and otherwise value by value, with the same result.
+converted at once, column by column (`columns`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
-from pyarrow.compute import (
-    MatchSubstringOptions,
-    SetLookupOptions,
-    SliceOptions,
-    call_function,
-)
+from pyarrow.compute import call_function
 
-from link_assets.contract import CLICKS, DataType
+from link_assets.contract import CLICKS
 from link_assets.rows.click_ids import click_ids
-from link_assets.rows.column_names import ARROW_TYPES, arrow_schema, column_names
-from link_assets.rows.convert import UnreadableValue, as_text, convert_value
+from link_assets.rows.column_names import arrow_schema, column_names
+from link_assets.rows.columns import Column, read_column
+from link_assets.rows.convert import as_text, convert_value
 from link_assets.rows.rejected import Rejection, reject, unusable
 
 DOCUMENTED = frozenset(f.name for f in CLICKS.fields)
 """The fields that the guide lists."""
 _SCHEMA = arrow_schema(CLICKS)
-_EDGE_YEARS = pa.array(("0000", "0001", "9999"))
-"""Years in which an offset may lead out of Python's calendar, which Arrow does not notice."""
-_NUL = MatchSubstringOptions("\0")
-_Texts = TypeVar("_Texts", pa.Array, pa.ChunkedArray)
 
 
 @dataclass(frozen=True)
@@ -54,16 +45,6 @@ class ClickBatch:
     rejections: list[Rejection]
     accepted: list[int]
     versions: list[int] = field(default_factory=list, compare=False)
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A field's values, null where there is a problem, and the problems by row number."""
-
-    name: str
-    column: str
-    values: pa.Array
-    problems: dict[int, str] = field(default_factory=dict)
 
 
 def click_batches(pages: Sequence[Sequence[Any]], domain_id: int) -> list[ClickBatch]:
@@ -107,83 +88,33 @@ def _batch(pages: Sequence[Sequence[Any]], domain_id: int) -> ClickBatch:
     return ClickBatch(completed(table, domain_id, page_of_row), rejections, accepted)
 
 
-def _documented(objects: list[dict[str, Any]]) -> Iterator[_Column]:
+def _documented(objects: list[dict[str, Any]]) -> Iterator[Column]:
     for f in CLICKS.fields:
         read = partial(convert_value, data_type=f.data_type)
-        column = _column(f.name, f.column, objects, f.data_type, read)
+        column = read_column(f.name, f.column, objects, f.data_type, read)
         yield _required(column) if f.column in CLICKS.primary_key else column
 
 
-def _undocumented(objects: list[dict[str, Any]]) -> list[_Column]:
+def _undocumented(objects: list[dict[str, Any]]) -> list[Column]:
     filled = [
         name
         for name in set().union(*objects) - DOCUMENTED
         if any(row.get(name) is not None for row in objects)
     ]
     columns = sorted(column_names(filled, CLICKS).items(), key=lambda item: item[1])
-    return [_column(name, column, objects, "text", as_text) for name, column in columns]
+    return [read_column(name, column, objects, "text", as_text) for name, column in columns]
 
 
-def _column(
-    name: str,
-    column: str,
-    objects: list[dict[str, Any]],
-    data_type: DataType,
-    read: Callable[[Any], Any],
-) -> _Column:
-    values = [row.get(name) for row in objects]
-    converted = _converted_by_arrow(values, data_type)
-    if converted is not None:
-        return _Column(name, column, converted)
-    problems: dict[int, str] = {}
-    for i, value in enumerate(values):
-        try:
-            values[i] = read(value)
-        except UnreadableValue as unreadable:
-            values[i], problems[i] = None, str(unreadable)
-    return _Column(name, column, pa.array(values, ARROW_TYPES[data_type]), problems)
-
-
-def _converted_by_arrow(values: list[Any], data_type: DataType) -> pa.Array | None:
-    """Return the column, or None if Arrow refuses a value or may read it otherwise than we do."""
-    if data_type == "bigint" and float in map(type, values):
-        return None  # Arrow would cut off fractions
-    try:
-        if data_type == "timestamp":
-            return timestamps(pa.array(values, pa.string()))
-        converted = pa.array(values, ARROW_TYPES[data_type])
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return None if data_type == "text" and _has_nul(converted) else converted
-
-
-def timestamps(texts: _Texts) -> _Texts:
-    """Return the times that a column of texts spells.
-
-    Raises:
-        pa.ArrowInvalid: One is no time to Arrow, or `convert_value` may read it otherwise.
-    """
-    years = call_function("utf8_slice_codeunits", [texts], SliceOptions(0, 4))
-    at_edge = call_function("is_in", [years], SetLookupOptions(_EDGE_YEARS))
-    if call_function("any", [at_edge]).as_py():
-        raise pa.ArrowInvalid("a year at the calendar's edge")
-    return texts.cast(ARROW_TYPES["timestamp"])
-
-
-def _has_nul(texts: pa.Array) -> bool:
-    return bool(call_function("any", [call_function("match_substring", [texts], _NUL)]).as_py())
-
-
-def _required(column: _Column) -> _Column:
+def _required(column: Column) -> Column:
     """Return the column with a problem wherever it has no value."""
     if not column.values.null_count:
         return column
     missing = [i for i, null in enumerate(column.values.is_null().to_pylist()) if null]
     problems = dict.fromkeys(missing, "is missing") | column.problems
-    return _Column(column.name, column.column, column.values, problems)
+    return Column(column.name, column.column, column.values, problems)
 
 
-def _reasons(rows: Sequence[Any], columns: Iterable[_Column]) -> dict[int, list[str]]:
+def _reasons(rows: Sequence[Any], columns: Iterable[Column]) -> dict[int, list[str]]:
     """Return by row number everything that keeps the row out of the table."""
     reasons: defaultdict[int, list[str]] = defaultdict(list)
     for column in columns:

@@ -22,9 +22,9 @@ from link_assets.rows.clicks import (
     ClickBatch,
     click_batches,
     completed,
-    timestamps,
 )
 from link_assets.rows.column_names import ARROW_TYPES, column_names
+from link_assets.rows.columns import timestamps
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import NEGATIVE_ZERO, DamagedRow, RawRow, parse_rows
 

@@ -1,6 +1,6 @@
-"""Links, parsed to Python objects, as rows by column name, which dlt loads.
+"""A link, parsed to Python objects, as a row by column name: what becomes of each field.
 
-`source` calls it row by row. dlt makes the child tables of tags and spellings; all else is flat.
+`links_arrow` reads many at once with the same result, and calls this for rows that are unusual.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from dlt.common.json import custom_pua_decode
 
-from link_assets.contract import LINK_SPELLINGS, LINK_TAGS, LINKS
+from link_assets.contract import LINK_SPELLINGS, LINK_TAGS, LINKS, DataType
 from link_assets.rows.column_names import column_names
 from link_assets.rows.convert import UnreadableValue, as_text, convert_value, is_empty
 from link_assets.rows.raw_json import DamagedRow, is_doubtful
@@ -22,11 +22,10 @@ from link_assets.rows.spellings import spellings
 _Cell = tuple[str, str, Callable[[Any], Any], Any]
 """A field's name, its column, the function that reads its value, and the value."""
 
-_KEY, _SPARE_KEY = "id", "id_string"
-_OBJECTS = {
+KEY, SPARE_KEY = "id", "id_string"
+OBJECTS = {
     f.name.partition(".")[0]: f.column.partition("__")[0] for f in LINKS.fields if "." in f.name
 }
-_READERS = {f.column: partial(convert_value, data_type=f.data_type) for f in LINKS.fields}
 
 
 def link_row(row: Any) -> dict[str, Any] | Rejection:
@@ -42,12 +41,12 @@ def link_row(row: Any) -> dict[str, Any] | Rejection:
     problems: list[str] = []
     for name, column, read, value in _cells(row):
         try:
-            link[column] = loadable(read(value))
+            link[column] = read(value)
         except UnreadableValue as unreadable:
             problems.append(f"{name}: {unreadable}")
-    link[_KEY] = link[_KEY] or link[_SPARE_KEY]
-    link[LINK_SPELLINGS] = _spellings(link["path"])
-    if not link[_KEY] and not problems:
+    link[KEY] = link[KEY] or link[SPARE_KEY]
+    link[LINK_SPELLINGS] = other_spellings(link["path"])
+    if not link[KEY] and not problems:
         problems.append("id: is missing, and so is idString")
     return reject(row, problems) if problems else link
 
@@ -59,7 +58,7 @@ def link_id(row: Any) -> str | None:
     """
     if isinstance(row, DamagedRow):
         return link_id(row.value) if _has_sound_id(row.value) else None
-    names = [f.name for key in (_KEY, _SPARE_KEY) for f in LINKS.fields if f.column == key]
+    names = [f.name for key in (KEY, SPARE_KEY) for f in LINKS.fields if f.column == key]
     for name in names if isinstance(row, dict) else ():
         with suppress(UnreadableValue):
             if text := convert_value(row.get(name), "text"):
@@ -70,35 +69,36 @@ def link_id(row: Any) -> str | None:
 def _has_sound_id(row: Any) -> bool:
     """Return whether the damage of a row is neither in its ids nor in any name of a field."""
     keys = row if isinstance(row, dict) else {}
-    ids = [keys.get(f.name) for f in LINKS.fields if f.column in (_KEY, _SPARE_KEY)]
+    ids = [keys.get(f.name) for f in LINKS.fields if f.column in (KEY, SPARE_KEY)]
     return not any(is_doubtful(text) for text in (*keys, *ids) if isinstance(text, str))
 
 
 def _cells(row: dict[str, Any]) -> Iterator[_Cell]:
-    yield from _fields({k: v for k, v in row.items() if k not in _OBJECTS and k != LINK_TAGS})
-    for name, column in _OBJECTS.items():
+    yield from _fields({k: v for k, v in row.items() if k not in OBJECTS and k != LINK_TAGS})
+    for name, column in OBJECTS.items():
         value = row.get(name)
         if isinstance(value, dict):
             yield from _fields(value, name)
         elif not is_empty(value):
             yield name, column, _not_an_object, value
-    yield LINK_TAGS, LINK_TAGS, _tags, row.get(LINK_TAGS)
+    yield LINK_TAGS, LINK_TAGS, tags_of, row.get(LINK_TAGS)
 
 
 def _fields(values: dict[str, Any], parent: str = "") -> Iterator[_Cell]:
-    columns = _columns(frozenset(values), parent)
+    columns = columns_of(frozenset(values), parent)
     for name, value in values.items():
         column = columns[name]
         path = f"{parent}.{name}" if parent else name
-        yield path, column, _READERS.get(column, as_text), value
+        yield path, column, reader_of(column), value
 
 
 @lru_cache(maxsize=1024)
-def _columns(names: frozenset[str], parent: str) -> dict[str, str]:
-    return column_names(names, LINKS, (LINK_TAGS, LINK_SPELLINGS, *_OBJECTS.values()), parent)
+def columns_of(names: frozenset[str], parent: str) -> dict[str, str]:
+    """Return the column of each field of a link, or of the object `parent` in it, by its name."""
+    return column_names(names, LINKS, (LINK_TAGS, LINK_SPELLINGS, *OBJECTS.values()), parent)
 
 
-def _tags(value: Any) -> list[str]:
+def tags_of(value: Any) -> list[str]:
     """Return the tags as text, without those that are empty."""
     if is_empty(value):
         return []
@@ -108,15 +108,31 @@ def _tags(value: Any) -> list[str]:
     return [loadable(tag) for tag in tags if tag is not None]
 
 
-def _spellings(path: str | None) -> list[str]:
+def other_spellings(path: str | None) -> list[str]:
     """Return the other spellings of a path, without what escapes hide and no warehouse takes."""
     return [spelling for spelling in spellings(path) if _is_loadable(spelling)]
+
+
+def reader_of(column: str) -> Callable[[Any], Any]:
+    """Return the function that reads a value of a column, and raises UnreadableValue."""
+    return _READERS.get(column, _read_text)
 
 
 def _is_loadable(text: str) -> bool:
     with suppress(UnreadableValue):
         return loadable(as_text(text)) == text
     return False
+
+
+def _read(value: Any, data_type: DataType) -> Any:
+    return loadable(convert_value(value, data_type))
+
+
+def _read_text(value: Any) -> Any:
+    return loadable(as_text(value))
+
+
+_READERS = {f.column: partial(_read, data_type=f.data_type) for f in LINKS.fields}
 
 
 def _not_an_object(value: Any) -> NoReturn:

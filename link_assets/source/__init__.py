@@ -7,7 +7,8 @@
                 refusals: what is said of an answer that is no page)
     paging      goes from page to page (endless: notices listings without end)
     resume      where a domain's read begins, pauses and goes on (rejected_ids, load_stats)
-    transforms  turns pages into rows and Arrow tables with `link_assets.rows`
+    transforms  turns pages of clicks into Arrow tables with `link_assets.rows`
+    link_pages  the same for links, without those that are known (links_read, load_ids)
 
 The way of a page of clicks:
 

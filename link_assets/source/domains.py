@@ -6,7 +6,7 @@ its links is asked for by its id; where the API lists none, links tell the domai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -73,22 +73,33 @@ class DomainRows:
 
 
 class DomainsOfLinks:
-    """Turns typed links into the domains that they belong to: each one once, with its host."""
+    """Collects the domains that links belong to: each one once, with the host of its first link."""
 
     def __init__(self, read: LinksRead) -> None:
         self._read = read
-        self._known: set[int] = set()
+        self._noted: set[int] = set()
+        self._rows: list[dict[str, Any]] = []
 
-    def of_page(self, links: Any) -> Iterator[Any]:
-        """Yield the domains that no page before had."""
-        rows = []
-        # rejected rows come here as well, as a table
-        for link in links if isinstance(links, list) else ():
-            domain = link["domain_id"]
-            if domain is not None and domain >= 0 and domain not in self._known:
-                self._known.add(domain)
-                host = _host(link["short_url"]) or _host(link["secure_short_url"])
-                rows.append({"id": domain, "hostname": host})
+    def has(self, domain: int | None) -> bool:
+        """Return whether the domain is noted, or is none."""
+        return domain is None or domain < 0 or domain in self._noted
+
+    def note(self, domain: int | None, urls: Iterable[str | None]) -> None:
+        """Note the domain of a link, and the host in the first of its URLs that has one."""
+        if domain is None or self.has(domain):
+            return
+        self._noted.add(domain)
+        host = next(filter(None, map(_host, urls)), None)
+        self._rows.append({"id": domain, "hostname": host})
+
+    @property
+    def are_new(self) -> bool:
+        """Return whether domains were noted since `of_page` was called last."""
+        return bool(self._rows)
+
+    def of_page(self, _: Any) -> Iterator[Any]:
+        """Yield the domains that were noted since this was called last."""
+        rows, self._rows = self._rows, []
         self._read.domains.add_page(len(rows))
         yield rows or dlt.mark.materialize_table_schema()
 

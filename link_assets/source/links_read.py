@@ -5,15 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from link_assets.contract import FOLDERS, LINKS
+from link_assets.rows.link_versions import version_in
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError
 from link_assets.source.paging import PagingMemory
 from link_assets.source.rejected_ids import RejectedIds
+
+KnownLink = tuple[str | None, str, int | None]
+"""A link of the warehouse: its `_dlt_id`, its id and its domain's id.
+
+Without a `_dlt_id` it is loaded again, however it is listed.
+"""
+
+
+def known_links(links: Iterable[KnownLink]) -> dict[str, KnownLink]:
+    """Return links by their version, without those that have none."""
+    known = {version_in(link[0]): link for link in links if link[0]}
+    known.pop("", None)
+    return known
 
 
 @dataclass
@@ -26,6 +40,10 @@ class LinksRead:
     links. `hosts` are those of the others, by id as text, for messages. With `watched=False` a
     listing that is refused or cut off raises its error at once. `api_of_rows` is the API that the
     rows of the warehouse come from, if there are any.
+
+    `known` are the links of the warehouse by their version (rows.link_versions): one that is listed
+    in a version that is known is not loaded again. `listed` are the ids of all links that were
+    listed and could be read, loaded or not.
     """
 
     stats: LoadStats = field(default_factory=LoadStats)
@@ -36,6 +54,8 @@ class LinksRead:
     hosts: dict[str, str] = field(default_factory=dict)
     watched: bool = True
     api_of_rows: str | None = None
+    known: Mapping[str, KnownLink] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)
     _paging: dict[str, PagingMemory] = field(default_factory=dict)
 
     def paging_of(self, name: str) -> PagingMemory:

@@ -81,11 +81,9 @@ def page_check(
 
     def check(response: Response, *args: Any, **kwargs: Any) -> None:
         if is_refusal(response):
-            response.status_code = OK  # dlt raises on any other, once the hooks have seen it
-            page = _REFUSAL
+            refused(response)
         else:
-            page = read(response)
-        vars(response).update(page=page, json=lambda **_: {ROWS: page.rows})
+            _keep(read(response), response)
 
     def read(response: Response) -> Page:
         try:
@@ -94,6 +92,17 @@ def page_check(
             raise error(response, str(invalid)) from None
 
     return check
+
+
+def refused(response: Response) -> Response:
+    """Return the response as a page without rows, marked as a refusal."""
+    response.status_code = OK  # dlt raises on any other, once the hooks have seen it
+    return _keep(_REFUSAL, response)
+
+
+def _keep(page: Page, response: Response) -> Response:
+    vars(response).update(page=page, json=lambda **_: {ROWS: page.rows})
+    return response
 
 
 def page_of(response: Response) -> Page:

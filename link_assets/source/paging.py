@@ -14,14 +14,13 @@ from http.client import UNAUTHORIZED
 from types import MappingProxyType
 from typing import Any, cast
 
-from dlt.sources.helpers.rest_client.exceptions import IgnoreResponseException
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import PreparedRequest, Request, Response, Session
 
 from link_assets.source.dialects.base import Endpoint, LostPosition, Page, PagingError, Position
 from link_assets.source.endless import NewRows
 from link_assets.source.load_stats import LoadStats
-from link_assets.source.pages import ApiError, page_of
+from link_assets.source.pages import ApiError, page_of, refused
 
 
 @dataclass
@@ -60,9 +59,10 @@ class DomainError(ApiError):
 
 
 def skipping_domains(session: Session) -> Session:
-    """Return the session; where it would raise DomainError, dlt goes on with the next domain.
+    """Return the session; where it would raise DomainError, the domain's listing ends there.
 
-    The checks of answers do not see to that: they run before a request is tried again.
+    It ends with a page without rows, marked as a refusal, and dlt goes on with the next domain. The
+    checks of answers do not see to that: they run before a request is tried again.
     """
     send = session.send
 
@@ -72,7 +72,7 @@ def skipping_domains(session: Session) -> Session:
             return send(request, **options)
         except DomainError as error:
             error.keep()
-            raise IgnoreResponseException from error
+            return refused(cast(Response, error.response))
 
     session.send = send_or_skip
     return session

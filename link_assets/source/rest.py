@@ -42,13 +42,14 @@ from link_assets.source.domains import (
     ListedDomains,
 )
 from link_assets.source.http import new_connections, new_session
+from link_assets.source.link_pages import LinkPages
 from link_assets.source.links_read import LinksRead
 from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ROWS, page_check
 from link_assets.source.paging import EndpointPaginator, PagingMemory, skipping_domains
 from link_assets.source.resume import Chunk, ClicksRead, require_same_api
 from link_assets.source.run_resources import RunResources
-from link_assets.source.transforms import ClickPages, FetchedRows, LinkPages, items_for_dlt
+from link_assets.source.transforms import ClickPages, FetchedRows, items_for_dlt
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
@@ -112,14 +113,17 @@ def links_source(
         (resources or RunResources(new_connections(settings))).connections,
         read.stats,
     )
-    source.resources[LINKS.name].add_step(LinkPages(personal, dialect, endpoints[LINKS.name], read))
+    of_links = None if DOMAIN_LIST in endpoints else DomainsOfLinks(read)
+    links = LinkPages(personal, dialect, endpoints[LINKS.name], read, of_links)
+    source.resources[LINKS.name].add_step(links)
     if folders := endpoints.get(FOLDERS.name):
         source.resources[FOLDERS.name].add_step(FolderPages(folders))
-    if listed := source.resources.get(DOMAIN_LIST):
+    if of_links:
+        source.resources.add(_domains(source.resources[LINKS.name], of_links.of_page))
+    else:
+        listed = source.resources[DOMAIN_LIST]
         listed.add_step(ListedDomains(personal, read)).selected = False
         source.resources.add(_domains(listed, DomainRows(read).of_page))
-    else:
-        source.resources.add(_domains(source.resources[LINKS.name], DomainsOfLinks(read).of_page))
     _declare_children(source)
     return source
 

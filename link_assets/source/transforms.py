@@ -1,4 +1,4 @@
-"""Pages become what dlt loads: links typed rows, clicks Arrow tables, the rest rejected rows.
+"""Pages become what dlt loads: clicks Arrow tables, and what cannot be read rejected rows.
 
 dlt calls a transform with each page of its resource. A page goes one way: it is added to the chunk,
 which decides whether it ends there; it is converted together with its neighbours in another
@@ -11,19 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
 import dlt
-from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
+from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.extract.items_transform import ItemTransform
 
-from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS
+from link_assets.contract import CLICKS, REJECTED_ROWS
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import RawRow, parse_rows
-from link_assets.source.dialects.base import Dialect, Endpoint
-from link_assets.source.links_read import LinksRead
+from link_assets.source.load_ids import with_load_id
 from link_assets.source.paging import EndpointPaginator
 from link_assets.source.resume import Chunk, Converted
 from link_assets.source.run_resources import RunResources
@@ -51,62 +48,6 @@ class PageTransform(ItemTransform):
 
     def __init__(self) -> None:
         super().__init__(lambda page: page)
-
-
-class LinkPages(PageTransform):
-    """Turns pages of links into typed rows, and those that cannot be loaded into rejected rows.
-
-    Each link gets its `_dlt_id` here, in ascending order, by which the merge knows the last
-    version of a link that is listed twice (rest.LINK_ID).
-    """
-
-    def __init__(
-        self, personal: PersonalData, dialect: Dialect, endpoint: Endpoint, read: LinksRead
-    ) -> None:
-        super().__init__()
-        self._personal = personal
-        self._dialect = dialect
-        self._endpoint = endpoint
-        self._read = read
-        listing = token_hex(8)
-        self._dlt_ids = (f"{listing}{number:010}" for number in count())
-
-    def __call__(self, item: Any, meta: Any = None) -> Iterator[Any]:
-        """Return a page's links and rejected rows."""
-        from link_assets.rows.links import link_id, link_row
-        from link_assets.rows.rejected import Rejection, rejected_batch, row_ids
-
-        rows = self._by_the_guide(cast("PageData[RawRow]", item))
-        converted = [link_row(row) for row in rows]
-        pairs = list(zip(rows, converted, strict=True))
-        self._read.unread += [link_id(row) for row, link in pairs if isinstance(link, Rejection)]
-        rejected = rejected_batch(
-            LINKS.name, None, [link for link in converted if isinstance(link, Rejection)]
-        )
-        ids = row_ids(rejected)
-        self._read.stats.add_page(len(rows))
-        self._read.stats.add_rejected(len(ids), self._read.rejected.add(ids))
-        links = [
-            link | {C_DLT_ID: next(self._dlt_ids)}
-            for link in converted
-            if not isinstance(link, Rejection)
-        ]
-        return iter([*rejected_rows(rejected), links or dlt.mark.materialize_table_schema()])
-
-    def _by_the_guide(self, page: PageData[RawRow]) -> list[Any]:
-        """Return the rows with the guide's fields; in a domain's listing all are of that domain."""
-        domain = self._endpoint.domain_of(str(page.response.request.url))
-        rows = [
-            self._dialect.link(row) if isinstance(row, dict) else row
-            for row in self._personal.treat(parse_rows(page), LINKS)
-        ]
-        if domain is None:
-            return rows
-        return [_of_domain(domain, row) if isinstance(row, dict) else row for row in rows]
-
-
-def _of_domain(domain: str, link: dict[str, Any]) -> dict[str, Any]:
-    return link if link.get("DomainId") is not None else {**link, "DomainId": domain}
 
 
 class ClickPages(PageTransform):
@@ -285,4 +226,4 @@ def rejected_rows(table: pa.Table) -> list[DataItemWithMeta]:
         primary_key=list(REJECTED_ROWS.primary_key),
         write_disposition="merge",
     )
-    return [dlt.mark.with_hints(table, hints, create_table_variant=True)]
+    return [dlt.mark.with_hints(with_load_id(table), hints, create_table_variant=True)]

@@ -6,10 +6,10 @@ listing was complete, and of which domains it was not, the asset knows.
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -21,12 +21,19 @@ from link_assets.warehouse.access import exclusive_access
 from link_assets.warehouse.pipeline import WarehousePipeline
 from link_assets.warehouse.reader import columns_of
 
+MARKED_AT_ONCE = 1_000
+"""How many links a statement marks."""
+
+PresentLink = tuple[str | None, str, int | None]
+"""The `_dlt_id` (or None, see LinkListing), the id and the domain's id of a link."""
+_Client = SqlClientBase[Any]
+
 
 @dataclass(frozen=True)
 class LinkCounts:
-    """Rows of the table `links`: those a listing wrote, the new ones, all, and the deleted ones."""
+    """Rows of the table `links`: the listed ones, the new ones, all, and the deleted ones."""
 
-    written: int = 0
+    listed: int = 0
     new: int = 0
     total: int = 0
     deleted: int = 0
@@ -39,7 +46,7 @@ class LinkCounts:
         """
         return {
             "rows_new": self.new,
-            "rows_already_there": max(0, self.written - self.new),
+            "rows_already_there": max(0, self.listed - self.new),
             "rows_total": self.total,
             "rows_deleted": self.deleted,
             "dagster/row_count": self.total,
@@ -75,81 +82,99 @@ class Disappearance:
 
 
 class LinkListing:
-    """The links before a listing, to compare with those after it.
+    """The links before a listing, to compare with those that it has.
 
-    A link is missing if its row is still the one of a load before the listing. One that another run
-    lists at the same time is not.
+    A link is missing if it was not listed and its row is still the one of a load before the
+    listing. One that another run loads at the same time is not.
 
     Args:
         pipeline: The pipeline that will load the listing.
+        loaded_within: A link that was loaded longer ago is in `present` without its `_dlt_id`; None
+            for none.
     """
 
-    def __init__(self, pipeline: WarehousePipeline) -> None:
+    def __init__(self, pipeline: WarehousePipeline, loaded_within: timedelta | None = None) -> None:
         self._pipeline = pipeline
-        before = self._links_before()
-        self._present: Counter[int | None] = Counter()
-        for _, domain, present, _ in before:
-            self._present[domain] += present
-        self._total = sum(total for *_, total in before)
-        self._every_load = sorted({load for load, *_ in before})
-        self._loads = sorted({load for load, _, present, _ in before if present})
+        self._total = 0
+        self._loads: set[str] = set()
+        self.present: Sequence[PresentLink] = ()
+        """The links that are not marked as deleted."""
+        purpose = "reading links"
+        with exclusive_access(purpose) as opened, pipeline.sql_client() as client:
+            opened.run(purpose, partial(self._read, client, loaded_within))
+
+    def _read(self, client: _Client, loaded_within: timedelta | None) -> None:
+        try:
+            columns = columns_of(client, client.make_qualified_table_name(LINKS.name))
+        except DatabaseUndefinedRelation:
+            return
+        loads = _rows(client, "SELECT _dlt_load_id, count(*) FROM {table} GROUP BY 1")
+        self._loads, self._total = {load for load, _ in loads}, sum(n for _, n in loads)
+        # a load's id is the time at which it began, as text
+        since = int(time.time() - loaded_within.total_seconds()) if loaded_within else 0
+        query = (
+            f"SELECT CASE WHEN _dlt_load_id >= '{since}' THEN _dlt_id END, id, domain_id"
+            " FROM {table}"
+        )
+        # the table may be of an earlier version, without that column
+        there = " WHERE deleted_at IS NULL" if "deleted_at" in columns else ""
+        self.present = _rows(client, query + there)
 
     def mark_deleted(
-        self, unread: Sequence[str | None], share: float, unlisted: Collection[int] = ()
+        self,
+        listed: Collection[str],
+        unread: Sequence[str | None],
+        share: float,
+        unlisted: Collection[int] = (),
     ) -> Disappearance:
         """Set `deleted_at` of the links that are missing from the complete listing just loaded.
 
         A link that is listed again has lost its mark by being loaded.
 
         Args:
+            listed: The ids of the links that the listing had, loaded or not.
             unread: The ids of listed links that were rejected. They exist and stay unmarked; if one
                 has no id, nothing is marked.
             share: Nothing is marked if more than this share of the links present before is missing.
             unlisted: The domains whose links were not listed, or not to the end; they are left out.
         """
-        rejected, skipped = [link for link in unread if link is not None], list(unlisted)
-        present = sum(n for domain, n in self._present.items() if domain not in unlisted)
-        gone = f"deleted_at IS NULL AND {_one_of('_dlt_load_id', self._loads)}"
-        gone += f" AND NOT {_one_of('id', rejected)} AND NOT {_one_of('domain_id', skipped)}"
-        values = (*self._loads, *rejected, *skipped)
+        eligible = [link for _, link, domain in self.present if domain not in unlisted]
+        missing = {*eligible}.difference(listed, unread)
+        unnamed = sum(link is None for link in unread)
         purpose = "marking deleted links"
         with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
-            table = client.make_qualified_table_name(LINKS.name)
-            count = f"SELECT count(*) FROM {table} WHERE {gone}"
-            ((missing,),) = client.execute_sql(count, *values) or [(0,)]
-            unnamed = len(unread) - len(rejected)
-            marked = not unnamed and missing > 0 and missing / present <= share
+            if missing:
+                missing &= opened.run(purpose, lambda: self._not_loaded(client))
+            marked = not unnamed and bool(missing) and len(missing) / len(eligible) <= share
             if marked:
-                update = f"UPDATE {table} SET deleted_at = %s WHERE {gone}"
-                marked_at = datetime.now(UTC)
-                opened.run(purpose, lambda: client.execute_sql(update, marked_at, *values))
-            counts = self._counts_after(client, table)
-        return Disappearance(present, missing, marked, unnamed, counts)
+                opened.run(purpose, lambda: _mark(client, sorted(missing)))
+            counts = self._counts_after(client, len(listed))
+        return Disappearance(len(eligible), len(missing), marked, unnamed, counts)
 
-    def _counts_after(self, client: SqlClientBase[Any], table: str) -> LinkCounts:
-        new_load = f"CASE WHEN {_one_of('_dlt_load_id', self._every_load)} THEN 0 ELSE 1 END"
-        count = f"SELECT coalesce(sum({new_load}), 0), count(*), count(deleted_at) FROM {table}"
-        ((written, total, deleted),) = client.execute_sql(count, *self._every_load) or [(0, 0, 0)]
-        return LinkCounts(int(written), total - self._total, total, deleted)
+    def _not_loaded(self, client: _Client) -> set[str]:
+        """Return the links that no load since the listing began has written."""
+        query = "SELECT id, _dlt_load_id FROM {table} WHERE deleted_at IS NULL"
+        return {link for link, load in _rows(client, query) if load in self._loads}
 
-    def _links_before(self) -> list[tuple[str, int | None, int, int]]:
-        """Return each load id and domain with its links: those not marked as deleted, and all."""
-        purpose = "counting links"
-        with exclusive_access(purpose) as opened, self._pipeline.sql_client() as client:
-            table = client.make_qualified_table_name(LINKS.name)
-            try:
-                columns = opened.run(purpose, partial(columns_of, client, table))
-            except DatabaseUndefinedRelation:
-                return []
-            # the table may be of an earlier version, without that column
-            gone = "count(deleted_at)" if "deleted_at" in columns else "0"
-            counts = (
-                f"SELECT _dlt_load_id, domain_id, count(*) - {gone}, count(*) FROM {table}"
-                " GROUP BY 1, 2"
-            )
-            return [(str(load), *others) for load, *others in client.execute_sql(counts) or ()]
+    def _counts_after(self, client: _Client, listed: int) -> LinkCounts:
+        ((total, deleted),) = _rows(client, "SELECT count(*), count(deleted_at) FROM {table}")
+        return LinkCounts(listed, total - self._total, total, deleted)
 
 
-def _one_of(column: str, values: Sequence[str | int]) -> str:
-    places = ", ".join(["%s"] * len(values)) or "NULL"
-    return f"coalesce({column} IN ({places}), FALSE)"
+def _rows(client: _Client, query: str) -> Sequence[Any]:
+    return client.execute_sql(_with_table(client, query)) or []
+
+
+def _with_table(client: _Client, query: str) -> str:
+    return query.replace("{table}", client.make_qualified_table_name(LINKS.name))
+
+
+def _mark(client: _Client, links: Sequence[str]) -> None:
+    """Mark links as deleted now, all or none of them."""
+    now = datetime.now(UTC)
+    with client.begin_transaction():
+        for first in range(0, len(links), MARKED_AT_ONCE):
+            some = links[first : first + MARKED_AT_ONCE]
+            places = ", ".join(["%s"] * len(some))
+            update = f"UPDATE {{table}} SET deleted_at = %s WHERE id IN ({places})"
+            client.execute_sql(_with_table(client, update), now, *some)

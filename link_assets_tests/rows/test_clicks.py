@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link_assets.contract import CLICKS
-from link_assets.rows import clicks as clicks_module
+from link_assets.rows import columns
 from link_assets.rows.clicks import ClickBatch, click_batch
 from link_assets.rows.column_names import arrow_schema
 from link_assets.rows.convert import ExactNumber
@@ -45,7 +45,7 @@ NUL = "is text with a NUL character, which not every warehouse can hold"
 def value_by_value(rows: list[Any], domain_id: int) -> ClickBatch:
     """The page converted with Arrow refusing every column."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clicks_module, "_converted_by_arrow", lambda *_: None)
+        patch.setattr(columns, "_converted_by_arrow", lambda *_: None)
         return click_batch(rows, domain_id)
 
 

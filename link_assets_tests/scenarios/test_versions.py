@@ -14,9 +14,9 @@ from link_assets.domain_loads import open_loads
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import rejected_ids, resume, transforms
+from link_assets.source.links_read import LinksRead
 from link_assets.source.rest import links_source
 from link_assets.source.resume import ClicksRead
-from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
 from link_assets_tests.truth import expected_tags, loaded_tags

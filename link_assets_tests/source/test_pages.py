@@ -36,7 +36,8 @@ def three_pages(sandbox: Sandbox, api: str) -> None:
 
 def read_links(**changes: Any) -> list[Any]:
     source = links_source(replace(api_settings(), **changes))
-    return list(source.resources["links"])
+    tables = [table for table in source.resources["links"] if "id" in table.column_names]
+    return [link for table in tables for link in table.to_pylist()]
 
 
 def read_clicks(**changes: Any) -> int:
@@ -491,7 +492,7 @@ def test_a_page_nested_too_deeply_is_refused(sandbox: Sandbox) -> None:
 def test_half_a_surrogate_pair_rejects_its_row_alone(sandbox: Sandbox) -> None:
     page = b'{"links": [{"id": "a", "title": "\\ud800"}, {"id": "b"}]}'
     sandbox.faults = [Fault(raw=page, times=None)]
-    assert [link["id"] for link in read_links() if "id" in link] == ["b"]
+    assert [link["id"] for link in read_links()] == ["b"]
 
 
 def test_numbers_beyond_64_bits_reach_the_rows_whole(sandbox: Sandbox) -> None:

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,15 @@ from requests import Response
 
 from link_assets.defs.failures import explanation
 from link_assets.sandbox import Fault, Sandbox, serve
-from link_assets.settings import SettingsError, api_settings
+from link_assets.settings import SettingsError
 from link_assets.source.refusals import own_words, refusal, shown
-from link_assets.source.rest import links_source
+from link_assets_tests.source.test_pages import read_links
 from link_assets_tests.support import Location, failure_text
 from link_assets_tests.traces import Traces, events
 
 KEY = "k3y-7b1f-that-nobody-may-see"
 SALT = "s4lt-9c2e-of-our-own"
 API = "SOURCES__LINK_ASSETS__"
-
-
-def read_links(**changes: Any) -> list[Any]:
-    return list(links_source(replace(api_settings(), **changes)).resources["links"])
 
 
 def told(**changes: Any) -> str:

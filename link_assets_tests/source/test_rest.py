@@ -17,9 +17,10 @@ from dlt.extract import DltSource
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
+from link_assets.source.links_read import LinksRead
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import ClicksRead, full_refresh
-from link_assets.source.transforms import BATCH_ROWS, LinksRead
+from link_assets.source.transforms import BATCH_ROWS
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets.warehouse.reader import reading
 from link_assets_tests.support import rows

@@ -16,8 +16,8 @@ from link_assets.defs.partitions import PARTITIONS_NAME
 from link_assets.sandbox import Fault, Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import rest
+from link_assets.source.links_read import LinksRead, known_links
 from link_assets.source.rest import links_source
-from link_assets.source.transforms import LinksRead
 from link_assets.warehouse.deleted_links import Disappearance, LinkListing
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.support import Location, mostly_long, rows
@@ -56,8 +56,9 @@ def compared(
     sandbox.links, read = links, LinksRead()
     with open_pipeline("links") as pipeline:
         listing = LinkListing(pipeline)
+        read.known = known_links(listing.present)
         pipeline.run(links_source(api_settings(), read))
-        return listing.mark_deleted(read.unread, share, unlisted)
+        return listing.mark_deleted(read.listed, read.unread, share, unlisted)
 
 
 def numbers(result: dg.ExecuteInProcessResult) -> tuple[Any, ...]:
@@ -295,10 +296,12 @@ def test_a_link_that_another_run_lists_meanwhile_is_not_marked(sandbox: Sandbox)
     compared(sandbox, some_links(4))
     sandbox.links = some_links(3)
     with open_pipeline("links") as ours, open_pipeline("links") as theirs:
-        listing = LinkListing(ours)
+        listing, read = LinkListing(ours), LinksRead()
         for pipeline in (ours, theirs):
-            pipeline.run(links_source(api_settings()))
-        assert listing.mark_deleted([], 1) == Disappearance(present=4, missing=1, marked=True)
+            pipeline.run(links_source(api_settings(), read))
+        assert listing.mark_deleted(read.listed, [], 1) == Disappearance(
+            present=4, missing=1, marked=True
+        )
     assert deleted().keys() == {"3"}
 
 
