@@ -81,8 +81,7 @@ def with_shown_metadata(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """Return the asset with names in place of the metadata that Dagster's UI cannot show.
 
     `dlt_assets` puts the source, the pipeline and the translator there as objects. Dagster merges
-    metadata with what the asset was made with, so they cannot be left out. DagsterDltResource
-    looks there for what it is not given, so `dlt.run` must be given all three.
+    metadata with what the asset was made with, so they cannot be left out.
     """
 
     def shown(spec: dg.AssetSpec) -> dg.AssetSpec:

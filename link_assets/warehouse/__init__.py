@@ -2,30 +2,31 @@
 
 The way of the data, from the source to the tables:
 
-    pipeline of domain 1        pipeline of domain 2        pipeline "links"
-      saved state  <- lock        saved state  <- lock        saved state  <- lock
-      extract                     extract                     extract
-      normalize                   normalize                   normalize
-          |                           |                           |
-          +---------------------------+---------------------------+
+    chunk of domain 1     chunk of domain 2     ...     pipeline "links"
+          |                     |                         saved state  <- lock
+          +---------------------+                         extract
+             those that wait                              normalize
+             when a load ends                                |
+                    |                                        |
+             extract, normalize                              |
+                    +----------------------------------------+
                                       |   files that are ready to load
                                       v
                      lock: one process, one thread at a time
                                       |
                     missing tables and columns are created
+             does each domain still stand where its chunk begins?
                                       v
                     staging: what this load brings, by itself
                                       |   merge on the keys
                                       v
-         tables, and with them the state: where the next load starts
-
-A load in chunks runs one such pipeline after the other; the next one extracts while the one before
-it loads (`chunks.py`).
+         tables, and with them the positions: where the next load starts
 
 What each file is for:
 
     pipeline.py       a pipeline that holds the warehouse only while it has to
-    chunks.py         many loads of one pipeline name, in order, one fetched ahead
+    group_commit.py   the chunks of many domains in one load, in order, one fetched ahead
+    positions.py      where each domain stands, and whether that may be believed
     access.py         exclusive access to the warehouse, and what is said when it is not to be had
     lock.py           the lock across processes and threads behind it
     reader.py         queries
