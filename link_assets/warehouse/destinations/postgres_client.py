@@ -36,6 +36,8 @@ from link_assets.warehouse.errors import TooManyColumns
 
 LONGEST_TIMEOUT = 2**31 - 1
 """The longest `lock_timeout` that PostgreSQL accepts, in milliseconds."""
+LOADS_INDEX = "link_assets_loads_by_id"
+"""The index of dlt's `_dlt_loads`, which every load reads and none makes shorter."""
 NOTICE_DEAD_CLIENTS = (
     "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6"
 )
@@ -163,12 +165,25 @@ class PostgresLoadClient(PostgresClient):
             TooManyColumns: A table would have more than 1,600 columns, PostgreSQL's limit.
         """
         try:
-            return super().update_stored_schema(*arguments, **options)
+            updated = super().update_stored_schema(*arguments, **options)
+            if not self.sql_client.is_staging_dataset_active:
+                self._index_loads()
+            return updated
         except DatabaseTransientException as error:
             if getattr(error.dbapi_exception, "pgcode", None) == TOO_MANY_COLUMNS:
                 widest = max(self.schema.tables, key=self._width)
                 raise TooManyColumns(_too_wide(widest)) from error
             raise
+
+    def _index_loads(self) -> None:
+        """Have complete loads found at once, however many there have been."""
+        query = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND indexname = %s"
+        if self.sql_client.execute_sql(query, self.sql_client.dataset_name, LOADS_INDEX):
+            return
+        table = self.sql_client.make_qualified_table_name(self.schema.loads_table_name)
+        with self.maybe_ddl_transaction():
+            create = f"CREATE INDEX IF NOT EXISTS {LOADS_INDEX} ON {table} (load_id)"
+            self.sql_client.execute_sql(create)
 
     def _width(self, table: str) -> int:
         return len(self.schema.get_table_columns(table))
