@@ -4,7 +4,6 @@ Dagster loads `defs` in each of its processes; workspace.yaml and dg.toml name t
 asset is its own module in `defs` and its name in `assets` here.
 """
 
-import atexit
 import gc
 
 import dagster as dg
@@ -29,15 +28,7 @@ defs = dg.Definitions(
 )
 
 
-def _spare_the_garbage_collector() -> None:
-    """Keep the garbage collector from searching everything that was imported, again and again.
-
-    It holds up every thread meanwhile, and what is imported stays until the process ends. At the
-    end it is searched after all, or DuckDB complains about what is left of it. It is done when the
-    definitions are imported: Dagster's own commands call nothing else of ours as a process starts.
-    """
-    gc.freeze()
-    atexit.register(gc.unfreeze)
-
-
-_spare_the_garbage_collector()
+# Python looks for garbage among everything that was imported, again and again, and holds up every
+# thread meanwhile; at a process's end that takes longest. What is imported stays anyway. It is done
+# as the definitions are imported: Dagster's own commands call nothing else of ours at their start.
+gc.freeze()

@@ -7,11 +7,13 @@ is in `lock.py`; what is opened with it, the warehouse says (`destinations/`).
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
+from dlt.common.configuration.container import Container
 from filelock import Timeout
 
 from link_assets.settings import LOCATION_SECTION, environment_name, location_settings
@@ -61,6 +63,19 @@ def _lock_at(path: Path, warehouse: Warehouse) -> WarehouseLock[OpenWarehouse]:
     So the first of several equal warehouses is the one that is opened every time.
     """
     return WarehouseLock(path, warehouse.open)
+
+
+@atexit.register
+def _let_go() -> None:
+    """Let go of what the process has opened: DuckDB complains of each object that outlives it.
+
+    What was imported is not looked through at the end (definitions.py), so what that holds stays.
+    It is our locks with their warehouses, and what dlt keeps of each thread: its last pipelines and
+    how their settings were found.
+    """
+    _lock_at.cache_clear()
+    for contexts, _ in [*Container().thread_contexts.values()]:
+        contexts.clear()
 
 
 def busy(seconds: float, purpose: str, holder: str) -> WarehouseBusy:

@@ -200,13 +200,29 @@ def test_imported_modules_are_left_out_of_garbage_collection(workdir: Path) -> N
     assert left_alone > looked_through
 
 
-def test_a_process_that_has_used_the_warehouse_ends_without_output(workdir: Path) -> None:
-    given = (
-        "import link_assets.definitions\n"
-        "from link_assets.warehouse.reader import reading\n"
-        "with reading() as reader: reader.rows('SELECT 1')"
-    )
-    run = python(workdir, "-c", given)
+READ = """
+from link_assets.warehouse.reader import reading
+with reading() as reader:
+    reader.rows("SELECT 1")
+"""
+LOAD_AND_READ_IN_A_THREAD = """
+from threading import Thread
+from link_assets.warehouse.pipeline import open_pipeline
+from link_assets.warehouse.reader import reading
+def use():
+    with open_pipeline("links") as pipeline:
+        pipeline.run([{"id": "1"}], table_name="links")
+    with reading() as reader:
+        reader.rows("SELECT 1")
+thread = Thread(target=use)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("use", [READ, LOAD_AND_READ_IN_A_THREAD], ids=["reads", "loads"])
+def test_a_process_that_has_used_the_warehouse_ends_without_output(workdir: Path, use: str) -> None:
+    run = python(workdir, "-c", f"import link_assets.definitions{use}")
     assert (run.stdout, run.stderr) == ("", "")
 
 
