@@ -111,6 +111,17 @@ def _process_start(folder: str) -> float:
         return time.perf_counter() - started
 
 
+def import_and_end(modules: str) -> tuple[float, float]:
+    """Seconds that a fresh process takes to import modules, and then to end."""
+    timed = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    command = [sys.executable, "-c", timed.format(modules) + "; print(time.time(), flush=True)"]
+    environment = os.environ | COMPILED
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    ended = time.time()
+    imported, last = map(float, done.stdout.split())
+    return imported, ended - last
+
+
 def report_seconds(folder: str) -> float:
     """Seconds of `link-assets report`, with the start of its process."""
     settings = {**COMPILED, "DESTINATION__DUCKDB__CREDENTIALS": FILE}

@@ -11,6 +11,7 @@ from statistics import median
 from benchmarks.outcomes import Line, Outcome, middle, only_seconds
 from benchmarks.processes import (
     api,
+    import_and_end,
     longest,
     medians,
     postgres,
@@ -32,6 +33,7 @@ NEW = 2_000
 DOMAINS, PAGES, LATENCY = 20, 100, 0.05
 MANY, FEW_CLICKS = 100, 50
 LINKS = 100_000
+IMPORTED = ("dagster, dagster_dlt, dlt", "link_assets.definitions")
 
 
 def small(rounds: int) -> Iterator[Line]:
@@ -161,6 +163,19 @@ WAREHOUSES: dict[str, Callable[[], AbstractContextManager[None]]] = {
 }
 
 
+def start(rounds: int) -> Iterator[Line]:
+    """What a process does before and after its work, against importing what it is built on."""
+    found: dict[str, list[tuple[float, float]]] = {modules: [] for modules in IMPORTED}
+    for _ in range(max(rounds, 7)):
+        for modules, seconds in found.items():
+            seconds.append(import_and_end(modules))
+    base = median(imported for imported, _ in found["dagster, dagster_dlt, dlt"])
+    for modules, seconds in found.items():
+        imported, ended = (median(part) for part in zip(*seconds, strict=True))
+        yield only_seconds(f"importing {modules}", imported, base)
+        yield only_seconds("the end of that process", ended, base)
+
+
 def days(rounds: int) -> Iterator[Line]:
     """Daily clicks, as a share of loading the clicks, and the report, against DuckDB's."""
     base = 0.0
@@ -186,5 +201,5 @@ def dev(rounds: int) -> Iterator[Line]:
 
 
 SECTIONS: dict[str, Callable[[int], Iterator[Line]]] = {
-    f.__name__: f for f in (small, large, history, domains, many, links, days, dev)
+    f.__name__: f for f in (small, large, history, domains, many, links, start, days, dev)
 }

@@ -84,7 +84,7 @@ def load_domains(
         api_of_rows = warehouse_api() if domains else None
     names = domain_names()
     show_hosts(context, names, keys)
-    with open_loads(settings, domains) as loads:
+    with failures_explained(CLICKS.name), open_loads(settings, domains) as loads:
         loader = ClicksLoader(
             context,
             loads,
@@ -102,15 +102,15 @@ def load_domains(
 
 def _side_by_side(loader: ClicksLoader, keys: Sequence[str]) -> Mapping[str, Future[LoadResult]]:
     """Load the keys' clicks; return what became of each."""
-    threads = ThreadPoolExecutor(WAITING * configuration.SETTINGS.domains_at_once, "domain")
-    try:
+    with ThreadPoolExecutor(WAITING * configuration.SETTINGS.domains_at_once, "domain") as threads:
         tasks = {key: threads.submit(loader.load, key) for key in keys}
-        wait(tasks.values())
-        return tasks
-    finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
-        loader.stopped.set()
-        loader.loads.resources.connections.stop_waiting()
-        threads.shutdown(wait=False, cancel_futures=True)
+        try:
+            wait(tasks.values())
+        finally:  # a run that is stopped starts no further domain or chunk, and waits for no limit
+            loader.stopped.set()
+            loader.loads.resources.connections.stop_waiting()
+            threads.shutdown(wait=False, cancel_futures=True)
+    return tasks
 
 
 def _counts(

@@ -6,7 +6,6 @@ of a row, is ever part of one.
 
 from __future__ import annotations
 
-import errno
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +24,10 @@ from link_assets.warehouse.errors import (
     TooManyColumns,
     WarehouseBusy,
     WarehouseUnusable,
+    disk_full,
     find_cause,
 )
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SEE_README = "See the README's 'When something is wrong', then run this again."
 
 
@@ -102,8 +101,8 @@ def _not_trusted(error: SSLError, setting: str) -> str:
 
 def _disk_full(error: BaseException) -> str | None:
     """Return where to make room, if a disk is full."""
-    full = find_cause(error, OSError)
-    if full is None or full.errno not in DISK_FULL:
+    full = disk_full(error)
+    if full is None:
         return None
     return (
         f"no room to write to disk ({full.strerror}). Make room where the warehouse is "

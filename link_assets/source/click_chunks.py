@@ -45,11 +45,14 @@ class ClickChunk:
 
         The first has no state: until the second is loaded, the next run goes on from before both.
         """
-        middle = len(self.clicks) // 2
+        tables = self.clicks
+        if len(tables) == 1:
+            tables = tables[0].halves() or ()
+        middle = len(tables) // 2
         if not middle:
             return None
-        first = replace(self, state=None, clicks=self.clicks[:middle], rejected=())
-        return first, replace(self, clicks=self.clicks[middle:])
+        first = replace(self, state=None, clicks=tables[:middle], rejected=())
+        return first, replace(self, clicks=tables[middle:])
 
     def discard(self) -> None:
         """Give back the room that the tables take; the chunk cannot be loaded any more."""
@@ -73,9 +76,14 @@ def fetch_chunk(
     """
     source = fetched_clicks(settings, domain_id, read, resources=resources, host=host)
     clicks, rejected = list[StoredTable](), list[StoredTable]()
-    for rows in cast(Iterator[FetchedRows], source):
-        clicks.append(store.keep(rows.clicks))
-        rejected += map(store.keep, rows.rejected)
+    try:
+        for fetched in cast(Iterator[FetchedRows], source):
+            clicks.append(store.keep(fetched.clicks))
+            rejected += map(store.keep, fetched.rejected)
+    except BaseException:
+        for table in (*clicks, *rejected):
+            table.discard()
+        raise
     rows = sum(table.rows for table in (*clicks, *rejected))
     return ClickChunk(domain_id, rows, deepcopy(read.state), clicks, rejected)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,13 @@ Without a `_dlt_id` it is loaded again, however it is listed.
 
 
 def known_links(links: Iterable[KnownLink]) -> dict[str, KnownLink]:
-    """Return links by their version, without those that have none."""
-    known = {version_in(link[0]): link for link in links if link[0]}
+    """Return links by their version, without those that have none, or that are there twice.
+
+    Loading a link anew makes one of the two.
+    """
+    found = [*links]
+    times = Counter(id for _, id, _ in found)
+    known = {version_in(link[0]): link for link in found if link[0] and times[link[1]] == 1}
     known.pop("", None)
     return known
 

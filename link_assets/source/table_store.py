@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -69,11 +69,20 @@ class StoredTable:
         with pa.memory_map(str(self._kept)) as mapped:
             return pa.ipc.open_file(mapped).read_all()
 
+    def halves(self) -> tuple[StoredTable, StoredTable] | None:
+        """Return two tables that take its place; None if it has only one row."""
+        middle, table = self.rows // 2, self.read()
+        if not middle:
+            return None
+        self.discard()
+        return self.store.keep(table.slice(0, middle)), self.store.keep(table.slice(middle))
+
     def discard(self) -> None:
         """Give back the room; may be repeated."""
         kept, self._kept = self._kept, None
         if isinstance(kept, Path):
-            kept.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder is deleted at the end
+                kept.unlink()
         elif kept is not None:
             self.store.give_back(self.size)
 

@@ -14,6 +14,7 @@ Exceptions (their base is Python's or dlt's, so that callers may also catch thos
       · OutOfMemory               DuckDB may not take the memory that a statement needs
     Exception
       · OpenElsewhere             caught by `lock.py`, which tries again; users never see it
+      · HeldElsewhere             caught by `group_load.py`, which writes the rest; likewise
 
 Below them are functions that find an error among its causes. What a database's refusal may be
 quoted as, and what to do about it, its `destinations.base.Warehouse` says; `defs/failures.py` puts
@@ -22,10 +23,13 @@ it into words.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection
 from typing import TypeVar
 
 from dlt.destinations.exceptions import DatabaseTerminalException
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _E = TypeVar("_E", bound=BaseException)
 
@@ -79,6 +83,18 @@ class OpenElsewhere(Exception):
         self.program = program
 
 
+class HeldElsewhere(Exception):
+    """Other machines are loading some parts of a load.
+
+    Args:
+        parts: The names of these parts.
+    """
+
+    def __init__(self, parts: Collection[str]) -> None:
+        super().__init__(f"loaded elsewhere: {', '.join(parts)}")
+        self.parts = parts
+
+
 def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:
     """Return the first exception of `kind` among `error`, its cause, the cause of that, ..."""
     seen: set[int] = set()
@@ -88,6 +104,12 @@ def find_cause(error: BaseException | None, kind: type[_E]) -> _E | None:
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return None
+
+
+def disk_full(error: BaseException) -> OSError | None:
+    """Return the system's error if a disk is full, or a quota or a file's size is reached."""
+    full = find_cause(error, OSError)
+    return full if full and full.errno in DISK_FULL else None
 
 
 def root_cause(error: BaseException) -> BaseException:

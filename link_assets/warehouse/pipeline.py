@@ -70,19 +70,20 @@ class WarehousePipeline:
     def load(
         self,
         source: DltSource,
-        alone: Sequence[str] = (),
+        parts: Sequence[str] = (),
         before: Callable[[Reader], None] | None = None,
     ) -> LoadInfo:
         """Extract, normalize and load.
 
         Args:
             source: What to load; it is adapted to the warehouse.
-            alone: What no other machine may load at the same time, besides this pipeline.
+            parts: What no other machine may load at the same time; by default this pipeline.
             before: Called when the warehouse is held and its tables are there; if it raises,
                 nothing is written.
 
         Raises:
             WarehouseBusy: The warehouse was not free in time.
+            HeldElsewhere: Other machines are loading some of several parts.
             PipelineStepFailed: dlt's error around any other.
         """
         warehouse = configured_warehouse()
@@ -91,25 +92,26 @@ class WarehousePipeline:
         self.dlt.normalize()
         _release_arrow_memory()
         began = time.monotonic()
-        with self.writing_alone(alone) as opened:
+        with self.writing_alone(parts or [self.dlt.pipeline_name]) as opened:
             turn = time.monotonic()
             opened.run(self._purpose, partial(self._prepare_tables, opened, before))
-            info = opened.run(self._purpose, lambda: self.dlt.load())
+            # dlt can be configured not to raise, and would then call a failed load complete
+            info = opened.run(self._purpose, lambda: self.dlt.load(raise_on_failed_jobs=True))
         self.seconds.waiting += turn - began
         self.seconds.writing += time.monotonic() - turn
-        info.raise_on_failed_jobs()  # dlt can be configured not to raise
         return info
 
     @contextmanager
-    def writing_alone(self, alone: Sequence[str] = ()) -> Iterator[OpenWarehouse]:
-        """Hold the warehouse, and keep other machines from loading this pipeline, or `alone`."""
+    def writing_alone(self, parts: Sequence[str]) -> Iterator[OpenWarehouse]:
+        """Hold the warehouse, and keep other machines from loading these parts."""
         seconds = location_settings().lock_timeout_seconds
         with ExitStack() as stack:
             try:
-                elsewhere = configured_warehouse().loading_alone(self.dlt, alone, seconds)
+                elsewhere = configured_warehouse().loading_alone(self.dlt, parts, seconds)
                 stack.enter_context(elsewhere)
             except TimeoutError:
-                raise busy(seconds, self._purpose, "another run or machine") from None
+                purpose = f"loading {parts[0]}" if len(parts) == 1 else self._purpose
+                raise busy(seconds, purpose, "another run or machine") from None
             yield stack.enter_context(exclusive_access(self._purpose))
 
     @property

@@ -154,6 +154,7 @@ class Warehouse:
 
         Raises:
             TimeoutError: Another machine was still at it after `seconds`.
+            HeldElsewhere: Other machines are loading some of several parts; that is not waited for.
         """
         yield
 

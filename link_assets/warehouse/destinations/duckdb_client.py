@@ -19,6 +19,7 @@ from typing import Any
 import duckdb as duckdb_library
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
+from dlt.common.storages import FileStorage
 from dlt.destinations import duckdb
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
@@ -93,7 +94,7 @@ class CatalogSqlClient(DuckDbSqlClient):
 
 
 class StagedViewJob(DuckDbCopyJob):
-    """dlt's job for a Parquet file that is staged to be read once: it is read where it is."""
+    """dlt's job for a Parquet file that a merge reads only once: it is read where it is."""
 
     def run(self) -> None:
         """Have a view of the table's name read the file, and what the table had before."""
@@ -101,11 +102,20 @@ class StagedViewJob(DuckDbCopyJob):
         client = self._job_client.sql_client
         before = f"{self.load_table_name}__{self.job_file_info().file_id}"
         table, had = map(client.make_qualified_table_name, (self.load_table_name, before))
-        file = f"FROM read_parquet('{self._file_path}', union_by_name = true)"
-        with _STAGING:  # each takes the place of the one before
+        file = f"FROM read_parquet('{_kept(self._file_path)}', union_by_name = true)"
+        with _STAGING, client.begin_transaction():  # each takes the place of the one before
             client.execute_sql(f"ALTER TABLE {table} RENAME TO {client.escape_column_name(before)}")
             # first of all it is dlt's own table, which is empty and has the types
             client.execute_sql(f"CREATE VIEW {table} AS FROM {had} UNION ALL BY NAME {file}")
+
+
+def _kept(file: str) -> str:
+    """Return another name of a job's file, which dlt moves away before the merge reads it."""
+    name = Path(file)
+    kept = name.parents[1] / name.name  # in the folder of the load, which is deleted with it
+    kept.unlink(missing_ok=True)
+    FileStorage.link_hard_with_fallback(file, str(kept))
+    return str(kept)
 
 
 class CatalogDuckDbClient(DuckDbClient):
@@ -125,7 +135,8 @@ class CatalogDuckDbClient(DuckDbClient):
         So it does where rows are known to come only once (`DuckDbWarehouse.adapt_source`).
         """
         job = super().create_load_job(table, file_path, *options, **named)
-        staged_once = self.sql_client.is_staging_dataset_active and table.get(DEDUPLICATED)
+        is_staged = self.should_load_data_to_staging_dataset(table["name"])
+        staged_once = is_staged and table.get(DEDUPLICATED)
         return StagedViewJob(file_path) if staged_once and type(job) is DuckDbCopyJob else job
 
 

@@ -71,11 +71,12 @@ class PostgresWarehouse(Warehouse):
 
         Raises:
             TimeoutError: Another machine held one for longer than `seconds`.
+            HeldElsewhere: Other machines hold those of some of several parts.
         """
         client = cast("PostgresLoadClient", pipeline.destination_client())
         with client:
             client.load_alone(parts, seconds)
-            client.drop_former_staging()
+            client.drop_former_staging(parts)
             client.empty_staging()
             yield
 

@@ -20,7 +20,7 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.schema.typing import TSchemaTables
 from dlt.destinations import postgres
-from dlt.destinations.exceptions import DatabaseTransientException
+from dlt.destinations.exceptions import DatabaseException, DatabaseTransientException
 from dlt.destinations.impl.postgres.configuration import (
     PostgresClientConfiguration,
     PostgresCredentials,
@@ -31,8 +31,8 @@ from dlt.destinations.sql_client import SqlClientBase, raise_open_connection_err
 from psycopg2.errorcodes import LOCK_NOT_AVAILABLE, TOO_MANY_COLUMNS
 from psycopg2.extensions import make_dsn
 
-from link_assets.contract import CLICKS, DATASET
-from link_assets.warehouse.errors import TooManyColumns
+from link_assets.contract import DATASET
+from link_assets.warehouse.errors import HeldElsewhere, TooManyColumns
 
 LONGEST_TIMEOUT = 2**31 - 1
 """The longest `lock_timeout` that PostgreSQL accepts, in milliseconds."""
@@ -181,17 +181,16 @@ class PostgresLoadClient(PostgresClient):
         if self.sql_client.execute_sql(query, self.sql_client.dataset_name, LOADS_INDEX):
             return
         table = self.sql_client.make_qualified_table_name(self.schema.loads_table_name)
-        with self.maybe_ddl_transaction():
-            create = f"CREATE INDEX IF NOT EXISTS {LOADS_INDEX} ON {table} (load_id)"
-            self.sql_client.execute_sql(create)
+        self._keep_house(f"CREATE INDEX IF NOT EXISTS {LOADS_INDEX} ON {table} (load_id)")
 
     def _width(self, table: str) -> int:
         return len(self.schema.get_table_columns(table))
 
     def load_alone(self, parts: Sequence[str], seconds: float) -> None:
-        """Wait until no other machine stages here or loads any of the parts; then keep them out.
+        """Wait until no other machine stages here; keep others from that, and from the parts.
 
-        Until disconnecting: two merges of the same rows at once would each add them.
+        Until disconnecting: two merges of the same rows at once would each add them. A single part
+        is waited for, too.
 
         Args:
             parts: What is loaded, of all that is staged here or elsewhere.
@@ -199,22 +198,40 @@ class PostgresLoadClient(PostgresClient):
 
         Raises:
             TimeoutError: Another machine was still at it then.
+            HeldElsewhere: Other machines are loading some of several parts.
         """
-        # in the same order everywhere, so that two machines never wait for each other
-        for purpose in (self.sql_client.staging_dataset_name, *sorted(parts)):
-            wait_for_lock(self.sql_client, "pg_advisory_lock", f"load of {purpose}", seconds)
+        client = self.sql_client
+        staging = client.staging_dataset_name
+        wait_for_lock(client, "pg_advisory_lock", f"load of {staging}", seconds)
+        if len(parts) == 1:
+            wait_for_lock(client, "pg_advisory_lock", f"load of {parts[0]}", seconds)
+            return
+        keys = {lock_key(f"load of {part}"): part for part in parts}
+        query = "SELECT k FROM unnest(%s) AS t(k) WHERE NOT pg_try_advisory_lock(k)"
+        if held := client.execute_sql(query, [*keys]):
+            raise HeldElsewhere([keys[key] for (key,) in held])
 
     def complete_load(self, load_id: str) -> None:
         """Mark the load as complete and delete the copy of it that was staged."""
         super().complete_load(load_id)
         self.empty_staging()
 
-    def drop_former_staging(self) -> None:
-        """Drop the staging datasets of earlier versions, one for each domain, with their rows."""
-        query = "SELECT schema_name FROM information_schema.schemata WHERE schema_name ~ %s"
-        former = f"^{self.sql_client.dataset_name}_staging_{CLICKS.name}_-?[0-9]+$"
-        for (name,) in self.sql_client.execute_sql(query, former) or ():
-            self.sql_client.execute_sql(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
+    def drop_former_staging(self, parts: Sequence[str]) -> None:
+        """Drop the staging datasets, one for each of these parts, of earlier versions."""
+        staged = f"{self.sql_client.dataset_name}_staging_"
+        former = {part.replace(f"{DATASET}_", staged, 1) for part in parts}
+        query = "SELECT schema_name FROM information_schema.schemata WHERE schema_name = ANY(%s)"
+        names = [*former - {self.sql_client.staging_dataset_name}]
+        for (name,) in self.sql_client.execute_sql(query, names) or ():
+            self._keep_house(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
+
+    def _keep_house(self, statement: str) -> None:
+        """Run a statement that a load can do without, if the role may."""
+        try:
+            self.sql_client.execute_sql(statement)
+        except DatabaseException as refused:
+            reason = str(refused).partition("\n")[0]
+            logger.warning("Not done, and loads go on without: %s (%s)", statement, reason)
 
     def empty_staging(self) -> None:
         """Delete what this load staged, and what failed loads and earlier versions left staged."""
