@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,19 +14,21 @@ from typing import Any
 import duckdb
 import pytest
 from dlt.common.exceptions import DltException
+from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from link_assets.domain_loads import DomainLoads, open_loads
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
+from link_assets.source import table_store
 from link_assets.source.click_chunks import ClickChunk
 from link_assets.source.resume import ClicksRead
-from link_assets.warehouse import group_commit
+from link_assets.warehouse import group_commit, group_load
 from link_assets.warehouse.access import exclusive_access
-from link_assets.warehouse.errors import ConcurrentWriteError, OutOfMemory
+from link_assets.warehouse.errors import ConcurrentWriteError, OutOfMemory, WarehouseBusy
 from link_assets.warehouse.group_commit import DomainChunks
 from link_assets.warehouse.pipeline import WarehousePipeline, open_pipeline
-from link_assets_tests.support import rows
+from link_assets_tests.support import mostly_long, rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
 
 WORLD = World(domains=6, clicks_per_domain=40)
@@ -275,36 +279,107 @@ def test_a_domain_that_another_run_has_loaded_leaves_the_others_in_its_load(
     assert loaded_clicks() == expected_clicks(served)
 
 
-def test_a_warehouse_that_is_not_free_is_waited_for_once(
-    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+COMMON: dict[str, Callable[[], Exception]] = {
+    "not free": lambda: WarehouseBusy("held by another"),
+    "a server that is gone": lambda: DestinationConnectionError(
+        "postgres", "link_assets", "refused", OSError("refused")
+    ),
+    "a full disk": lambda: OSError(errno.ENOSPC, "No space left on device"),
+}
+
+
+@pytest.mark.parametrize("trouble", mostly_long(COMMON.values(), 1), ids=COMMON)
+@pytest.mark.parametrize("rows_of_a_load", mostly_long(["1", "100000"], 1))
+def test_trouble_that_every_load_would_meet_is_met_once(
+    trouble: Callable[[], Exception],
+    rows_of_a_load: str,
+    served: dict[int, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     load_side_by_side(*DOMAINS)
-    tries: list[int] = []
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", rows_of_a_load)
+    monkeypatch.setattr(group_commit, "GATHER_ROWS", 10**9)
+    tries = list[int]()
 
-    def busy(pipeline: WarehousePipeline, *_: Any) -> None:
+    def fail(pipeline: WarehousePipeline, *_: Any) -> None:
         tries.append(1)
-        raise group_commit.WarehouseBusy("held by another")
+        if len(tries) == 1:
+            time.sleep(0.5)  # all domains are fetched meanwhile
+        raise trouble()
 
-    monkeypatch.setattr(WarehousePipeline, "writing_alone", busy)
+    monkeypatch.setattr(WarehousePipeline, "writing_alone", fail)
     errors = load_side_by_side(*DOMAINS)
-    assert {type(error) for error in errors.values()} == {group_commit.WarehouseBusy}
+    assert {type(error) for error in errors.values()} == {type(trouble())}
     assert tries == [1]
 
 
+def test_a_load_that_dlt_is_set_to_call_complete_though_it_failed_fails(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOAD__RAISE_ON_FAILED_JOBS", "false")
+    load_side_by_side(1)
+    alter("ALTER host SET NOT NULL")
+    served[4][7]["host"] = None
+    errors = load_side_by_side(*DOMAINS)
+    assert [domain for domain, error in errors.items() if error] == [4]
+    alter("ALTER host DROP NOT NULL")
+    load_side_by_side(4)
+    assert loaded_clicks() == expected_clicks(served)
+
+
+def test_two_threads_with_one_domain_double_no_click(served: dict[int, Any]) -> None:
+    errors = list[BaseException | None]()
+    with open_loads(api_settings(), [1]) as loads, ThreadPoolExecutor(2) as threads:
+        tasks = [threads.submit(loads.load, 1) for _ in range(2)]
+        errors = [task.exception() for task in tasks]
+    assert {type(error) for error in errors} == {type(None), ConcurrentWriteError}
+    assert loaded_clicks() == expected_clicks({1: served[1]})
+
+
+def test_loads_that_fail_give_back_the_room_of_what_they_fetched(
+    served: dict[int, Any], sandbox: Sandbox
+) -> None:
+    load_side_by_side(1)
+    alter("ALTER host SET NOT NULL")
+    served[1][0]["host"] = None
+    sandbox.faults = [Fault("/v1/domain/2/link_clicks", page=3, status=403, times=None)]
+    with loads_of(1, 2) as loads, ThreadPoolExecutor(2) as threads:
+        tasks = [threads.submit(loads.load, domain) for domain in (1, 2)]
+        assert all(task.exception() for task in tasks)
+        assert loads._store._room == table_store.IN_MEMORY
+
+
+def test_loads_that_are_stopped_write_nothing_more(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        # a chunk waits as long as another is fetched
+        with open_loads(api_settings(), [1]) as loads, loads._commits.fetching():
+            loads.begin(1, ClicksRead()).load()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    load_side_by_side(2)
+    assert loaded_clicks() == expected_clicks({2: served[2]})
+
+
+@pytest.mark.parametrize("batch_rows", [10, 1_000])
 def test_a_chunk_that_is_too_large_for_the_memory_is_written_in_parts(
-    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    batch_rows: int, api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.page_size = 10
-    monkeypatch.setattr("link_assets.source.transforms.BATCH_ROWS", 10)
-    source, parts = group_commit.GroupCommit._load, list[list[int]]()
+    monkeypatch.setattr("link_assets.source.transforms.BATCH_ROWS", batch_rows)
+    load, parts = group_load.GroupLoads._load, list[int]()
 
-    def small_only(commits: Any, group: Sequence[Any]) -> float:
-        parts.append([len(waiting.chunk.clicks) for waiting in group])
-        if parts[-1] > [1]:
+    def small_only(loads: Any, group: Sequence[Any]) -> float:
+        parts.append(sum(t.rows for waiting in group for t in waiting.chunk.clicks))
+        if parts[-1] > 20:
             raise OutOfMemory(duckdb.OutOfMemoryException("failed to allocate data"))
-        return source(commits, group)
+        return load(loads, group)
 
-    monkeypatch.setattr(group_commit.GroupCommit, "_load", small_only)
+    monkeypatch.setattr(group_load.GroupLoads, "_load", small_only)
     assert load_side_by_side(1) == {1: None}
-    assert parts == [[3], [1], [2], [1], [1]]
+    assert parts[0] == 40
+    assert sum(rows for rows in parts if rows <= 20) == 40
     assert loaded_clicks() == expected_clicks({1: CLICKS})

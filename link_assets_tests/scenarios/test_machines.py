@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from link_assets.domain_loads import open_loads
 from link_assets.sandbox import Sandbox, World
+from link_assets.settings import api_settings
 from link_assets.warehouse import daily_clicks
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
@@ -176,6 +179,23 @@ def test_a_computation_waits_only_so_long_for_another_machine(
     daily_clicks.compute_days([1])
 
 
+def test_a_domain_that_another_machine_is_loading_leaves_the_others_in_its_load(
+    port: int, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINK_ASSETS__LOCK_TIMEOUT_SECONDS", "0.2")
+    with open_pipeline("clicks_elsewhere") as elsewhere:
+        elsewhere.restore()
+        # by the name that all versions lock
+        held = configured_warehouse().loading_alone(elsewhere.dlt, ["link_assets_clicks_2"], 1)
+        with held, open_loads(api_settings(), DOMAINS) as loads, ThreadPoolExecutor(6) as threads:
+            tasks = {domain: threads.submit(loads.load, domain) for domain in DOMAINS}
+            errors = {domain: task.exception() for domain, task in tasks.items()}
+    assert [domain for domain, error in errors.items() if error] == [2]
+    assert "waiting for loading link_assets_clicks_2" in str(errors[2])
+    others = {domain: world_clicks(WORLD, domain) for domain in DOMAINS if domain != 2}
+    assert loaded_clicks() == expected_clicks(others)
+
+
 def test_a_load_waits_only_so_long_for_another_machine(
     port: int, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +203,7 @@ def test_a_load_waits_only_so_long_for_another_machine(
     monkeypatch.setenv("LINK_ASSETS__LOCK_TIMEOUT_SECONDS", "0.2")
     with open_pipeline("clicks_elsewhere") as elsewhere:
         elsewhere.restore()
-        with configured_warehouse().loading_alone(elsewhere.dlt, ["clicks_1"], 1):
+        with configured_warehouse().loading_alone(elsewhere.dlt, ["link_assets_clicks_1"], 1):
             with pytest.raises(WarehouseBusy, match=r"not free for 0\.2 seconds .*loading"):
                 load_clicks(1)
             load_clicks(2)
