@@ -95,22 +95,24 @@ def _load(
         new = _new_domains(register_domains(context.instance))
         if read.failure:  # the listing was cut off: a link that is not in it may still exist
             raise read.failure
-        gone: Mapping[str, Any] = {}
-        if LINKS_KEY in context.selected_asset_keys:
-            share = configuration.SETTINGS.disappeared_share
-            gone = listing.mark_deleted(
-                read.listed, read.unread, share, [*map(int, read.refused)]
-            ).metadata
+        gone = _marked_deleted(context, listing, read)
         grown = _growth(domains_before, count_domains())
     seconds = time.monotonic() - started
+    links = LoadResult(read.stats, seconds, written=pipeline.seconds).metadata
     return {
         DOMAINS_KEY: {**LoadResult(read.domains, seconds).metadata, **grown, **new},
-        LINKS_KEY: {
-            **LoadResult(read.stats, seconds, written=pipeline.seconds).metadata,
-            **gone,
-            **new,
-        },
+        LINKS_KEY: {**links, **gone, **new},
     }
+
+
+def _marked_deleted(
+    context: dg.AssetExecutionContext, listing: LinkListing, read: LinksRead
+) -> Mapping[str, Any]:
+    """Mark the links that are gone, if links were loaded; return it as metadata."""
+    if LINKS_KEY not in context.selected_asset_keys:
+        return {}
+    share, unlisted = configuration.SETTINGS.disappeared_share, [*map(int, read.refused)]
+    return listing.mark_deleted(read.listed, read.unread, share, unlisted).metadata
 
 
 def _selected(context: dg.AssetExecutionContext, source: DltSource) -> DltSource:

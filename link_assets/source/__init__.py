@@ -14,8 +14,9 @@ The way of a page of clicks:
 
     request -> http -> pages -> paging -> transforms -> resume: does the chunk end here?
                                                |
-                                               +-> rows, in another thread -> dlt, and the
-                                                   position to go on from in dlt's state
+                                               +-> rows, in another thread -> click_chunks,
+                                                   with the position to go on from
 
-Nothing here knows Dagster or the warehouse; both meet the source in `link_assets.defs`.
+Nothing here knows Dagster or the warehouse; `link_assets.domain_loads` and `link_assets.defs` bring
+them together.
 """

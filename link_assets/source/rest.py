@@ -113,17 +113,15 @@ def links_source(
         (resources or RunResources(new_connections(settings))).connections,
         read.stats,
     )
-    of_links = None if DOMAIN_LIST in endpoints else DomainsOfLinks(read)
-    links = LinkPages(personal, dialect, endpoints[LINKS.name], read, of_links)
-    source.resources[LINKS.name].add_step(links)
     if folders := endpoints.get(FOLDERS.name):
         source.resources[FOLDERS.name].add_step(FolderPages(folders))
-    if of_links:
-        source.resources.add(_domains(source.resources[LINKS.name], of_links.of_page))
-    else:
-        listed = source.resources[DOMAIN_LIST]
+    links, listed = source.resources[LINKS.name], source.resources.get(DOMAIN_LIST)
+    of_links = None if listed else DomainsOfLinks(read)
+    links.add_step(LinkPages(personal, dialect, endpoints[LINKS.name], read, of_links))
+    if listed:
         listed.add_step(ListedDomains(personal, read)).selected = False
-        source.resources.add(_domains(listed, DomainRows(read).of_page))
+    rows = of_links or DomainRows(read)
+    source.resources.add(_domains(listed or links, rows.of_page))
     _declare_children(source)
     return source
 

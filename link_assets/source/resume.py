@@ -1,9 +1,9 @@
 """Where a domain's load begins, pauses and goes on: over any number of loads and runs.
 
-The clicks of a domain are read from the first page to the last in chunks. Each chunk is one load,
-and where to go on is kept in a state that is loaded with the rows. So a run that is killed loses
-only what it had not loaded yet. What a position is, only the dialect knows. `rest` makes a Chunk
-for each load and `transforms` calls it; no row is looked into here.
+The clicks of a domain are read from the first page to the last in chunks. Each is committed at
+once, and where to go on is kept in a state that is loaded with the rows. So a run that is killed
+loses only what it had not loaded yet. What a position is, only the dialect knows. `rest` makes a
+Chunk for each and `transforms` calls it; no row is looked into here.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Converted:
 
 
 class Chunk:
-    """One load of a read: up to a chunk's limits of rows, JSON text and seconds.
+    """What is committed of a read at once: up to the limits of rows, JSON text and seconds.
 
     The calls come in this order: `begin`, then `add` for each page, `keep` for what was converted
     of them or `turn_back` to leave it to the next chunk, and `end` when the last page is kept.

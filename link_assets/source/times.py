@@ -1,4 +1,4 @@
-"""Times as they are kept in dlt's state and sent to APIs: UTC, ISO 8601 text with microseconds.
+"""Times as they are kept with a position and sent to APIs: UTC, ISO 8601 text with microseconds.
 
 `resume` and the dialects use it; times of rows are the business of `link_assets.rows`.
 """

@@ -42,8 +42,8 @@ BATCH_BYTES = 8_000_000
 class PageTransform(ItemTransform):
     """A transform that gets whole pages where dlt's own get rows.
 
-    It touches dlt's state only while it is called: dlt takes up what a call returns in its own
-    time, which may be after the next page has come.
+    It touches the state of a read only while it is called: dlt takes up what a call returns in its
+    own time, which may be after the next page has come.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """Reading the warehouse with SQL, whichever it is.
 
-Checks, counts and tests read through `reading`; a load never does.
+Checks, counts and tests read through `reading`, and so does a run before it loads.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import pytest
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus as Status,
 )
-from dagster_dlt import DagsterDltResource
 from filelock import FileLock
 
 from link_assets.defs.checks import failed_loads, table_checks
@@ -121,7 +120,6 @@ def test_a_run_of_both_tables_that_fails_at_the_links_says_so_for_the_clicks(
         [links, clicks],
         asset_checks=CHECKS,
         jobs=[dg.define_asset_job("both", dg.AssetSelection.assets(LINKS_KEY, CLICKS_KEY))],
-        resources={"dlt": DagsterDltResource()},
     )
     sandbox.faults = [Fault(path="/v1/links", status=503, times=None)]
     job = both.resolve_job_def("both")
@@ -230,7 +228,6 @@ def test_a_run_that_planned_no_check_records_none(location: Location, sandbox: S
         [links, clicks],
         asset_checks=CHECKS,
         jobs=[dg.define_asset_job("alone", selection)],
-        resources={"dlt": DagsterDltResource()},
     )
     sandbox.faults = [Fault(path="/v1/domain/1", status=503, times=None)]
     job = alone.resolve_job_def("alone")

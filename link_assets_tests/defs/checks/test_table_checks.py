@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
-from dagster_dlt import DagsterDltResource
 
 from link_assets.defs.checks.all_checks import CHECKS as CHECKS_OF_TABLES
 from link_assets.defs.checks.all_checks import TABLES
@@ -94,7 +93,6 @@ def test_a_check_can_be_executed_alone(name: str, loaded: Location) -> None:
         [links, clicks],
         asset_checks=CHECKS_OF_TABLES,
         jobs=[dg.define_asset_job("alone", one)],
-        resources={"dlt": DagsterDltResource()},
     )
     job = alone.resolve_job_def("alone")
     if name == "fresh":  # which needs no warehouse
@@ -158,7 +156,6 @@ def test_a_new_check_is_one_line_in_its_table(loaded: Location) -> None:
         [links, clicks],
         asset_checks=[replace(of_links, checks=(*of_links.checks, odd)).step()],
         jobs=[dg.define_asset_job("checks", dg.AssetSelection.all_asset_checks())],
-        resources={"dlt": DagsterDltResource()},
     )
     found = evaluations(
         with_it.resolve_job_def("checks").execute_in_process(instance=loaded.instance)
