@@ -207,11 +207,14 @@ with reading() as reader:
 """
 LOAD_AND_READ_IN_A_THREAD = """
 from threading import Thread
+import dlt
+from dlt.extract import DltSource
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets.warehouse.reader import reading
 def use():
     with open_pipeline("links") as pipeline:
-        pipeline.run([{"id": "1"}], table_name="links")
+        links = dlt.resource([{"id": "1"}], name="links")
+        pipeline.run(DltSource(dlt.Schema("link_assets"), "link_assets", [links]))
     with reading() as reader:
         reader.rows("SELECT 1")
 thread = Thread(target=use)
