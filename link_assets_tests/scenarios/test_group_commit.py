@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from link_assets.warehouse.group_commit import DomainChunks
 from link_assets.warehouse.pipeline import WarehousePipeline, open_pipeline
 from link_assets_tests.support import mostly_long, rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
+from link_assets_tests.warehouse.helpers import wait_until
 
 WORLD = World(domains=6, clicks_per_domain=40)
 CLICKS = world_clicks(WORLD, 1)
@@ -73,9 +73,12 @@ def load() -> None:
 
 
 def load_side_by_side(*domains: int) -> dict[int, BaseException | None]:
-    """Loads domains whole, all at once; what each failed with."""
+    """Loads domains whole, each in a chunk, which are written together; what each failed with."""
     with open_loads(api_settings(), domains) as loads, ThreadPoolExecutor(len(domains)) as threads:
-        tasks = {domain: threads.submit(loads.load, domain) for domain in domains}
+        commits = loads._commits
+        with commits.fetching():  # so long all wait
+            tasks = {domain: threads.submit(loads.load, domain) for domain in domains}
+            wait_until(lambda: len(commits._waiting) == len(domains))
     return {domain: task.exception() for domain, task in tasks.items()}
 
 
@@ -303,8 +306,6 @@ def test_trouble_that_every_load_would_meet_is_met_once(
 
     def fail(pipeline: WarehousePipeline, *_: Any) -> None:
         tries.append(1)
-        if len(tries) == 1:
-            time.sleep(0.5)  # all domains are fetched meanwhile
         raise trouble()
 
     monkeypatch.setattr(WarehousePipeline, "writing_alone", fail)
@@ -327,12 +328,14 @@ def test_a_load_that_dlt_is_set_to_call_complete_though_it_failed_fails(
     assert loaded_clicks() == expected_clicks(served)
 
 
-def test_two_threads_with_one_domain_double_no_click(served: dict[int, Any]) -> None:
-    errors = list[BaseException | None]()
-    with open_loads(api_settings(), [1]) as loads, ThreadPoolExecutor(2) as threads:
-        tasks = [threads.submit(loads.load, 1) for _ in range(2)]
-        errors = [task.exception() for task in tasks]
-    assert {type(error) for error in errors} == {type(None), ConcurrentWriteError}
+def test_a_domain_that_is_loaded_twice_at_once_doubles_no_click(served: dict[int, Any]) -> None:
+    with open_loads(api_settings(), [1]) as loads:
+        one, other = (loads.begin(1, ClicksRead()) for _ in range(2))
+        one.load()
+        other.load()
+        one.wait()
+        with pytest.raises(ConcurrentWriteError):
+            other.wait()
     assert loaded_clicks() == expected_clicks({1: served[1]})
 
 
@@ -353,8 +356,8 @@ def test_loads_that_are_stopped_write_nothing_more(
     served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted() -> None:
-        # a chunk waits as long as another is fetched
-        with open_loads(api_settings(), [1]) as loads, loads._commits.fetching():
+        with open_loads(api_settings(), [1]) as loads:
+            loads._commits._fetching += 1  # for another chunk, for which this one waits
             loads.begin(1, ClicksRead()).load()
             raise KeyboardInterrupt
 
