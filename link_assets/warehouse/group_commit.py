@@ -102,11 +102,13 @@ class GroupCommit(Generic[C]):
             return group
 
     def _is_enough(self) -> bool:
-        return not self._fetching or sum(w.chunk.rows for w in self._waiting) >= GATHER_ROWS
+        nothing_to_wait_for = not self._fetching or not self._waiting
+        return nothing_to_wait_for or sum(w.chunk.rows for w in self._waiting) >= GATHER_ROWS
 
     def _fail_waiting(self, error: BaseException) -> None:
         with self._changed:
             waiting, self._waiting = self._waiting, []
+            self._changed.notify()
         for chunk in waiting:
             chunk.fail(error)
 
