@@ -48,23 +48,33 @@ def recent_by_day(
         days: How many days are counted.
     """
     found: defaultdict[int | None, RecentClicks] = defaultdict(RecentClicks)
+    recent = _recent(today, domains, days)
     for domain, day, people, others in reader.rows(
-        f"SELECT domain_id, day, people, others FROM ({_by_day(today, domains)}) AS d"
-        f" WHERE newest - day < {days}"
+        f"SELECT of_domain, {DAY} AS day, {COUNTS} FROM {recent} AS r GROUP BY 1, 2"
     ):
-        recent, on = found[domain], date_of(day)
-        recent.people[on], recent.others[on] = int(people), int(others)
+        recent_of_domain, on = found[domain], date_of(day)
+        recent_of_domain.people[on], recent_of_domain.others[on] = int(people), int(others)
     return found
 
 
-def _by_day(today: date, domains: Collection[int] | None) -> str:
-    """Return the SQL of the clicks of all days, each beside its domain's newest."""
+def _recent(today: date, domains: Collection[int] | None, days: int) -> str:
+    """Return the SQL, in parentheses, of the clicks of domains' last days.
+
+    `of_domain` beside the columns of a click is the domain among whose clicks it is one of the
+    latest; null if that is among all.
+    """
     domain = "CAST(NULL AS BIGINT)" if domains is ALL else "domain_id"
+    same = "TRUE" if domains is ALL else "n.of_domain = c.domain_id"
+    clicks = f"WHERE {within_domains(domains)} AND {up_to(today)}"
+    newest = (
+        f"SELECT of_domain, dt AS newest, {DAY} AS newest_day FROM (SELECT {domain} AS of_domain,"
+        f" max(dt) AS dt FROM {{dataset}}.{CLICKS.name} {clicks} GROUP BY 1) AS m"
+    )
+    # comparing times first leaves few for which the day has to be worked out
     return (
-        f"SELECT domain_id, day, people, others, max(day) OVER (PARTITION BY domain_id) AS newest"
-        f" FROM (SELECT {domain} AS domain_id, {DAY} AS day,"
-        f" {COUNTS} FROM {{dataset}}.{CLICKS.name} WHERE {within_domains(domains)}"
-        f" AND {up_to(today)} GROUP BY 1, 2) AS c"
+        f"(SELECT c.*, n.of_domain FROM {{dataset}}.{CLICKS.name} AS c JOIN ({newest}) AS n"
+        f" ON {same} AND c.dt > n.newest - INTERVAL '{days} days' {clicks}"
+        f" AND {DAY} > n.newest_day - {days})"
     )
 
 
@@ -79,12 +89,5 @@ def recent_leaders(
         domains: Their ids.
         days: How many days up to the newest click of a domain are looked at.
     """
-    newest = (
-        f"SELECT domain_id, max({DAY}) AS newest FROM {{dataset}}.{CLICKS.name}"
-        f" WHERE {within_domains(domains)} AND {up_to(today)} GROUP BY domain_id"
-    )
-    recent = (
-        f"(SELECT r.* FROM {{dataset}}.{CLICKS.name} AS r JOIN ({newest}) AS n"
-        f" ON n.domain_id = r.domain_id AND {DAY} > n.newest - {days} AND {up_to(today)})"
-    )
+    recent = _recent(today, domains, days)
     return leading(reader, recent, LISTS, domains, LEADING)
