@@ -9,6 +9,8 @@
     resume      where a domain's read begins, pauses and goes on (rejected_ids, load_stats)
     transforms  turns pages of clicks into Arrow tables with `link_assets.rows`
     link_pages  the same for links, without those that are known (links_read, load_ids)
+    click_chunks
+                holds a domain's chunk until it is loaded with those of others (table_store)
 
 The way of a page of clicks:
 

@@ -25,7 +25,8 @@ The way of the data, from the source to the tables:
 What each file is for:
 
     pipeline.py       a pipeline that holds the warehouse only while it has to
-    group_commit.py   the chunks of many domains in one load, in order, one fetched ahead
+    group_commit.py   which chunks share a load: in order, one fetched ahead
+    group_load.py     one load of many domains, and what becomes of the others if one fails
     positions.py      where each domain stands, and whether that may be believed
     access.py         exclusive access to the warehouse, and what is said when it is not to be had
     lock.py           the lock across processes and threads behind it
