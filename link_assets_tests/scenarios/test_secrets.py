@@ -139,13 +139,13 @@ with open_pipeline(sys.argv[1]) as pipeline:
     try:
         pipeline.run(make(api_settings()))
     except Exception as error:
-        print(pipeline.last_trace)
+        print(pipeline.dlt.last_trace)
         traceback.print_exc()
         while error is not None:
             print(repr(error), str(error), error.args, vars(error))
             error = error.__cause__ or error.__context__
         raise
-    print(pipeline.last_trace, pipeline.last_trace.asstr(verbosity=9), pipeline.state)
+    print(pipeline.dlt.last_trace, pipeline.dlt.last_trace.asstr(verbosity=9), pipeline.dlt.state)
 """
 
 
