@@ -25,7 +25,12 @@ from link_assets.source.links_read import KnownLink, LinksRead
 from link_assets.source.load_ids import with_load_id
 from link_assets.source.pages import page_of
 from link_assets.source.paging import EndpointPaginator
-from link_assets.source.transforms import PageTransform, rejected_rows
+from link_assets.source.transforms import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    PageTransform,
+    rejected_rows,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,11 +38,6 @@ if TYPE_CHECKING:
 
     from link_assets.rows.links_arrow import LinkBatch
     from link_assets.rows.rejected import Rejection
-
-BATCH_ROWS = 4_000
-"""Links that are converted and handed to dlt at once, to the page."""
-BATCH_BYTES = 8_000_000
-"""Likewise, how much JSON text."""
 
 _Pages = Sequence[Sequence[RawRow | DamagedRow]]
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from link_assets.rows.clicks_arrow import ClickReader
 
 BATCH_ROWS = 4_000
-"""Rows of clicks that are converted and handed to dlt at once, to the page."""
+"""Rows that are converted and handed to dlt at once, to the page: of clicks, or of links."""
 BATCH_BYTES = 8_000_000
 """Likewise, how much JSON text: each batch becomes a block that DuckDB reads in one go."""
 

@@ -81,14 +81,19 @@ class GroupCommit(Generic[C]):
     def _write_waiting(self) -> None:
         """Write what waits, if an earlier call has not, as far as it fits into one load."""
         group = self._take()
-        if group and (common := self._loads.write(group)):
-            self._fail_waiting(common)
+        try:
+            if group and (common := self._loads.write(group)):
+                self._fail_waiting(common)
+        except BaseException as error:  # noqa: BLE001 - else who waits for a chunk would for ever
+            for waiting in group:
+                if not waiting.written.done():
+                    waiting.fail(error)
 
     def _take(self) -> list[Waiting[C]]:
         """Take the chunks of the next load, once there is no more to wait for."""
         with self._changed:
-            for first in self._waiting[:1]:
-                until = first.since + GATHER_SECONDS - time.monotonic()
+            if self._waiting:
+                until = self._waiting[0].since + GATHER_SECONDS - time.monotonic()
                 self._changed.wait_for(self._is_enough, until)
             group, rows = list[Waiting[C]](), 0
             for waiting in self._waiting:

@@ -1,8 +1,8 @@
 """A dlt pipeline that fetches beside others and writes alone.
 
 dlt's own `run` would touch the warehouse from beginning to end. Here it is extract, normalize and
-load one by one, with the warehouse held only to read the saved state and to load. Links and scripts
-get their pipelines from `open_pipeline`, clicks from `group_commit`. What is fetched, the source
+load one by one, with the warehouse held only to read the saved state and to load. Links, scripts
+and, for clicks, `group_load` get their pipelines from `open_pipeline`. What is fetched, the source
 says; how a warehouse differs from others, `destinations/`.
 """
 

@@ -19,11 +19,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from link_assets.domain_loads import DomainLoads, open_loads
 from link_assets.sandbox import Fault, RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.source import table_store
+from link_assets.source import click_chunks, table_store
 from link_assets.source.click_chunks import ClickChunk
 from link_assets.source.resume import ClicksRead
 from link_assets.warehouse import group_commit, group_load
 from link_assets.warehouse.access import exclusive_access
+from link_assets.warehouse.destinations import duckdb_client
 from link_assets.warehouse.errors import ConcurrentWriteError, OutOfMemory, WarehouseBusy
 from link_assets.warehouse.group_commit import DomainChunks
 from link_assets.warehouse.pipeline import WarehousePipeline, open_pipeline
@@ -88,6 +89,13 @@ def alter(change: str) -> None:
         database.execute(f"ALTER TABLE link_assets.clicks {change}")
 
 
+def have_unnamed_refused(sandbox: Sandbox) -> None:
+    """Loads the last click, and has the table take none without a host from now on."""
+    serve_clicks(sandbox, CLICKS[-1])
+    load()
+    alter("ALTER host SET NOT NULL")
+
+
 def test_the_next_chunk_is_fetched_while_one_waits_to_be_written(
     api: str, sandbox: Sandbox
 ) -> None:
@@ -129,9 +137,7 @@ def test_no_more_than_one_chunk_waits_to_be_written(api: str, sandbox: Sandbox) 
 def test_a_chunk_is_not_written_if_writing_the_one_before_it_failed(
     api: str, sandbox: Sandbox
 ) -> None:
-    serve_clicks(sandbox, CLICKS[-1])
-    load()
-    alter("ALTER host SET NOT NULL")
+    have_unnamed_refused(sandbox)
     serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
     with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
         load()
@@ -146,9 +152,7 @@ def test_a_chunk_is_not_written_if_writing_the_one_before_it_failed(
 def test_if_two_chunks_fail_the_error_of_the_earlier_one_is_raised(
     api: str, sandbox: Sandbox
 ) -> None:
-    serve_clicks(sandbox, CLICKS[-1])
-    load()
-    alter("ALTER host SET NOT NULL")
+    have_unnamed_refused(sandbox)
     serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND)
     sandbox.faults = [Fault(page=2, status=403)]
     with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
@@ -156,9 +160,7 @@ def test_if_two_chunks_fail_the_error_of_the_earlier_one_is_raised(
 
 
 def test_an_error_of_writing_the_last_chunk_is_raised(api: str, sandbox: Sandbox) -> None:
-    serve_clicks(sandbox, CLICKS[-1])
-    load()
-    alter("ALTER host SET NOT NULL")
+    have_unnamed_refused(sandbox)
     serve_clicks(sandbox, *FIRST, UNNAMED)
     with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
         load()
@@ -181,9 +183,7 @@ def test_if_fetching_a_chunk_fails_the_one_before_it_is_still_written(
 def test_after_a_failure_a_domain_begins_again_where_the_warehouse_is(
     api: str, sandbox: Sandbox
 ) -> None:
-    serve_clicks(sandbox, CLICKS[-1])
-    load()
-    alter("ALTER host SET NOT NULL")
+    have_unnamed_refused(sandbox)
     serve_clicks(sandbox, UNNAMED, *FIRST[1:], *SECOND, *THIRD)
     with loads_of(1) as loads:
         with pytest.raises(PipelineStepFailed, match="NOT NULL constraint failed"):
@@ -386,3 +386,40 @@ def test_a_chunk_that_is_too_large_for_the_memory_is_written_in_parts(
     assert parts[0] == 40
     assert sum(rows for rows in parts if rows <= 20) == 40
     assert loaded_clicks() == expected_clicks({1: CLICKS})
+
+
+def test_a_chunk_that_cannot_be_divided_for_lack_of_room_fails_and_nobody_waits(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lack_memory(*_: Any) -> float:
+        raise OutOfMemory(duckdb.OutOfMemoryException("failed to allocate data"))
+
+    def lack_room(chunk: ClickChunk) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(group_load.GroupLoads, "_load", lack_memory)
+    monkeypatch.setattr(ClickChunk, "halves", lack_room)
+    errors = load_side_by_side(1, 2)
+    assert {type(error) for error in errors.values()} == {OSError}
+
+
+def test_staged_files_of_several_columns_are_read_where_they_are(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(click_chunks, "BATCH_ROWS", 1)  # a table for each domain
+    run, files = duckdb_client.StagedViewJob.run, list[str]()
+
+    def noted(job: duckdb_client.StagedViewJob) -> None:
+        files.append(job.file_name())
+        run(job)
+
+    monkeypatch.setattr(duckdb_client.StagedViewJob, "run", noted)
+    for domain, clicks in served.items():
+        for click in clicks:
+            click[f"field_of_{domain}"] = "x"
+    assert set(load_side_by_side(*DOMAINS).values()) == {None}
+    assert len(files) > 1
+    assert loaded_clicks() == expected_clicks(served)
+    own = ", ".join(f"count(field_of_{domain})" for domain in DOMAINS)
+    assert rows(f"SELECT {own} FROM {{dataset}}.clicks") == [(40,) * len(DOMAINS)]
+    assert rows(LOADS) == [(1,)]
