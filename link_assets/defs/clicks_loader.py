@@ -26,7 +26,7 @@ from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_nam
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.figures import clicks_figures
 from link_assets.defs.load_result import LoadResult
-from link_assets.defs.partitions import domain_id
+from link_assets.defs.partitions import domain_id, show_on_partitions
 from link_assets.defs.progress import Nobody, Reading, Watcher, current_watcher, shown
 from link_assets.defs.run_requests import show_hosts
 from link_assets.defs.translator import CLICKS_KEY
@@ -148,9 +148,8 @@ def _with_growth(
         if result.growth and result.stats.is_audit:
             what = f"clicks of domain {names.of(key)}"
             context.log.info(f"{what}: {_audited(result.growth.missed)}")
-        if key in named:
-            # once each: Dagster reads all partitions from its instance every time
-            context.add_asset_metadata(result.metadata, CLICKS_KEY, partition_key=key)
+    shown = {key: result.metadata for key, result in grown.items() if key in named}
+    show_on_partitions(context, CLICKS_KEY, shown)
     return grown
 
 

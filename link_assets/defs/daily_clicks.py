@@ -21,7 +21,7 @@ from link_assets.defs.domain_names import DomainNames, domain_names
 from link_assets.defs.failures import failures_explained, kind_and_place
 from link_assets.defs.figures import clicks_figures
 from link_assets.defs.load_result import newest_click_metadata, timestamp
-from link_assets.defs.partitions import domain_id, domain_partitions
+from link_assets.defs.partitions import domain_id, domain_partitions, show_on_partitions
 from link_assets.defs.run_requests import (
     domains_of_run,
     is_selected,
@@ -60,8 +60,7 @@ def daily_clicks(context: dg.AssetExecutionContext) -> Iterator[Any]:
     except Exception as error:
         yield from checked_after_failure(context, [DAILY_CLICKS_KEY], [error], keys)
         raise
-    for key in named:
-        context.add_asset_metadata(results[key], DAILY_CLICKS_KEY, partition_key=key)
+    show_on_partitions(context, DAILY_CLICKS_KEY, {key: results[key] for key in named})
     # Dagster itself records the partitions that it names the run by
     yield from _materializations(results, [key for key in keys if key not in named])
     yield dg.MaterializeResult(asset_key=DAILY_CLICKS_KEY)

@@ -7,8 +7,8 @@ The allow-list `LINK_ASSETS__DOMAINS` is read each time, so that it takes effect
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -59,3 +59,16 @@ def register_domains(instance: DagsterInstance) -> Sequence[str]:
     if new:
         instance.add_dynamic_partitions(PARTITIONS_NAME, new)
     return new
+
+
+def show_on_partitions(
+    context: dg.AssetExecutionContext, asset: dg.AssetKey, shown: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Add metadata, by key, to the materializations of partitions that the run is named by."""
+    # private to Dagster: its `add_asset_metadata` does no more, but first reads the partitions from
+    # the instance, and so for each domain what takes longer than to load a small one
+    step = context.get_step_execution_context()
+    for key, metadata in shown.items():
+        step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(
+            asset, key, metadata
+        )

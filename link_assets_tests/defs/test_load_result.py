@@ -116,20 +116,6 @@ def test_an_error_in_adding_a_domains_metadata_does_not_stop_the_others(
     assert loaded_clicks() == expected_world(world_of(sandbox))
 
 
-def test_an_error_in_adding_metadata_fails_the_run(
-    location: Location, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    register(location, 1, 2)
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise ConnectionError("the instance cannot be reached")
-
-    monkeypatch.setattr(dg.AssetExecutionContext, "add_asset_metadata", fail)
-    result = location.clicks("1", "2")
-    assert not result.success
-    assert "the instance cannot be reached" in failure_text(result)
-
-
 COUNTS = (
     "rows_loaded",
     "rows_new",
