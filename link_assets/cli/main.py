@@ -11,6 +11,7 @@ import sys
 import click
 from dotenv import load_dotenv
 
+from link_assets.cli.backup import backup, restore
 from link_assets.cli.before_start import ENV_FILE
 from link_assets.cli.demo import demo
 from link_assets.cli.dev import dev
@@ -41,5 +42,5 @@ def _replace_what_the_encoding_lacks() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (demo, dev, load, report, sandbox, status):
+for command in (backup, demo, dev, load, report, restore, sandbox, status):
     main.add_command(command)

@@ -8,10 +8,11 @@ is in `lock.py`; what is opened with it, the warehouse says (`destinations/`).
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from dlt.common.configuration.container import Container
 from filelock import Timeout
@@ -21,6 +22,8 @@ from link_assets.warehouse.destinations.base import OpenWarehouse, Warehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from link_assets.warehouse.lock import WarehouseLock
+
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -38,7 +41,34 @@ def exclusive_access(purpose: str, at_most: float | None = None) -> Iterator[Ope
         SettingsError: The settings cannot be those of a warehouse.
     """
     warehouse = configured_warehouse()
-    lock, seconds = warehouse_lock(warehouse), location_settings().lock_timeout_seconds
+    with _held(warehouse, warehouse_lock(warehouse), purpose, at_most) as opened:
+        yield opened
+
+
+@contextmanager
+def kept_closed(purpose: str, close: Callable[[], None]) -> Iterator[None]:
+    """Hold the warehouse while nobody has it open, this process included; raise likewise.
+
+    Args:
+        purpose: What it is held for, as messages say it to those who wait.
+        close: Called when it is held, before the block; repeated while it raises OpenElsewhere.
+    """
+
+    @contextmanager
+    def closed() -> Iterator[None]:
+        close()
+        yield
+
+    warehouse = configured_warehouse()
+    with _held(warehouse, WarehouseLock(warehouse.lock_file(), closed), purpose):
+        yield
+
+
+@contextmanager
+def _held(
+    warehouse: Warehouse, lock: WarehouseLock[_T], purpose: str, at_most: float | None = None
+) -> Iterator[_T]:
+    seconds = location_settings().lock_timeout_seconds
     if at_most is not None:
         seconds = min(seconds, at_most)
     with ExitStack() as stack:

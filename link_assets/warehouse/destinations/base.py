@@ -105,6 +105,22 @@ class Warehouse:
         return True
 
     @property
+    def file_to_copy(self) -> Path:
+        """Return the file that is the whole warehouse while nobody has it open.
+
+        Raises:
+            SettingsError: The warehouse is more than a file.
+        """
+        raise SettingsError(
+            f"{self.name} is no file that could be copied: back it up, and restore it, by the "
+            "means of its database."
+        )
+
+    def is_copy(self, file: Path) -> bool:
+        """Return whether a file is such a warehouse, and has the dataset."""
+        return False
+
+    @property
     def machine(self) -> str:
         """Return a name for this machine, which is no domain's id, for staging datasets."""
         return "m" + hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()

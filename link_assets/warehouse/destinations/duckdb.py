@@ -19,7 +19,7 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
 
-from link_assets.contract import CLICKS
+from link_assets.contract import CLICKS, DATASET
 from link_assets.settings import location_settings
 from link_assets.warehouse.destinations.base import OpenWarehouse, Warehouse
 from link_assets.warehouse.destinations.duckdb_file import duckdb_path
@@ -89,6 +89,22 @@ class DuckDbWarehouse(Warehouse):
     def exists(self) -> bool:
         """Return whether the file is there; DuckDB would make it to read it."""
         return self.file.exists()
+
+    @property
+    def file_to_copy(self) -> Path:
+        """Return the file."""
+        return self.file
+
+    def is_copy(self, file: Path) -> bool:
+        """Return whether a file is a DuckDB database with the dataset."""
+        import duckdb
+
+        query = "SELECT 1 FROM duckdb_schemas() WHERE schema_name = ? AND NOT internal"
+        try:
+            with duckdb.connect(file, read_only=True) as database:
+                return bool(database.execute(query, [DATASET]).fetchall())
+        except duckdb.Error:
+            return False
 
     def destination(self, staging: str) -> Destination[Any, Any]:
         """Return dlt's DuckDB destination; loads write in turn and so share its staging."""

@@ -1,0 +1,213 @@
+"""Backups of the DuckDB file: whole, made beside loads, and put back in one piece."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from link_assets.cli.main import main
+from link_assets.domain_loads import open_loads
+from link_assets.sandbox import RequestRecord, Sandbox
+from link_assets.settings import api_settings
+from link_assets.warehouse.backup import back_up, restore
+from link_assets.warehouse.errors import ConcurrentWriteError
+from link_assets.warehouse.positions import Position, read_positions
+from link_assets.warehouse.reader import reading
+from link_assets_tests.children import load_clicks
+from link_assets_tests.defs.loads import world_of
+from link_assets_tests.truth import expected_world, loaded_clicks
+from link_assets_tests.warehouse.helpers import (
+    process,
+    read_line,
+    set_lock_timeout,
+    wait_until,
+)
+
+WAREHOUSE, COPY = Path("warehouse.duckdb"), Path("copy.duckdb")
+KILLED_WRITER = """
+import os, duckdb
+file = duckdb.connect("warehouse.duckdb")
+file.execute("DELETE FROM warehouse.link_assets.clicks")
+os._exit(9)
+"""
+LOOKER = """
+import duckdb
+file = duckdb.connect("warehouse.duckdb", read_only=True)
+print("open", flush=True)
+input()
+"""
+
+
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def refusal(*arguments: str) -> str:
+    refused = command(*arguments)
+    assert isinstance(refused.exception, SystemExit), refused.exception
+    assert refused.exit_code == 1, refused.output
+    return " ".join(refused.output.split())
+
+
+def domains(file: Path = WAREHOUSE) -> set[int]:
+    """The domains whose clicks a file has."""
+    with duckdb.connect(file, read_only=True) as database:
+        found = database.execute("SELECT DISTINCT domain_id FROM link_assets.clicks").fetchall()
+    return {domain for (domain,) in found}
+
+
+def loads_of_domain_1() -> int:
+    with reading() as reader:
+        return read_positions(reader, [1]).get(1, Position()).number
+
+
+@pytest.fixture
+def backed_up(api: str) -> None:
+    """A warehouse with the clicks of domains 1 and 2, and its backup with those of domain 1."""
+    load_clicks(1)
+    assert command("backup", str(COPY)).exit_code == 0
+    load_clicks(2)
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_loads_go_on_from_where_a_restored_backup_stands(sandbox: Sandbox) -> None:
+    assert domains() == {1, 2}
+    restored = command("restore", str(COPY))
+    assert restored.exit_code == 0
+    assert "warehouse.duckdb.replaced" in restored.output
+    assert (domains(), domains(Path("warehouse.duckdb.replaced"))) == ({1}, {1, 2})
+    for domain in (1, 2, 3):
+        load_clicks(domain)
+    assert loaded_clicks() == expected_world(world_of(sandbox))
+
+
+def test_backups_beside_a_load_are_whole_and_do_not_disturb_it(api: str, sandbox: Sandbox) -> None:
+    copies: list[Path] = []
+
+    def copy(_: RequestRecord) -> None:
+        if len(sandbox.requests) > 3:  # the first domain is loaded by then
+            copies.append(Path(f"copy{len(copies)}.duckdb"))
+            back_up(copies[-1])
+
+    sandbox.on_request = copy
+    by_page = replace(api_settings(), chunk_rows=15)
+    with open_loads(by_page, [1, 2, 3]) as loads:
+        for domain in (1, 2, 3):
+            loads.load(domain)
+    sandbox.on_request = None
+    everything = expected_world(world_of(sandbox))
+    assert loaded_clicks() == everything
+    assert len(copies) > 3
+    for copied in copies:
+        restore(copied)
+        for domain in (1, 2, 3):
+            load_clicks(domain)
+        assert loaded_clicks() == everything
+
+
+def test_a_load_that_began_before_a_backup_was_restored_goes_on_from_it(
+    api: str, sandbox: Sandbox
+) -> None:
+    by_page = replace(api_settings(), chunk_rows=15)
+
+    def act(_: RequestRecord) -> None:
+        asked = len(sandbox.requests)
+        if asked == 2:
+            wait_until(lambda: loads_of_domain_1() == 1)
+            back_up(COPY)
+        if asked == 3:
+            wait_until(lambda: loads_of_domain_1() == 2)
+            restore(COPY)
+
+    sandbox.on_request = act
+    with open_loads(by_page, [1]) as loads, pytest.raises(ConcurrentWriteError):
+        loads.load(1)
+    sandbox.on_request = None
+    load_clicks(1)
+    assert len(loaded_clicks()) == 40
+
+
+def test_what_the_replaced_file_had_not_taken_up_is_not_added_to_the_backup(api: str) -> None:
+    load_clicks(1)
+    assert command("backup", str(COPY)).exit_code == 0
+    with process(KILLED_WRITER) as writer:
+        writer.wait(30)
+    assert Path("warehouse.duckdb.wal").exists()
+    # as DuckDB would leave it if it could not open the file
+    WAREHOUSE.write_bytes(b"no database")
+    assert command("restore", str(COPY)).exit_code == 0
+    assert domains() == {1}
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_a_damaged_or_lost_warehouse_is_replaced() -> None:
+    WAREHOUSE.write_bytes(b"no database")
+    assert "cannot be opened" in refusal("backup", "other.duckdb")
+    assert command("restore", str(COPY)).exit_code == 0
+    assert domains() == {1}
+    WAREHOUSE.unlink()
+    assert "nothing to back up" in refusal("backup", "other.duckdb")
+    assert ".replaced" not in command("restore", str(COPY)).output
+    assert domains() == {1}
+
+
+@pytest.mark.usefixtures("backed_up")
+@pytest.mark.parametrize("act", [back_up, restore])
+def test_a_copy_that_breaks_off_leaves_what_was_there(
+    act: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = WAREHOUSE.read_bytes(), COPY.read_bytes()
+
+    def break_off(source: IO[bytes], target: IO[bytes], *_: int) -> None:
+        target.write(source.read(10_000))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", break_off)
+    with pytest.raises(OSError, match="No space"):
+        act(COPY)
+    assert (WAREHOUSE.read_bytes(), COPY.read_bytes()) == before
+    assert not list(Path().glob("*.arriving"))
+
+
+@pytest.mark.usefixtures("backed_up")
+@pytest.mark.parametrize("act", ["backup", "restore"])
+def test_a_program_that_has_the_file_open_is_named(
+    act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_lock_timeout(monkeypatch)
+    with process(LOOKER) as looker:
+        assert read_line(looker) == "open"
+        assert f"process {looker.pid}" in refusal(act, str(COPY))
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_what_is_no_backup_is_refused_and_nothing_is_replaced() -> None:
+    with duckdb.connect("other.duckdb") as database:
+        database.execute("CREATE TABLE clicks (a INT)")
+    Path("text.duckdb").write_text("no database")
+    for given in ("other.duckdb", "text.duckdb", "missing.duckdb", "warehouse.duckdb"):
+        assert f"{given} is no backup" in refusal("restore", given)
+    assert "is the warehouse itself" in refusal("backup", "warehouse.duckdb")
+    assert "nowhere/copy.duckdb.arriving cannot be written" in refusal(
+        "backup", "nowhere/copy.duckdb"
+    )
+    assert domains() == {1, 2}
+
+
+@pytest.mark.parametrize("act", ["backup", "restore"])
+def test_a_warehouse_that_is_no_file_is_left_to_its_database(
+    act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESTINATION_TYPE", "postgres")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", "postgresql://a:secret@127.0.0.1/b")
+    message = refusal(act, "copy.duckdb")
+    assert "by the means of its database" in message
+    assert "secret" not in message
