@@ -16,6 +16,7 @@ from link_assets.cli.before_start import ENV_FILE
 from link_assets.cli.demo import demo
 from link_assets.cli.dev import dev
 from link_assets.cli.load import load
+from link_assets.cli.prune import prune
 from link_assets.cli.report import report
 from link_assets.cli.sandbox import sandbox
 from link_assets.cli.status import status
@@ -42,5 +43,5 @@ def _replace_what_the_encoding_lacks() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (backup, demo, dev, load, report, restore, sandbox, status):
+for command in (backup, demo, dev, load, prune, report, restore, sandbox, status):
     main.add_command(command)

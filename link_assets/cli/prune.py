@@ -1,0 +1,32 @@
+"""The command `prune`: Dagster's records of old runs are deleted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from link_assets.cli.before_start import errors_in_one_sentence
+from link_assets.cli.dagster_home import home_instance, use_existing_home
+
+
+@click.command(
+    help="""Delete what Dagster keeps of runs that ended more than DAYS ago.
+
+    Rows in the warehouse stay. Runs stay, too, that loaded a domain or a table, or judged a check,
+    last.
+    """
+)
+@click.option(
+    "--days", type=click.IntRange(min=1), default=90, show_default=True, help="How long to keep."
+)
+def prune(days: int) -> None:
+    """Delete old runs and say how many."""
+    with errors_in_one_sentence():
+        home = use_existing_home()
+        from link_assets.defs.old_runs import delete_old_runs
+
+        with home_instance(home) as instance:
+            pruned = delete_old_runs(instance, datetime.now(UTC) - timedelta(days=days))
+    kept = f"; {pruned.kept} older ones stay, as the last of their kind" if pruned.kept else ""
+    click.echo(f"Runs deleted: {pruned.deleted:,}{kept}.")
