@@ -10,8 +10,10 @@ import link_assets.warehouse.destinations.duckdb_client  # noqa: F401
 from benchmarks.contenders import API_KEY, FILE
 from link_assets.domain_loads import open_loads
 from link_assets.settings import ApiSettings
+from link_assets.source.links_read import LinksRead, known_links
 from link_assets.source.rest import links_source
 from link_assets.warehouse.daily_clicks import compute_days
+from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.pipeline import open_pipeline
 
 
@@ -22,9 +24,10 @@ def clicks(url: str) -> None:
 
 
 def links(url: str) -> None:
-    """All links."""
+    """All links, but those that the warehouse has as they are listed."""
     with open_pipeline("links") as pipeline:
-        pipeline.run(links_source(ApiSettings(base_url=url, api_key=API_KEY)))
+        read = LinksRead(known=known_links(LinkListing(pipeline).present))
+        pipeline.run(links_source(ApiSettings(base_url=url, api_key=API_KEY), read))
 
 
 def days(url: str) -> None:

@@ -81,7 +81,6 @@ class LinkPages(PageTransform):
         """How much JSON text the pages are that wait to be converted."""
         self._listing = token_hex(8)
         self._rows_before = 0
-        self._is_first = not read.known
         self._handed_on: set[str] = set()
         """The ids of the links that were handed on, in any version."""
 
@@ -182,9 +181,8 @@ class LinkPages(PageTransform):
     def _to_load(self, table: pa.Table, ids: Sequence[str]) -> Iterator[Any]:
         """Yield the links and, where there are any, their tags and spellings.
 
-        The first table comes without rows, too, for it to be there. No rows at all, which dlt does
-        not write, are there for the domains: dlt would put those that come with a child table, or
-        with rejected rows, into the same table.
+        No rows at all, which dlt does not write, are there for the domains: dlt would put those
+        that come with a child table, or with rejected rows, into the same table.
         """
         import pyarrow as pa
 
@@ -192,8 +190,7 @@ class LinkPages(PageTransform):
 
         key = pa.field(C_DLT_ID, pa.string(), nullable=False)
         table = table.append_column(key, pa.array(ids, pa.string()))
-        if ids or self._is_first:
-            self._is_first = False
+        if ids:
             yield with_load_id(table.drop_columns([LINK_TAGS, LINK_SPELLINGS]))
         elif self._domains and self._domains.are_new:
             yield []

@@ -138,10 +138,10 @@ def _listings(dialect: Dialect) -> Mapping[str, Endpoint]:
 
 def _declare_children(source: DltSource) -> None:
     """Declare the child tables of links, and the ids by which their rows are replaced."""
-    source.schema.update_table(new_table(LINKS.name, columns=[LINK_ID]))
-    for child in LINK_CHILDREN:
-        table = new_table(child, LINKS.name, columns=CHILD_COLUMNS)
-        # a merge leaves the old rows of a table that, as far as dlt knows, never had any
+    children = [new_table(child, LINKS.name, columns=CHILD_COLUMNS) for child in LINK_CHILDREN]
+    for table in (new_table(LINKS.name, columns=[LINK_ID]), *children):
+        # dlt makes no table that never had a row, as far as it knows, and a merge leaves the old
+        # rows of such a child table
         table["x-normalizer"] = {"seen-data": True}
         source.schema.update_table(table)
 

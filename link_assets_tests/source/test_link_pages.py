@@ -20,6 +20,7 @@ from link_assets.source.links_read import LinksRead, known_links
 from link_assets.source.rest import links_source
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.pipeline import open_pipeline
+from link_assets_tests.children import load_clicks
 from link_assets_tests.support import rows
 from link_assets_tests.truth import expected_tags, loaded_tags
 
@@ -62,6 +63,20 @@ def test_only_links_that_are_new_or_changed_are_loaded(sandbox: Sandbox) -> None
     assert listed(sandbox, *now).listed == {*"abcd"}
     assert loaded_anew(before) == "bd"
     assert loaded_tags() == expected_tags(now)
+
+
+@pytest.mark.parametrize("links", ["ab", ""])
+def test_links_that_stay_as_they_are_are_listed_after_a_load_of_clicks(
+    sandbox: Sandbox, links: str
+) -> None:
+    # its pipeline stores the schema without links and their child tables
+    listed(sandbox, *map(a_link, links))
+    load_clicks(1)
+    before = loads()
+    listed(sandbox, *map(a_link, links))
+    assert (loads(), loaded_anew(before)) == (before, "")
+    listed(sandbox, a_link("c"))
+    assert loaded_anew(before) == "c"
 
 
 @pytest.mark.parametrize("batch_rows", [1, 2, 4_000])
