@@ -1,0 +1,179 @@
+"""`uv run python -m benchmarks.soak`: thousands of hourly cycles, and what has grown by the end.
+
+Each cycle is an hour of a small installation: every domain has new clicks, links are listed, clicks
+loaded and their days computed, all in one process; with `--dagster` by runs with their checks. A
+table has the figures after the first cycles and after the last. Seconds are medians of these.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from statistics import median
+
+import click
+import dagster as dg
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contenders import API_KEY
+from benchmarks.processes import postgres
+from link_assets.cli.run_job import QUIET
+from link_assets.definitions import defs
+from link_assets.domain_loads import open_loads
+from link_assets.sandbox import Sandbox, World, serve
+from link_assets.settings import api_settings
+from link_assets.source.links_read import LinksRead, known_links
+from link_assets.source.rest import links_source
+from link_assets.warehouse.daily_clicks import compute_days
+from link_assets.warehouse.deleted_links import LinkListing
+from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.pipeline import open_pipeline
+from link_assets.warehouse.reader import Reader, reading
+
+HOME = "home"
+DOMAINS, CLICKS, NEW, LINKS = 3, 200, 5, 20
+COUNTED = ("clicks", "_positions", "_dlt_loads", "_dlt_pipeline_state", "_dlt_version")
+FIGURES = ("warehouse MB", "Dagster MB", "memory MB", "open files", "threads", *COUNTED)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What there is after some cycles: sizes in MB, numbers of files and threads, rows."""
+
+    warehouse: float
+    dagster: float
+    memory: float
+    files: int
+    threads: int
+    rows: tuple[int, ...]
+
+    def shown(self) -> list[str]:
+        """The figures as a table has them."""
+        *sizes, files, threads, rows = astuple(self)
+        return [*(f"{size:.1f}" for size in sizes), *(f"{n:,}" for n in (files, threads, *rows))]
+
+
+@click.command()
+@click.option("--cycles", default=2_000, show_default=True)
+@click.option("--compared", default=50, show_default=True, help="Cycles at each end.")
+@click.option("--warehouse", type=click.Choice(["duckdb", "postgres"]), default="duckdb")
+@click.option("--dagster", "by_dagster", is_flag=True, help="By runs of Dagster, with the checks.")
+def main(cycles: int, compared: int, warehouse: str, by_dagster: bool) -> None:
+    """Run cycles and print a table of the first and the last of them."""
+    places: dict[str, AbstractContextManager[None]] = {
+        "duckdb": nullcontext(),
+        "postgres": postgres(),
+    }
+    with tempfile.TemporaryDirectory() as folder, places[warehouse]:
+        os.chdir(folder)
+        way = _runs() if by_dagster else nullcontext(_load)
+        with way as hour:
+            first, last = _cycles(hour, cycles, compared)
+    table = Table("figure", f"cycles 1 to {compared}", f"to {cycles:,}", "ratio", box=MARKDOWN)
+    for name, before, after in zip(("seconds", *FIGURES), first, last, strict=True):
+        then, now = (float(text.replace(",", "")) for text in (before, after))
+        table.add_row(name, before, after, f"{now / then:.2f}" if then else "")
+    Console().print(table)
+
+
+def _cycles(hour: Callable[[], None], cycles: int, compared: int) -> tuple[list[str], list[str]]:
+    seconds: list[float] = []
+    first: list[str] = []
+    with _api() as sandbox:
+        for number in range(1, cycles + 1):
+            assert sandbox.world
+            sandbox.world = sandbox.world.grown(NEW)
+            sandbox.requests.clear()
+            started = time.perf_counter()
+            hour()
+            seconds.append(time.perf_counter() - started)
+            if number == compared:
+                first = [f"{median(seconds):.2f}", *_figures().shown()]
+            if number % 100 == 0:
+                click.echo(f"{number} cycles, the last in {seconds[-1]:.2f} s", err=True)
+        return first, [f"{median(seconds[-compared:]):.2f}", *_figures().shown()]
+
+
+@contextmanager
+def _api() -> Iterator[Sandbox]:
+    """The sandbox as the API that the settings name."""
+    world = World(domains=DOMAINS, clicks_per_domain=CLICKS, links_per_domain=LINKS)
+    sandbox = Sandbox(world=world, api_key=API_KEY)
+    settings = {"BASE_URL": "", "API_KEY": API_KEY, "CLICKS_ORDER": "newest_first"}
+    with serve(sandbox) as url:
+        for name, value in {**settings, "BASE_URL": url}.items():
+            os.environ[f"SOURCES__LINK_ASSETS__{name}"] = value
+        yield sandbox
+
+
+def _load() -> None:
+    """Lists the links, and loads the clicks and computes the days of all domains."""
+    settings, domains = api_settings(), range(1, DOMAINS + 1)
+    with open_pipeline("links") as pipeline:
+        listing, read = LinkListing(pipeline), LinksRead()
+        read.known = known_links(listing.present)
+        pipeline.run(links_source(settings, read))
+        listing.mark_deleted(read.listed, read.unread, 1)
+    with open_loads(settings, domains) as loads:
+        for domain in domains:
+            loads.load(domain)
+    compute_days(domains)
+
+
+@contextmanager
+def _runs() -> Iterator[Callable[[], None]]:
+    """What does the same by runs, on an instance in HOME."""
+    home = Path(HOME).absolute()
+    home.mkdir()
+    # one database for the events of all runs; making one for each run would take most of the time
+    events = {
+        "module": "dagster._core.storage.event_log",
+        "class": "ConsolidatedSqliteEventLogStorage",
+        "config": {"base_dir": str(home)},
+    }
+    ends = {"dagster/asset_partition_range_start": "1"}
+    ends["dagster/asset_partition_range_end"] = str(DOMAINS)
+
+    def run() -> None:
+        for job, tags in (("links_job", {}), ("clicks_job", ends)):
+            definition = defs.resolve_job_def(job)
+            assert definition.execute_in_process(QUIET, instance=instance, tags=tags).success
+
+    with dg.DagsterInstance.local_temp(str(home), {"event_log_storage": events}) as instance:
+        yield run
+
+
+def _figures() -> Figures:
+    gc.collect()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    with reading() as reader:
+        rows = tuple(_count(reader, table) for table in COUNTED)
+        size = _size(reader)
+    home = sum(file.stat().st_size for file in Path(HOME).rglob("*") if file.is_file())
+    files, threads = (len(list(Path("/proc/self", of).iterdir())) for of in ("fd", "task"))
+    return Figures(size / 1e6, home / 1e6, resident / 1e6, files, threads, rows)
+
+
+def _count(reader: Reader, table: str) -> int:
+    ((rows,),) = reader.rows(f"SELECT count(*) FROM {{dataset}}.{table}")
+    return rows
+
+
+def _size(reader: Reader) -> int:
+    file = Path(configured_warehouse().address)
+    if file.is_file():
+        return file.stat().st_size
+    ((size,),) = reader.rows("SELECT pg_database_size(current_database())")
+    return size
+
+
+if __name__ == "__main__":
+    main()
