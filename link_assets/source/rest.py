@@ -205,7 +205,7 @@ def fetched_clicks(
         resources or read.resources or RunResources(new_connections(settings))
     )
     personal = _personal(settings)
-    chunk = Chunk(settings, read, personal.identity("ip"))
+    chunk = Chunk(settings, read, personal.identity("ip"), resources.fetched)
     endpoint = _named(configured_dialect(settings).clicks(domain_id), host)
     paginator = EndpointPaginator(
         endpoint,

@@ -26,10 +26,8 @@ from link_assets.source.load_stats import LoadStats
 from link_assets.source.pages import ApiError
 from link_assets.source.paging import PagingMemory
 from link_assets.source.rejected_ids import RejectedIds
-from link_assets.source.run_resources import RunResources
+from link_assets.source.run_resources import FetchedTogether, RunResources
 from link_assets.source.times import earliest, from_text, latest, utc_text
-
-MEGABYTE = 1_000_000
 
 POSITION = "page_token"
 """The state's key of the position. Its name is older than other APIs, and in users' warehouses."""
@@ -148,6 +146,8 @@ class Converted:
 class Chunk:
     """What is committed of a read at once: up to the limits of rows, JSON text and seconds.
 
+    Rows and text of all domains of a run count together, seconds for each of them.
+
     The calls come in this order: `begin`, then `add` for each page, `keep` for what was converted
     of them or `turn_back` to leave it to the next chunk, and `end` when the last page is kept.
 
@@ -158,8 +158,17 @@ class Chunk:
     restart's id. Unless the read has one, it is dlt's, and only there while dlt calls.
     """
 
-    def __init__(self, settings: ApiSettings, read: ClicksRead, identity: str) -> None:
-        """Prepare a load; `identity` tells how the addresses in click ids are treated."""
+    def __init__(
+        self, settings: ApiSettings, read: ClicksRead, identity: str, together: FetchedTogether
+    ) -> None:
+        """Prepare a load.
+
+        Args:
+            settings: The limits, and the API.
+            read: The read that the chunk is a part of.
+            identity: How the addresses in click ids are treated.
+            together: What the domains of the run have fetched.
+        """
         self.read = read
         self.since: datetime | None = None
         self.bytes = 0
@@ -172,7 +181,8 @@ class Chunk:
         self._identity = identity
         self._positions: list[Position | None] = []
         """Those that came with this chunk's pages."""
-        self._received_before = read.stats.received
+        self._together = together
+        self._loads_before = together.loads
         self._started = 0.0
 
     @property
@@ -223,6 +233,7 @@ class Chunk:
         read.stats.add_page(rows)
         read.is_position_on_trial = False
         self.bytes += size
+        self._together.add(rows, size, self._settings)
         self.mark = Mark(self.mark.pages + 1, read.stats.received, position)
         self._positions.append(position)
         is_last = position is None or is_old
@@ -326,12 +337,9 @@ class Chunk:
             )
 
     def _is_full(self) -> bool:
-        limits, seconds = self._settings, time.monotonic() - self._started
-        return (
-            self.read.stats.received - self._received_before >= limits.chunk_rows
-            or self.bytes >= limits.chunk_megabytes * MEGABYTE
-            or seconds >= limits.chunk_seconds
-        )
+        seconds = time.monotonic() - self._started
+        is_enough = self._together.loads != self._loads_before
+        return is_enough or seconds >= self._settings.chunk_seconds
 
     def _since(self, state: dict[str, Any]) -> str | None:
         """Return from when on clicks are wanted; None for all: at first, and when that is due."""

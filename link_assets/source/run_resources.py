@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from link_assets.settings import ApiSettings
@@ -20,13 +21,43 @@ from link_assets.source.http import Connections, new_connections
 if TYPE_CHECKING:
     from link_assets.rows.clicks_arrow import Known
 
+MEGABYTE = 1_000_000
+
+
+class FetchedTogether:
+    """What the domains of a run have fetched, until it is as much as one load takes.
+
+    Then all of them end their chunks with their next page, so that what was fetched can be written
+    while they fetch on, and never more of it waits than a load and a page of each.
+    """
+
+    def __init__(self) -> None:
+        self.loads = 0
+        """How many times there was enough for a load."""
+        self._rows = self._bytes = 0
+        self._changed = Lock()
+
+    def add(self, rows: int, size: int, limits: ApiSettings) -> None:
+        """Count a page of so many rows and bytes of JSON text."""
+        with self._changed:
+            self._rows += rows
+            self._bytes += size
+            if self._rows >= limits.chunk_rows or self._bytes >= limits.chunk_megabytes * MEGABYTE:
+                self.loads += 1
+                self._rows = self._bytes = 0
+
 
 @dataclass
 class RunResources:
-    """Connections to the API, threads that convert pages, and the fields that pages brought."""
+    """What the domains of a run share.
+
+    Connections to the API, threads that convert pages, the fields that pages brought, and how much
+    was fetched.
+    """
 
     connections: Connections
     known: Known = field(default_factory=dict)
+    fetched: FetchedTogether = field(default_factory=FetchedTogether)
 
     @cached_property
     def threads(self) -> ThreadPoolExecutor:
