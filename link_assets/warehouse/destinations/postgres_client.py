@@ -31,13 +31,17 @@ from dlt.destinations.sql_client import SqlClientBase, raise_open_connection_err
 from psycopg2.errorcodes import LOCK_NOT_AVAILABLE, TOO_MANY_COLUMNS
 from psycopg2.extensions import make_dsn
 
-from link_assets.contract import DATASET
+from link_assets.contract import CLICKS, DATASET
 from link_assets.warehouse.errors import HeldElsewhere, TooManyColumns
 
 LONGEST_TIMEOUT = 2**31 - 1
 """The longest `lock_timeout` that PostgreSQL accepts, in milliseconds."""
-LOADS_INDEX = "link_assets_loads_by_id"
-"""The index of dlt's `_dlt_loads`, which every load reads and none makes shorter."""
+INDEXES = {
+    "link_assets_loads_by_id": ("_dlt_loads", "load_id"),
+    # by which a merge finds the clicks that come again; few of a domain share a time
+    "link_assets_clicks_by_time": (CLICKS.name, "domain_id, dt"),
+}
+"""By name, the table and the columns of indexes; without one a load reads all of its table."""
 NOTICE_DEAD_CLIENTS = (
     "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6"
 )
@@ -167,7 +171,7 @@ class PostgresLoadClient(PostgresClient):
         try:
             updated = super().update_stored_schema(*arguments, **options)
             if not self.sql_client.is_staging_dataset_active:
-                self._index_loads()
+                self._create_indexes()
             return updated
         except DatabaseTransientException as error:
             if getattr(error.dbapi_exception, "pgcode", None) == TOO_MANY_COLUMNS:
@@ -175,13 +179,16 @@ class PostgresLoadClient(PostgresClient):
                 raise TooManyColumns(_too_wide(widest)) from error
             raise
 
-    def _index_loads(self) -> None:
-        """Have complete loads found at once, however many there have been."""
-        query = "SELECT 1 FROM pg_indexes WHERE schemaname = %s AND indexname = %s"
-        if self.sql_client.execute_sql(query, self.sql_client.dataset_name, LOADS_INDEX):
-            return
-        table = self.sql_client.make_qualified_table_name(self.schema.loads_table_name)
-        self._keep_house(f"CREATE INDEX IF NOT EXISTS {LOADS_INDEX} ON {table} (load_id)")
+    def _create_indexes(self) -> None:
+        """Have a load take as long however much was loaded before it."""
+        query = (
+            "SELECT 1 FROM pg_tables t WHERE schemaname = %s AND tablename = %s AND NOT EXISTS"
+            " (SELECT 1 FROM pg_indexes i WHERE i.schemaname = t.schemaname AND indexname = %s)"
+        )
+        for index, (table, columns) in INDEXES.items():
+            if self.sql_client.execute_sql(query, self.sql_client.dataset_name, table, index):
+                name = self.sql_client.make_qualified_table_name(table)
+                self._keep_house(f"CREATE INDEX IF NOT EXISTS {index} ON {name} ({columns})")
 
     def _width(self, table: str) -> int:
         return len(self.schema.get_table_columns(table))

@@ -204,16 +204,18 @@ def staged(port: int, server: str) -> dict[str, int]:
     return {name: count for name, ((count,),) in counts.items()}
 
 
-def test_loads_that_are_complete_are_found_by_an_index(
+def test_loads_and_clicks_are_found_by_an_index(
     port: int, server: str, api: str, sandbox: Sandbox
 ) -> None:
+    load_links()
     load_clicks(1)
     database = server.rpartition("/")[2]
     # an earlier version made none
-    run_sql(port, database, "DROP INDEX link_assets.link_assets_loads_by_id")
+    indexes = ("link_assets.link_assets_loads_by_id", "link_assets.link_assets_clicks_by_time")
+    run_sql(port, database, *(f"DROP INDEX {index}" for index in indexes))
     load_clicks(1)
-    table = "SELECT tablename FROM pg_indexes WHERE indexname = 'link_assets_loads_by_id'"
-    assert rows(table) == [("_dlt_loads",)]
+    made = "SELECT tablename FROM pg_indexes WHERE indexname LIKE 'link_assets_%' ORDER BY 1"
+    assert rows(made) == [("_dlt_loads",), ("clicks",)]
 
 
 def test_nothing_of_a_load_stays_staged(
