@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from statistics import median
 
+from benchmarks.hour import hour
 from benchmarks.outcomes import Line, Outcome, middle, only_seconds
 from benchmarks.processes import (
     api,
@@ -201,5 +202,5 @@ def dev(rounds: int) -> Iterator[Line]:
 
 
 SECTIONS: dict[str, Callable[[int], Iterator[Line]]] = {
-    f.__name__: f for f in (small, large, history, domains, many, links, start, days, dev)
+    f.__name__: f for f in (small, large, history, domains, many, hour, links, start, days, dev)
 }

@@ -95,13 +95,14 @@ class Ui:
 
 
 class Dev(NamedTuple):
-    """A `link-assets dev` that answers.
+    """A `link-assets dev` that answers; `process` leads the session of all that it started.
 
     `handed_over` are the seconds after which it started Dagster, `answered` those after which the
     UI answered.
     """
 
     ui: Ui
+    process: int
     handed_over: float
     answered: float
 
@@ -111,26 +112,28 @@ def dev(folder: Path, settings: Mapping[str, str]) -> Iterator[Dev]:
     """Runs `link-assets dev` in a folder, until it has answered and the block is done."""
     port = _free_port()
     started = time.perf_counter()
-    with _running(folder, settings, "dev", "--port", str(port)) as output:
+    with _running(folder, settings, "dev", "--port", str(port)) as (process, output):
         output.readline()  # where Dagster keeps its runs: the last that is said before it starts
         handed_over = time.perf_counter() - started
         Thread(target=_read_to_the_end, args=[output], daemon=True).start()
         ui = Ui(f"http://127.0.0.1:{port}")
         wait_until(ui.is_ready)
-        yield Dev(ui, handed_over, time.perf_counter() - started)
+        yield Dev(ui, process, handed_over, time.perf_counter() - started)
 
 
 @contextmanager
 def sandbox(domains: int, clicks: int) -> Iterator[Mapping[str, str]]:
     """The sandbox API in a process of its own; the settings by which it is read."""
     options = ["--port", "0", "--domains", str(domains), "--clicks", str(clicks)]
-    with _running(Path.cwd(), {}, "sandbox", *options) as output:
+    with _running(Path.cwd(), {}, "sandbox", *options) as (_, output):
         yield dict(output.readline().strip().split("=", 1) for _ in range(2))
 
 
 @contextmanager
-def _running(folder: Path, settings: Mapping[str, str], *command: str) -> Iterator[IO[str]]:
-    """One of the project's commands, with its output; it and what it starts are ended."""
+def _running(
+    folder: Path, settings: Mapping[str, str], *command: str
+) -> Iterator[tuple[int, IO[str]]]:
+    """One of the project's commands: its process and output; it and what it starts are ended."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     # compiled modules are there, as they are where the project is installed
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "RUNTIME__DLTHUB_TELEMETRY": "false"}
@@ -145,7 +148,7 @@ def _running(folder: Path, settings: Mapping[str, str], *command: str) -> Iterat
     ) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout
+            yield process.pid, process.stdout
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -161,11 +164,13 @@ def _read_to_the_end(output: IO[str]) -> None:
             pass
 
 
-def wait_until(happened: Callable[[], bool], every: float = 0.05) -> None:
+def wait_until(
+    happened: Callable[[], bool], every: float = 0.05, patience: float = PATIENCE
+) -> None:
     """Asks again and again until something has happened."""
-    last = time.monotonic() + PATIENCE
+    last = time.monotonic() + patience
     while not happened():
-        assert time.monotonic() < last, f"it did not happen in {PATIENCE} seconds"
+        assert time.monotonic() < last, f"it did not happen in {patience} seconds"
         time.sleep(every)
 
 
