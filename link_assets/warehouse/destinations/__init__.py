@@ -1,6 +1,7 @@
 """The kinds of warehouse: which one is configured, and what is particular to each.
 
     configured.py                              the choice: a dict from dlt's type to a class
+    refused.py                                 which of dlt's destinations are none, and why
     base.py                                    what a warehouse says, true of any of dlt's
     duckdb.py     duckdb_client.py             a DuckDB file, and dlt's client as it is changed
                   duckdb_file.py               where the file is
