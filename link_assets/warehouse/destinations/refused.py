@@ -24,7 +24,6 @@ REASONS = {
     "mssql": _OF_T_SQL,
     "synapse": _OF_T_SQL,
     "fabric": _OF_T_SQL,
-    "ducklake": "row_id, a column of rejected_rows, is a reserved name there",
     "athena": _OF_NO_TEMPORARY,
     "dremio": _OF_NO_TEMPORARY,
     "lance": _OF_VECTORS,
