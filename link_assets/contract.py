@@ -363,11 +363,11 @@ DAILY_CLICKS = Table(
 REJECTED_ROWS = Table(
     name="rejected_rows",
     description="Rows that could not be loaded, each whole, with the reason.",
-    primary_key=("row_id",),
+    primary_key=("rejected_row_id",),
     fields=(
         Field(
             "",
-            "row_id",
+            "rejected_row_id",
             nullable=False,
             description="Hash of resource, domain, payload and number among identical ones.",
         ),
@@ -377,3 +377,9 @@ REJECTED_ROWS = Table(
         Field("", "payload", nullable=False, description="The row as JSON text."),
     ),
 )
+
+FORMER_NAMES = {REJECTED_ROWS.name: {"row_id": "rejected_row_id"}}
+"""By table, columns that had another name in earlier versions: that name, and today's.
+
+DuckLake keeps `row_id` for itself.
+"""

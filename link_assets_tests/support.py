@@ -149,6 +149,6 @@ def mostly_long(cases: Iterable[Any], few: int) -> list[Any]:
 
 
 def rows(query: str) -> list[tuple[Any, ...]]:
-    """Rows of the warehouse; `{dataset}` stands for the dataset's name."""
+    """Rows of the warehouse; `{dataset}.clicks` stands for that table, as dlt names it."""
     with reading() as reader:
         return [tuple(row) for row in reader.rows(query)]

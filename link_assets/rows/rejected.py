@@ -22,6 +22,8 @@ from link_assets.rows.raw_json import DamagedRow
 
 NOT_AN_OBJECT = "is not an object"
 
+(REJECTED_ROW_ID,) = REJECTED_ROWS.primary_key
+
 _SCHEMA = arrow_schema(REJECTED_ROWS)
 
 
@@ -51,7 +53,7 @@ def rejected_batch(
 ) -> pa.Table:
     """Return the rows of the table `rejected_rows` for the rejections of one page.
 
-    A row gets the same `row_id` when its page comes again. Identical rows of the page are
+    A row gets the same id when its page comes again. Identical rows of the page are
     numbered, so that they stay apart.
 
     Args:
@@ -62,7 +64,7 @@ def rejected_batch(
     seen: Counter[str] = Counter()
     rows = [
         {
-            "row_id": _row_id(resource, domain_id, rejection.payload, seen),
+            REJECTED_ROW_ID: _row_id(resource, domain_id, rejection.payload, seen),
             "resource": resource,
             "domain_id": domain_id,
             "reason": rejection.reason,
@@ -75,7 +77,7 @@ def rejected_batch(
 
 def row_ids(rejected: pa.Table) -> list[str]:
     """Return the ids of the rows of a `rejected_batch`."""
-    return rejected.column("row_id").to_pylist()
+    return rejected.column(REJECTED_ROW_ID).to_pylist()
 
 
 def _row_id(resource: str, domain_id: int | None, payload: str, seen: Counter[str]) -> str:

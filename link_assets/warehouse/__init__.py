@@ -27,6 +27,7 @@ What each file is for:
     pipeline.py       a pipeline that holds the warehouse only while it has to
     group_commit.py   which chunks share a load: in order, one fetched ahead
     group_load.py     one load of many domains, and what becomes of the others if one fails
+    former_names.py   columns that earlier versions named otherwise
     positions.py      where each domain stands, and whether that may be believed
     access.py         exclusive access to the warehouse, and what is said when it is not to be had
     lock.py           the lock across processes and threads behind it

@@ -28,6 +28,7 @@ from link_assets.settings import environment_name, location_settings
 from link_assets.warehouse.access import busy, exclusive_access
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.former_names import forget_columns, rename_columns
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
 
@@ -58,6 +59,8 @@ class WarehousePipeline:
         """
         with exclusive_access(f"reading the state of {self.dlt.pipeline_name}"):
             self.dlt.sync_destination()
+        for schema in self.dlt.schemas.values():
+            forget_columns(schema)
 
     def sql_client(self) -> SqlClientBase[Any]:
         """Return a client of the warehouse, to open while the warehouse is held."""
@@ -133,6 +136,7 @@ class WarehousePipeline:
             if not is_known:
                 # as dlt's load does, but `force` also looks for tables that were dropped by hand
                 client.initialize_storage()
+                rename_columns(client)
                 client.update_stored_schema(force=True)
             if before:
                 before(Reader(client.sql_client))

@@ -5,6 +5,7 @@ Checks, counts and tests read through `reading`, and so does a run before it loa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -17,6 +18,8 @@ from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.process import prepare_process
 
+TABLE = re.compile(r"\{dataset\}\.(?P<name>\w+)")
+"""Matches a table in a query."""
 FETCHED_AT_ONCE = 10_000
 """How many rows `Reader.each` holds in memory."""
 
@@ -24,7 +27,10 @@ _T = TypeVar("_T")
 
 
 class Reader:
-    """Runs queries; in them `{dataset}` stands for the dataset's qualified name."""
+    """Runs queries; in them `{dataset}.clicks` stands for the name that dlt gives the table.
+
+    A warehouse without schemas may have the dataset in the name of the table itself.
+    """
 
     def __init__(self, client: SqlClientBase[Any], opened: OpenWarehouse | None = None) -> None:
         self._client = client
@@ -50,14 +56,15 @@ class Reader:
 
     def columns(self, table: str) -> list[str]:
         """Return the names of a table's columns, in order; raise like `rows`."""
-        table = self._qualified(f"{{dataset}}.{table}")
-        return self._read(partial(columns_of, self._client, table))
+        name = self._client.make_qualified_table_name(table)
+        return self._read(partial(columns_of, self._client, name))
 
     def _read(self, read: Callable[[], _T]) -> _T:
         return self._opened.run("reading", read)
 
     def _qualified(self, query: str) -> str:
-        return query.replace("{dataset}", self._client.fully_qualified_dataset_name())
+        name = self._client.make_qualified_table_name
+        return TABLE.sub(lambda table: name(table["name"]), query)
 
 
 def columns_of(client: SqlClientBase[Any], table: str) -> list[str]:

@@ -285,3 +285,17 @@ def test_a_warehouse_of_which_a_setting_is_missing_is_refused_in_one_sentence(
     done = link_assets(command)
     assert "its settings, DESTINATION__POSTGRES__..., are none of such" in done.output
     assert "secret" not in done.output
+
+
+@pytest.mark.usefixtures("api", "nothing_starts")
+@pytest.mark.parametrize("command", mostly_long(["dev", "load", "status", "report"], few=2))
+def test_a_destination_that_cannot_be_a_warehouse_is_refused_before_anything_starts(
+    command: str, link_assets: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESTINATION_TYPE", "sqlalchemy")
+    done = link_assets(command)
+    assert done.exit_code == (2 if command == "status" else 1)
+    said = " ".join(done.output.split())
+    assert "DESTINATION_TYPE must be one of duckdb, postgres" in said
+    assert "and not 'sqlalchemy': reads, merges and checks fail in SQLite and MySQL" in said
+    assert isinstance(done.exception, SystemExit)

@@ -178,6 +178,7 @@ def test_an_unusable_setting_fails_loading_by_its_name(workdir: Path) -> None:
         ("LINK_ASSETS__ALERT_FORMAT", "teams"),
         ("LINK_ASSETS__UI_URL", "dagster.example.com"),
         ("LINK_ASSETS__GIT_URL", "https://github.com/you/link_assets"),
+        ("DESTINATION_TYPE", "filesystem"),
         ("LINK_ASSETS__GIT_URL", "git@github.com:you/link_assets/tree/main"),
         *((f"LINK_ASSETS__{name}_CRON", cron) for name in SCHEDULES for cron in NO_CRONS),
     ]

@@ -59,7 +59,7 @@ def test_every_rejection_makes_one_row() -> None:
 def test_the_row_id_depends_on_resource_domain_and_payload_but_not_on_the_reason() -> None:
     def row_id(resource: str, domain_id: int | None, reason: str, payload: str) -> str:
         table = rejected_batch(resource, domain_id, [Rejection(reason, payload)])
-        return table.column("row_id")[0].as_py()
+        return table.column("rejected_row_id")[0].as_py()
 
     known = row_id("clicks", 1, "why", "{}")
     assert len(known) == 32

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from link_assets.sandbox import RequestRecord, Sandbox, World
-from link_assets.warehouse.destinations.duckdb_client import CatalogSqlClient
 from link_assets_tests.children import (
     WAIT,
     child,
@@ -93,7 +93,7 @@ class Phase:
 
 def load_and_die(phase: Phase) -> None:
     """Loads the clicks of domain 1, and is killed in the phase."""
-    execute, seen, done = CatalogSqlClient.execute_query, Counter[str](), Counter[str]()
+    execute, seen, done = DuckDbSqlClient.execute_query, Counter[str](), Counter[str]()
 
     def execute_or_die(client: Any, query: Any, *arguments: Any, **options: Any) -> Any:
         patterns = [p for p in (phase.at, *phase.after) if re.search(p, str(query).split(";")[0])]
@@ -113,7 +113,7 @@ def load_and_die(phase: Phase) -> None:
             yield cursor
         done.update(patterns)
 
-    CatalogSqlClient.execute_query = execute_or_die  # type: ignore[method-assign]
+    DuckDbSqlClient.execute_query = execute_or_die  # type: ignore[method-assign]
     load_clicks(1)
 
 

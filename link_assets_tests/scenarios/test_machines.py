@@ -14,7 +14,7 @@ import pytest
 from link_assets.domain_loads import open_loads
 from link_assets.sandbox import Sandbox, World
 from link_assets.settings import api_settings
-from link_assets.warehouse import daily_clicks
+from link_assets.warehouse import daily_clicks, former_names
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import ConcurrentWriteError, WarehouseBusy
@@ -79,6 +79,22 @@ def compute_together(domain: int, started: str) -> None:
         daily_clicks.compute_days([domain])
 
 
+def rename_together(what: int, started: str) -> None:
+    """Loads a domain, or the links, and waits for the others once it knows what to rename."""
+    find = former_names._former_columns
+
+    def wait(*arguments: Any) -> Any:
+        found = find(*arguments)
+        while found and not Path(started).exists():
+            Path("fetched").touch()
+            time.sleep(0.001)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(former_names, "_former_columns", wait)
+        load_clicks(what) if what else load_links()
+
+
 def on_machines_of_their_own(
     loads: Sequence[int],
     folder: Path,
@@ -126,6 +142,28 @@ def database(port: int, api: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("DESTINATION_TYPE", "postgres")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
     return name
+
+
+def test_machines_rename_a_column_of_an_earlier_version_together(
+    port: int, database: str, sandbox: Sandbox, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.clicks = {domain: [{"dt": "never"}, *world_clicks(WORLD, domain)] for domain in DOMAINS}
+    for domain in DOMAINS:
+        load_clicks(domain)
+    query = "SELECT rejected_row_id, resource, domain_id, reason, payload FROM {dataset}."
+    before = rows(f"{query}rejected_rows ORDER BY domain_id")
+    assert len(before) == len(DOMAINS)
+    holders = "SELECT table_schema FROM information_schema.columns WHERE column_name = '{}'"
+    datasets = run_sql(port, database, holders.format("rejected_row_id"))
+    assert len(datasets) == 2  # one of them for staging
+    former = "ALTER TABLE {}.rejected_rows RENAME rejected_row_id TO row_id"
+    schemas = (
+        "UPDATE link_assets._dlt_version SET schema = replace(schema, 'rejected_row_', 'row_')"
+    )
+    run_sql(port, database, *(former.format(*dataset) for dataset in datasets), schemas)
+    on_machines_of_their_own([LINKS, 1], workdir / "renamed", monkeypatch, rename_together)
+    assert rows(f"{query}rejected_rows ORDER BY domain_id") == before
+    assert run_sql(port, database, holders.format("row_id")) == []
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +20,13 @@ from link_assets_tests.warehouse.destinations.postgres_server import (
     new_database,
     postgres_server,
 )
+from link_assets_tests.warehouse.ducklake.lake import lake_settings, needs_ducklake
 
 POSTGRES = {
     "DESTINATION_TYPE": "postgres",
     "DESTINATION__POSTGRES__CREDENTIALS": "postgresql://loader:unused@127.0.0.1:{port}/{database}",
 }
+LAKE = lake_settings("{port}", "{database}", Path("{folder}"))
 OTHERS = [
     pytest.param(POSTGRES, id="PostgreSQL", marks=needs_postgres),
     pytest.param(
@@ -31,6 +34,7 @@ OTHERS = [
         id="PostgreSQL without ADBC",
         marks=[needs_postgres, pytest.mark.long],
     ),
+    pytest.param(LAKE, id="DuckLake", marks=needs_ducklake),
 ]
 """The settings of each warehouse that is compared with DuckDB."""
 
@@ -184,8 +188,8 @@ def places(request: pytest.FixtureRequest) -> Mapping[str, Any]:
     settings = request.getfixturevalue("settings")
     if "{port}" not in "".join(settings.values()):
         return {}
-    port = request.getfixturevalue("port")
-    return {"port": port, "database": new_database(port)}
+    port, folder = request.getfixturevalue("port"), request.getfixturevalue("workdir")
+    return {"port": port, "database": new_database(port), "folder": folder}
 
 
 def load(sandbox: Sandbox, **served: Any) -> None:

@@ -10,26 +10,39 @@ import dlt
 
 from link_assets.warehouse.destinations.base import Warehouse
 from link_assets.warehouse.destinations.duckdb import DuckDbWarehouse
+from link_assets.warehouse.destinations.ducklake import DuckLakeWarehouse
 from link_assets.warehouse.destinations.postgres import PostgresWarehouse
+from link_assets.warehouse.destinations.refused import SETTING, refusal
 
 DEFAULT_TYPE = "duckdb"
+NOT_RUN = ("motherduck", "snowflake", "bigquery", "databricks", "redshift", "clickhouse")
+"""Types that dlt merges into and that were never run: docs/warehouses.md says what was checked."""
 WAREHOUSES: dict[str, type[Warehouse]] = {
     "duckdb": DuckDbWarehouse,
     "postgres": PostgresWarehouse,
+    "ducklake": DuckLakeWarehouse,
+    **dict.fromkeys(NOT_RUN, Warehouse),
 }
-"""By type of dlt's destination, what is particular to it; any other is a plain `Warehouse`."""
+"""By type of dlt's destination, what is particular to it; all others are refused."""
 
 
 def destination_type() -> str:
-    """Return the configured destination's type as dlt names it; DuckDB if none is configured."""
-    return (dlt.config.get("destination_type", str) or DEFAULT_TYPE).rpartition(".")[2]
+    """Return the configured destination's type as dlt names it; DuckDB if none is configured.
+
+    Raises:
+        SettingsError: It cannot be a warehouse; the message says why.
+    """
+    name = (dlt.config.get(SETTING, str) or DEFAULT_TYPE).rpartition(".")[2]
+    if name not in WAREHOUSES:
+        raise refusal(name, WAREHOUSES)
+    return name
 
 
 def configured_warehouse() -> Warehouse:
     """Return the warehouse that is configured now.
 
     Raises:
-        SettingsError: The settings cannot be those of such a warehouse.
+        SettingsError: The settings cannot be those of a warehouse.
     """
     name = destination_type()
-    return WAREHOUSES.get(name, Warehouse)(name)
+    return WAREHOUSES[name](name)

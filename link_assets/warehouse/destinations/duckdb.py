@@ -120,15 +120,7 @@ class DuckDbWarehouse(Warehouse):
 
     def message_without_values(self, error: BaseException) -> str | None:
         """Return the message of an error about names, files or transactions."""
-        import duckdb
-
-        kinds = (
-            duckdb.BinderException,
-            duckdb.CatalogException,
-            duckdb.IOException,
-            duckdb.TransactionException,
-        )
-        return str(error) if isinstance(error, kinds) else None
+        return message_about_names(error)
 
     @contextmanager
     def open(self) -> Iterator[OpenDuckDb]:
@@ -177,3 +169,16 @@ class DuckDbWarehouse(Warehouse):
     def _memory(self) -> DuckDbMemory:
         """Keeps the limit from one opening to the next: what one load needs others need, too."""
         return DuckDbMemory()
+
+
+def message_about_names(error: BaseException) -> str | None:
+    """Return what DuckDB says if its error is about names, files or transactions, else None."""
+    import duckdb
+
+    kinds = (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.IOException,
+        duckdb.TransactionException,
+    )
+    return str(error) if isinstance(error, kinds) else None

@@ -92,14 +92,22 @@ class PostgresWarehouse(Warehouse):
 
     def message_without_values(self, error: BaseException) -> str | None:
         """Return the message without details if its SQLSTATE says that it quotes only names."""
-        if code := sqlstate(error):
-            names_only = code.startswith(NAMES_ONLY) and code != SYNTAX_ERROR
-            return _primary(error) if names_only else None
-        return str(error) if _is_refused_connection(error) else None
+        return message_of_postgres(error)
 
     def advice(self, error: BaseException) -> str | None:
         """Return what to do about a row or a text that PostgreSQL cannot hold."""
         return ADVICE.get(sqlstate(root_cause(error)) or "")
+
+
+def message_of_postgres(error: BaseException) -> str | None:
+    """Return what PostgreSQL says without details if its SQLSTATE says that it quotes only names.
+
+    So does a refused connection. None for any other error.
+    """
+    if code := sqlstate(error):
+        names_only = code.startswith(NAMES_ONLY) and code != SYNTAX_ERROR
+        return _primary(error) if names_only else None
+    return str(error) if _is_refused_connection(error) else None
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -33,7 +33,7 @@ def warehouse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     address = request.getfixturevalue("server")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", address)
     with reading() as reader:
-        reader.rows("DROP SCHEMA IF EXISTS {dataset} CASCADE")
+        reader.rows("DROP SCHEMA IF EXISTS link_assets CASCADE")
 
 
 def link(number: int, path: str | None, domain: int = 1) -> dict[str, Any]:

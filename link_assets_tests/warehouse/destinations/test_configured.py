@@ -10,12 +10,14 @@ import dlt
 import pytest
 from dlt.common.destination import Destination
 
+from link_assets.settings import SettingsError
 from link_assets.warehouse.access import warehouse_lock
 from link_assets.warehouse.destinations import configured
 from link_assets.warehouse.destinations.base import Warehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse, destination_type
 from link_assets.warehouse.destinations.duckdb import DuckDbWarehouse
 from link_assets.warehouse.destinations.postgres import PostgresWarehouse
+from link_assets.warehouse.destinations.refused import REASONS
 from link_assets_tests.support import rows
 from link_assets_tests.warehouse.helpers import load_clicks, load_links
 
@@ -37,6 +39,31 @@ def test_the_setting_chooses_the_warehouse(
     monkeypatch.setenv(SETTING, given)
     assert destination_type() == name
     assert type(configured_warehouse()) is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("sqlalchemy", "SQLite and MySQL"),
+        ("dlt.destinations.filesystem", "plain files"),
+        ("weaviate", "vector store"),
+        ("postgress", "no such type is known here"),
+    ],
+)
+def test_what_cannot_be_a_warehouse_is_refused_with_the_reason(
+    name: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, name)
+    with pytest.raises(SettingsError, match=reason) as refused:
+        configured_warehouse()
+    given = name.rpartition(".")[2]
+    assert str(refused.value).startswith(f"{SETTING} must be one of duckdb, postgres, ")
+    assert f"and not '{given}': " in str(refused.value)
+
+
+def test_each_destination_of_dlt_is_a_warehouse_or_refused_for_a_reason() -> None:
+    assert {*configured.WAREHOUSES} | {*REASONS} >= {*dlt.destinations.__all__}
+    assert not {*configured.WAREHOUSES} & {*REASONS}
 
 
 class PlainDuckDb(Warehouse):
