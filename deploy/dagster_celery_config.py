@@ -16,3 +16,5 @@ worker_max_tasks_per_child = 1
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 result_expires = 604800
+# which worker had a run, to be found in the broker
+result_extended = True

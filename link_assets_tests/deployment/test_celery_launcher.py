@@ -101,7 +101,8 @@ def test_a_run_that_goes_on_is_never_failed_until_its_worker_dies(begun: RunOnWo
 
 def test_a_run_whose_process_dies_is_failed(begun: RunOnWorker) -> None:
     os.kill(begun.task.info["pid"], signal.SIGKILL)
-    until(lambda: begun.status() == FAILED, 60)
+    until(lambda: begun.task.state == "FAILURE", 60)
+    assert begun.status() == FAILED
 
 
 def test_a_task_that_ended_must_have_ended_its_run(begun: RunOnWorker) -> None:
