@@ -12,6 +12,8 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 # one run at a time, in a process of its own
 worker_concurrency = 1
 worker_max_tasks_per_child = 1
+# the worker imports what its runs need, once for all of them
+imports = ["link_assets.definitions"]
 # a broker that comes back is found within seconds
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

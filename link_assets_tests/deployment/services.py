@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -29,6 +28,8 @@ from link_assets_tests.warehouse.destinations.postgres_server import (
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 WORKERS = ("one", "two")
+CODE_SERVER_IS_UP = "Started Dagster code server"
+DAEMON_IS_UP = "Instance is configured with the following daemons"
 
 
 class Service:
@@ -48,25 +49,30 @@ class Service:
             "PYTHONPATH": os.pathsep.join([str(folder), str(DEPLOY.parent)]),
             "TMPDIR": str(folder / "tmp"),
         }
-        self._command = self._exec_start(unit, instance)
+        self._command = self._shell_line(unit, instance)
         self._may_run, self._over = threading.Event(), False
         self._may_run.set()
         self._start()
         self._watch = threading.Thread(target=self._restart, daemon=True)
         self._watch.start()
 
-    def _exec_start(self, unit: str, instance: str) -> list[str]:
+    def _shell_line(self, unit: str, instance: str) -> str:
+        """What the unit runs before it, and then in its place."""
         file = f"{unit.partition('@')[0]}{'@' if instance else ''}.service"
-        (line,) = re.findall(r"^ExecStart=(.*)$", (DEPLOY / "systemd" / file).read_text(), re.M)
-        line = re.sub(r"\$\{(\w+)\}", lambda name: self.environment[name[1]], line)
-        line = line.replace("/etc/link_assets", str(self.folder))
-        line = line.replace("/opt/link_assets/bin", str(Path(sys.executable).parent))
-        return shlex.split(line.replace("%i", instance).replace("%%", "%"))
+        text = (DEPLOY / "systemd" / file).read_text()
+        text = re.sub(r"\$\{(\w+)\}", lambda name: self.environment[name[1]], text)
+        text = text.replace("/etc/link_assets", str(self.folder))
+        text = text.replace("/opt/link_assets/bin", str(Path(sys.executable).parent))
+        before = re.findall(r"^ExecStartPre=(.*)$", text, re.MULTILINE)
+        (start,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+        line = " && ".join([*before, f"exec {start}"])
+        return line.replace("%i", instance).replace("%%", "%")
 
     def _start(self) -> None:
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
                 self._command,
+                shell=True,
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
@@ -93,6 +99,12 @@ class Service:
         if stay_away:
             self._may_run.clear()
         self._end_group()
+
+    def kill_and_wait(self, sign: str) -> None:
+        """Kills it and waits until its log has a line once more that it is back by."""
+        said = self.log().count(sign)
+        self.kill()
+        until(lambda: self.log().count(sign) > said, 120)
 
     def let_back(self) -> None:
         self._may_run.set()
@@ -127,6 +139,7 @@ class Deployment:
 
     def wait_until_ready(self, ui: DagsterDev) -> None:
         until(lambda: _answers(ui.url), 90)
+        until(lambda: DAEMON_IS_UP in self["daemon"].log(), 90)
         for worker in WORKERS:
             until(lambda worker=worker: " ready." in self[worker].log())
 

@@ -19,7 +19,12 @@ from link_assets.sandbox import Sandbox, World
 from link_assets_tests.dagster_dev import until
 from link_assets_tests.deployment.backfill import UNDER_WAY, Backfill
 from link_assets_tests.deployment.redis_server import needs_redis
-from link_assets_tests.deployment.services import Deployment, deployment
+from link_assets_tests.deployment.services import (
+    CODE_SERVER_IS_UP,
+    DAEMON_IS_UP,
+    Deployment,
+    deployment,
+)
 from link_assets_tests.truth import (
     expected_days,
     expected_links,
@@ -112,11 +117,11 @@ class Kills:
         return True
 
     def daemon(self) -> str:
-        self._services["daemon"].kill()
+        self._services["daemon"].kill_and_wait(DAEMON_IS_UP)
         return "started again"
 
     def code_server(self) -> str:
-        self._services["code-server"].kill()
+        self._services["code-server"].kill_and_wait(CODE_SERVER_IS_UP)
         return "started again"
 
     def postgres(self) -> str:
@@ -141,7 +146,8 @@ def test_a_backfill_is_finished_whatever_is_killed(
 ) -> None:
     services, runs = backfill
     dice, kills, begun = random.Random(number), Kills(services, runs), time.monotonic()
-    for kind in (KINDS[(KILLS * number + place) % len(KINDS)] for place in range(KILLS)):
+    kinds = [KINDS[(KILLS * number + place) % len(KINDS)] for place in range(KILLS)]
+    for kind in kinds:
         until(lambda: kills.let_back() and runs.runs(STARTED), 120)
         time.sleep(dice.uniform(0, 4))
         print(f"round {number}: {kind}: {getattr(kills, kind)()}", flush=True)
@@ -149,6 +155,8 @@ def test_a_backfill_is_finished_whatever_is_killed(
     failed = {run.run_id for run in runs.runs(FAILURE)}
     print(f"round {number}: {len(failed)} runs failed, {time.monotonic() - begun:.0f} s in all")
     assert not runs.runs(*UNDER_WAY)
+    # only without its storage do runs fail beside those that died
+    assert "postgres" in kinds or failed == {death.run.run_id for death in kills.deaths}
     for death in kills.deaths:
         assert_another_worker_went_on(runs, death)
     assert_everything_is_true()
