@@ -25,28 +25,52 @@ needs_postgres = pytest.mark.skipif(
 )
 
 
+class PostgresServer:
+    """A server on loopback that can be away for a while."""
+
+    def __init__(self, folder: Path, *initdb_options: str) -> None:
+        self.port, self._folder, self._data = free_port(), folder, folder / "data"
+        _as_server_user(
+            INITDB, "-D", self._data, "-U", "loader", "-A", "trust", "--no-sync", *initdb_options
+        )
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all guarded all scram-sha-256\n{rules.read_text()}")
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        options = f"-p {self.port} -c unix_socket_directories= -c listen_addresses=127.0.0.1"
+        options += " -c fsync=off"
+        self._control("-l", self._folder / "log", "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        """Ends it without a word to whoever is connected."""
+        self._control("-m", "immediate", "stop")
+
+    def _control(self, *options: str | Path) -> None:
+        _as_server_user(INITDB.with_name("pg_ctl"), "-D", self._data, *options)
+
+
 @contextmanager
-def postgres_server(*initdb_options: str) -> Iterator[int]:
-    """The port of a server on loopback, which is stopped in the end.
+def restartable_postgres(*initdb_options: str) -> Iterator[PostgresServer]:
+    """A server that is stopped in the end.
 
     The user `loader` may do everything, without a password. A user named `guarded` needs one.
     """
     with _folder() as folder:
-        data, port = folder / "data", free_port()
-        _as_server_user(
-            INITDB, "-D", data, "-U", "loader", "-A", "trust", "--no-sync", *initdb_options
-        )
-        rules = data / "pg_hba.conf"
-        rules.write_text(f"host all guarded all scram-sha-256\n{rules.read_text()}")
-        options = f"-p {port} -c unix_socket_directories= -c listen_addresses=127.0.0.1"
-        control = INITDB.with_name("pg_ctl")
-        options += " -c fsync=off"
-        _as_server_user(control, "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
+        server = PostgresServer(folder, *initdb_options)
+        server.start()
         try:
-            run_sql(port, "postgres", "CREATE ROLE guarded LOGIN SUPERUSER")
-            yield port
+            run_sql(server.port, "postgres", "CREATE ROLE guarded LOGIN SUPERUSER")
+            yield server
         finally:
-            _as_server_user(control, "-D", data, "-m", "immediate", "stop")
+            server.stop()
+
+
+@contextmanager
+def postgres_server(*initdb_options: str) -> Iterator[int]:
+    """The port of such a server."""
+    with restartable_postgres(*initdb_options) as server:
+        yield server.port
 
 
 def new_database(port: int, *options: str) -> str:
