@@ -1,23 +1,37 @@
 """Copies of a warehouse that is a file: made while runs go on, and put in its place again.
 
-Both hold the warehouse for as long as it takes to copy the file. Runs fetch meanwhile, and wait for
-their turn to write. The file is copied while nobody has it open, so the copy is complete in itself.
+Both hold the warehouse: runs fetch meanwhile, and wait for their turn to write. A file takes the
+place of another when it is whole, and what a restored copy replaces is kept.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.storages import FileStorage
 
-from link_assets.warehouse.access import kept_closed
+from link_assets.warehouse import positions
+from link_assets.warehouse.access import exclusive_access, kept_closed
 from link_assets.warehouse.destinations.base import Warehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.process import prepare_process
+
+COPY = """
+import shutil, sys
+try:
+    shutil.copyfile(*sys.argv[1:])
+except OSError as error:
+    sys.exit(error.errno or 1)
+"""
+"""Copies a file, as a program that exits with the system's error."""
 
 
 class NoWarehouse(ValueError):
@@ -27,6 +41,8 @@ class NoWarehouse(ValueError):
 def back_up(copy: Path) -> int:
     """Copy the warehouse to a file, whose place it takes when it is whole; return its bytes.
 
+    The copy may be read by those who may read the warehouse.
+
     Raises:
         NoWarehouse: There is no warehouse that can be opened, or the copy would take its place.
         SettingsError: The warehouse is more than a file.
@@ -34,71 +50,113 @@ def back_up(copy: Path) -> int:
         OSError: The copy cannot be written.
     """
     warehouse = configured_warehouse()
-    file = warehouse.file_to_copy
+    file, copy = warehouse.file_to_copy.resolve(), copy.resolve()
     if not file.exists():
         raise NoWarehouse(f"{warehouse.name} is not there yet: there is nothing to back up.")
     if copy.exists() and copy.samefile(file):
         raise NoWarehouse(f"{copy} is the warehouse itself. Give another file.")
-    with kept_closed("a backup", lambda: _close(warehouse)):
-        return _replace(copy, file)
+    prepare_process()
+    arriving = _arriving(copy)
+    try:
+        with exclusive_access("a backup") as opened:
+            opened.complete_file()
+            # another process reads it: the database's lock would end with this one's reading
+            _copy(file, arriving, in_process=False)
+        _changes_of(copy).unlink(missing_ok=True)
+        arriving.replace(copy)
+    except DestinationException as error:
+        raise _not_opened(warehouse, error) from None
+    finally:
+        arriving.unlink(missing_ok=True)
+    return copy.stat().st_size
 
 
 def restore(copy: Path) -> Path | None:
     """Put a copy in the place of the warehouse; return where the replaced file is kept, if any.
 
-    Runs under way that go on from other positions than the copy's begin again from those.
+    Positions get other numbers, so that runs which have fetched since the copy was made notice, and
+    begin again from it.
 
     Raises:
-        NoWarehouse: The file is no copy of such a warehouse.
+        NoWarehouse: The file is no copy of such a warehouse, or not all of one.
         SettingsError, WarehouseBusy, WarehouseUnusable, OSError: As `back_up`.
     """
     warehouse = configured_warehouse()
-    file = warehouse.file_to_copy
-    if not copy.is_file() or (file.exists() and copy.samefile(file)) or not warehouse.is_copy(copy):
-        raise NoWarehouse(f"{copy} is no backup of a warehouse of the type {warehouse.type}.")
-    with kept_closed("restoring a backup", lambda: _close_if_possible(warehouse)):
-        replaced = _kept(file) if file.exists() else None
-        # what the replaced file had not taken up yet would be added to the restored one
-        file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
-        _replace(file, copy)
+    file, copy = warehouse.file_to_copy.resolve(), copy.resolve()
+    arriving = _arriving(file)
+    try:
+        _require_whole(copy, file, warehouse)
+        _copy(copy, arriving)
+        warehouse.add_in_copy(arriving, positions.TABLE, "number", 1 + secrets.randbelow(2**31))
+        with kept_closed("restoring a backup", lambda: _close_if_possible(warehouse)):
+            replaced = _keep(file, arriving) if file.exists() else None
+            arriving.replace(file)
+    finally:
+        arriving.unlink(missing_ok=True)
+        _changes_of(arriving).unlink(missing_ok=True)
     return replaced
 
 
-def _close(warehouse: Warehouse) -> None:
-    """Make sure that nobody has the file open, and that it has all that was written."""
-    prepare_process()
-    try:
-        with warehouse.open():
-            pass
-    except DestinationException as error:
-        reason = warehouse.reason(error)
-        raise NoWarehouse(f"{warehouse.name} cannot be opened: {reason}.") from None
+def _require_whole(copy: Path, file: Path, warehouse: Warehouse) -> None:
+    is_other = copy.is_file() and not (file.exists() and copy.samefile(file))
+    changes = _changes_of(copy)
+    if is_other and changes.exists():
+        raise NoWarehouse(
+            f"{copy} is not all of a backup: {changes.name} beside it has changes that it has not "
+            "taken up. Open it with DuckDB for writing once, or delete that file."
+        )
+    if not is_other or not warehouse.is_copy(copy):
+        raise NoWarehouse(f"{copy} is no backup of a warehouse of the type {warehouse.type}.")
 
 
 def _close_if_possible(warehouse: Warehouse) -> None:
-    """Do the same with a file that may be damaged, which is why it is replaced."""
+    """Make sure that nobody has the file open; it may be damaged, and be replaced for that."""
+    prepare_process()
     if warehouse.exists():
-        with suppress(NoWarehouse):
-            _close(warehouse)
+        with suppress(DestinationException), warehouse.open():
+            pass
 
 
-def _kept(file: Path) -> Path:
-    """Return another name of the file, which stays when it is replaced."""
-    kept = file.with_name(f"{file.name}.replaced")
-    kept.unlink(missing_ok=True)
+def _keep(file: Path, arriving: Path) -> Path:
+    """Keep the file, and what it has not taken up, under another name; return that.
+
+    What arrives gets its mode and, as far as this process may, its owner.
+    """
+    now = datetime.now(UTC)
+    kept = file.with_name(f"{file.name}.replaced-{now:%Y%m%dT%H%M%S.%fZ}")
     FileStorage.link_hard_with_fallback(str(file), str(kept))
+    owner = file.stat()
+    shutil.copymode(file, arriving)
+    with suppress(OSError):
+        os.chown(arriving, owner.st_uid, owner.st_gid)
+    with suppress(FileNotFoundError):
+        # beside the restored file, they would be added to it
+        _changes_of(file).replace(_changes_of(kept))
     return kept
 
 
-def _replace(file: Path, by: Path) -> int:
-    """Replace a file by a copy of another one, at once when it is whole; return its bytes."""
-    arriving = file.with_name(f"{file.name}.arriving")
-    try:
-        with by.open("rb") as source, arriving.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-            target.flush()
-            os.fsync(target.fileno())
-        arriving.replace(file)
-    finally:
-        arriving.unlink(missing_ok=True)
-    return file.stat().st_size
+def _copy(file: Path, arriving: Path, in_process: bool = True) -> None:
+    """Copy a file, with its mode, to one that nobody else may read before; and to the disk."""
+    arriving.unlink(missing_ok=True)
+    arriving.touch(0o600)
+    if in_process:
+        shutil.copyfile(file, arriving)
+    elif code := subprocess.run([sys.executable, "-I", "-c", COPY, file, arriving]).returncode:
+        raise OSError(code, os.strerror(code), str(arriving))
+    shutil.copymode(file, arriving)
+    with arriving.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def _arriving(file: Path) -> Path:
+    return file.with_name(f"{file.name}.arriving")
+
+
+def _changes_of(file: Path) -> Path:
+    """Return the file in which DuckDB keeps changes that a database has not taken up."""
+    return file.with_name(f"{file.name}.wal")
+
+
+def _not_opened(warehouse: Warehouse, error: DestinationException) -> NoWarehouse:
+    reason = warehouse.reason(error)
+    return NoWarehouse(f"{warehouse.name} cannot be opened: {reason}.")

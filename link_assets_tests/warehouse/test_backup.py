@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import shutil
+import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import duckdb
 import pytest
@@ -17,6 +19,8 @@ from link_assets.cli.main import main
 from link_assets.domain_loads import open_loads
 from link_assets.sandbox import RequestRecord, Sandbox
 from link_assets.settings import api_settings
+from link_assets.source.resume import ClicksRead
+from link_assets.warehouse import backup
 from link_assets.warehouse.backup import back_up, restore
 from link_assets.warehouse.errors import ConcurrentWriteError
 from link_assets.warehouse.positions import Position, read_positions
@@ -37,6 +41,14 @@ import os, duckdb
 file = duckdb.connect("warehouse.duckdb")
 file.execute("DELETE FROM warehouse.link_assets.clicks")
 os._exit(9)
+"""
+OTHER_WRITER = """
+import duckdb
+try:
+    duckdb.connect("warehouse.duckdb").execute("CREATE TABLE warehouse.link_assets.other (a INT)")
+    print("written", flush=True)
+except duckdb.IOException:
+    print("refused", flush=True)
 """
 LOOKER = """
 import duckdb
@@ -64,6 +76,11 @@ def domains(file: Path = WAREHOUSE) -> set[int]:
     return {domain for (domain,) in found}
 
 
+def replaced_files() -> list[Path]:
+    """What restored backups have replaced, the latest last."""
+    return sorted(Path.cwd().glob("warehouse.duckdb.replaced-*Z"))
+
+
 def loads_of_domain_1() -> int:
     with reading() as reader:
         return read_positions(reader, [1]).get(1, Position()).number
@@ -82,8 +99,9 @@ def test_loads_go_on_from_where_a_restored_backup_stands(sandbox: Sandbox) -> No
     assert domains() == {1, 2}
     restored = command("restore", str(COPY))
     assert restored.exit_code == 0
-    assert "warehouse.duckdb.replaced" in restored.output
-    assert (domains(), domains(Path("warehouse.duckdb.replaced"))) == ({1}, {1, 2})
+    (replaced,) = replaced_files()
+    assert str(replaced) in restored.output
+    assert (domains(), domains(replaced)) == ({1}, {1, 2})
     for domain in (1, 2, 3):
         load_clicks(domain)
     assert loaded_clicks() == expected_world(world_of(sandbox))
@@ -135,16 +153,105 @@ def test_a_load_that_began_before_a_backup_was_restored_goes_on_from_it(
     assert len(loaded_clicks()) == 40
 
 
-def test_what_the_replaced_file_had_not_taken_up_is_not_added_to_the_backup(api: str) -> None:
+def test_a_load_that_began_before_goes_on_from_a_backup_that_stands_at_as_many_loads(
+    api: str, sandbox: Sandbox
+) -> None:
+    settings = replace(api_settings(), chunk_rows=15)
+    with open_loads(settings, [1]) as loads, loads.begin(1, ClicksRead()) as chunks:
+        chunks.load()
+    back_up(COPY)
+    with open_loads(settings, [1]) as loads, pytest.raises(ConcurrentWriteError):  # noqa: PT012
+        read = ClicksRead()
+        with loads.begin(1, read) as chunks:
+            chunks.load()
+            chunks.wait()
+            restore(COPY)
+            with open_loads(settings, [1]) as others, others.begin(1, ClicksRead()) as other:
+                other.load()  # as many loads as the one that was lost
+            chunks.load()
+    load_clicks(1)
+    assert loaded_clicks() == expected_world(world_of(sandbox), 1)
+
+
+def test_what_a_file_had_not_taken_up_is_kept_with_it_and_not_added_to_the_backup(
+    api: str,
+) -> None:
     load_clicks(1)
     assert command("backup", str(COPY)).exit_code == 0
     with process(KILLED_WRITER) as writer:
         writer.wait(30)
-    assert Path("warehouse.duckdb.wal").exists()
+    changes = Path("warehouse.duckdb.wal").read_bytes()
     # as DuckDB would leave it if it could not open the file
     WAREHOUSE.write_bytes(b"no database")
     assert command("restore", str(COPY)).exit_code == 0
     assert domains() == {1}
+    (replaced,) = replaced_files()
+    assert replaced.read_bytes() == b"no database"
+    assert replaced.with_name(f"{replaced.name}.wal").read_bytes() == changes
+
+
+def test_a_backup_has_what_its_file_had_not_taken_up(api: str) -> None:
+    load_clicks(1)
+    with process(KILLED_WRITER) as writer:
+        writer.wait(30)
+    back_up(COPY)
+    assert domains(COPY) == set()
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_a_restore_can_be_undone_and_repeated() -> None:
+    restore(COPY)
+    (first,) = replaced_files()
+    restore(first)
+    assert (domains(), domains(first)) == ({1, 2}, {1, 2})
+    restore(COPY)
+    assert [*map(domains, replaced_files())] == [{1, 2}, {1}, {1, 2}]
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_changes_beside_a_copy_are_not_passed_over() -> None:
+    changes = Path("copy.duckdb.wal")
+    changes.write_bytes(b"of an earlier copy")
+    assert "is not all of a backup" in refusal("restore", str(COPY))
+    assert domains() == {1, 2}
+    back_up(COPY)
+    assert not changes.exists()
+    assert domains(COPY) == {1, 2}
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_copies_are_for_those_who_may_read_the_warehouse() -> None:
+    WAREHOUSE.chmod(0o600)
+    back_up(COPY)
+    assert stat.S_IMODE(COPY.stat().st_mode) == 0o600
+    COPY.chmod(0o644)
+    restore(COPY)
+    assert stat.S_IMODE(WAREHOUSE.stat().st_mode) == 0o600
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_links_to_a_warehouse_and_to_a_backup_stay_links() -> None:
+    Path("elsewhere").mkdir()
+    for name in (WAREHOUSE, COPY):
+        name.rename(Path("elsewhere", name))
+        name.symlink_to(Path("elsewhere", name))
+    restore(COPY)
+    assert (WAREHOUSE.is_symlink(), domains()) == (True, {1})
+    back_up(COPY)
+    assert (COPY.is_symlink(), domains(COPY)) == (True, {1})
+
+
+@pytest.mark.usefixtures("backed_up")
+def test_no_other_program_writes_while_the_file_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = "import time; time.sleep(1)\n"
+    monkeypatch.setattr(backup, "COPY", wait + backup.COPY)
+    with ThreadPoolExecutor(1) as threads:
+        copied = threads.submit(back_up, Path("other.duckdb"))
+        wait_until(Path("other.duckdb.arriving").exists)
+        with process(OTHER_WRITER) as writer:
+            assert read_line(writer) == "refused"
+        copied.result()
+    assert domains(Path("other.duckdb")) == {1, 2}
 
 
 @pytest.mark.usefixtures("backed_up")
@@ -155,7 +262,7 @@ def test_a_damaged_or_lost_warehouse_is_replaced() -> None:
     assert domains() == {1}
     WAREHOUSE.unlink()
     assert "nothing to back up" in refusal("backup", "other.duckdb")
-    assert ".replaced" not in command("restore", str(COPY)).output
+    assert "replaced" not in command("restore", str(COPY)).output
     assert domains() == {1}
 
 
@@ -166,11 +273,13 @@ def test_a_copy_that_breaks_off_leaves_what_was_there(
 ) -> None:
     before = WAREHOUSE.read_bytes(), COPY.read_bytes()
 
-    def break_off(source: IO[bytes], target: IO[bytes], *_: int) -> None:
-        target.write(source.read(10_000))
+    def break_off(_: Path, target: Path) -> None:
+        target.write_bytes(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfileobj", break_off)
+    half = f"import sys; open(sys.argv[2], 'w').write('half'); sys.exit({errno.ENOSPC})"
+    monkeypatch.setattr(backup, "COPY", half)
+    monkeypatch.setattr(shutil, "copyfile", break_off)
     with pytest.raises(OSError, match="No space"):
         act(COPY)
     assert (WAREHOUSE.read_bytes(), COPY.read_bytes()) == before

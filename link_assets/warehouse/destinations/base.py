@@ -46,6 +46,9 @@ class OpenWarehouse:
         """
         return action()
 
+    def complete_file(self) -> None:
+        """Have the file of a warehouse hold all that was written. By default do nothing."""
+
     def drop_staging(self) -> None:
         """Drop what earlier loads staged. By default do nothing: dlt empties its staging tables."""
 
@@ -119,6 +122,9 @@ class Warehouse:
     def is_copy(self, file: Path) -> bool:
         """Return whether a file is such a warehouse, and has the dataset."""
         return False
+
+    def add_in_copy(self, file: Path, table: str, column: str, number: int) -> None:
+        """Add a number to a column of a copy, in all rows, if it has the table."""
 
     @property
     def machine(self) -> str:

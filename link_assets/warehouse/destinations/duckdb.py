@@ -41,6 +41,10 @@ class OpenDuckDb(OpenWarehouse):
         """Return what `action` returns; repeat it while it lacks memory and may have more."""
         return self.memory.enough_for(purpose, self.client, action)
 
+    def complete_file(self) -> None:
+        """Have the file hold what is still beside it."""
+        self.client.execute_sql("CHECKPOINT")
+
     def drop_staging(self) -> None:
         """Drop what was staged in memory, and in the file, where earlier versions left it."""
         in_memory = self.client.fully_qualified_dataset_name(staging=True)
@@ -105,6 +109,19 @@ class DuckDbWarehouse(Warehouse):
                 return bool(database.execute(query, [DATASET]).fetchall())
         except duckdb.Error:
             return False
+
+    def add_in_copy(self, file: Path, table: str, column: str, number: int) -> None:
+        """Add the number within the file, which is complete in itself afterwards."""
+        import duckdb
+
+        from link_assets.warehouse.destinations.duckdb_client import database_name
+
+        query = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+        with duckdb.connect(file) as database:
+            if database.execute(query, [DATASET, table]).fetchall():
+                name = f'"{database_name(str(file))}".{DATASET}.{table}'
+                database.execute(f"UPDATE {name} SET {column} = {column} + {number}")
+            database.execute("CHECKPOINT")
 
     def destination(self, staging: str) -> Destination[Any, Any]:
         """Return dlt's DuckDB destination; loads write in turn and so share its staging."""

@@ -51,6 +51,15 @@ NAMES = {
     "clickhouse": "`warehouse`.`link_assets___clicks`",
 }
 """What dlt calls the table of clicks."""
+LAYOUTS = {
+    "motherduck": "",
+    "snowflake": 'CLUSTER BY ("DOMAIN_ID","DT")',
+    "bigquery": "PARTITION BY DATE(`dt`)\nCLUSTER BY `domain_id`",
+    "databricks": "CLUSTER BY (`domain_id`,`dt`)",
+    "redshift": "",
+    "clickhouse": "",
+}
+"""What the creation of that table says of how it is stored."""
 
 
 def _is_there(module: str) -> bool:
@@ -61,7 +70,7 @@ def _is_there(module: str) -> bool:
 
 
 def test_each_of_them_is_looked_at() -> None:
-    assert {*NOT_RUN} == {*DRIVERS} == {*CREDENTIALS} == {*NAMES}
+    assert {*NOT_RUN} == {*DRIVERS} == {*CREDENTIALS} == {*NAMES} == {*LAYOUTS}
 
 
 @pytest.fixture(params=NOT_RUN)
@@ -129,6 +138,7 @@ def test_dlt_makes_the_sql_of_tables_and_merges(
     for table in tables:
         (creation,) = (sql for sql in made if names[table.name] in sql)
         assert all(f.column in creation.lower() for f in table.columns)
+        assert table != CLICKS or LAYOUTS[configured] in creation, creation
         kinds = {statement.split()[0].upper() for statement in merges[table.name]}
         assert {"DELETE", "INSERT"} <= kinds or "MERGE" in kinds
 
