@@ -21,7 +21,8 @@ def backup(file: Path) -> None:
         from link_assets.warehouse.backup import back_up
 
         size = back_up(file)
-    click.echo(f"{file.absolute()}: {size / 1e6:.1f} MB, copied in {time.monotonic() - started:.1f} seconds.")
+    seconds = time.monotonic() - started
+    click.echo(f"{file.absolute()}: {size / 1e6:.1f} MB, copied in {seconds:.1f} seconds.")
 
 
 @click.command(help="Put the backup FILE in the place of the warehouse.")

@@ -12,14 +12,20 @@ from pathlib import Path
 
 import dagster as dg
 
-# Private, as are the queries of the event log below: Dagster leaves the file of a deleted run's
-# events where it is.
-from dagster._core.storage.event_log import SqliteEventLogStorage
+# Private, as are the storages below: Dagster deletes a run before its events, so that whoever is
+# stopped in between cannot go on, and leaves the evaluations of checks and a file where they are.
+from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from link_assets.defs.checks.all_checks import CHECKS
+from link_assets.defs.jobs import checks_job, clicks_job, links_job
 from link_assets.defs.translator import CLICKS_KEY, DAILY_CLICKS_KEY, DOMAINS_KEY, LINKS_KEY
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+JOBS = {job.name for job in (checks_job, clicks_job, links_job)}
+ASSETS = {CLICKS_KEY, DAILY_CLICKS_KEY, DOMAINS_KEY, LINKS_KEY}
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,30 @@ class Pruned:
 
 
 def delete_old_runs(instance: dg.DagsterInstance, before: datetime) -> Pruned:
-    """Delete the runs that ended before a time, with their events and logs.
+    """Delete this project's runs that ended before a time, with their events and logs.
 
     Runs are kept that loaded a domain, or a table, or judged a check, last: the UI, `status` and
-    the checks show and judge by them. It may be stopped and repeated.
+    the checks show and judge by them. So are those of a backfill that goes on, and runs of other
+    jobs and assets. It may be stopped and repeated.
     """
-    ended = instance.get_run_ids(dg.RunsFilter(statuses=ENDED, updated_before=before))
-    needed = set(_last_runs(instance))
-    for run_id in ended:
-        if run_id not in needed:
-            _delete(instance, run_id)
-    kept = len(needed.intersection(ended))
-    return Pruned(len(ended) - kept, kept)
+    ended = {*_ended(instance, before)}
+    needed = {*_last_runs(instance)}
+    for run_id in ended - needed:
+        _delete(instance, run_id)
+    return Pruned(len(ended - needed), len(ended & needed))
+
+
+def _ended(instance: dg.DagsterInstance, before: datetime) -> Iterator[str]:
+    """Yield the old runs of this project's jobs and assets, but those of unfinished backfills."""
+    going_on = {
+        backfill.backfill_id
+        for backfill in instance.get_backfills()
+        if backfill.status not in BULK_ACTION_TERMINAL_STATUSES
+    }
+    for run in instance.get_runs(dg.RunsFilter(statuses=ENDED, updated_before=before)):
+        is_ours = run.job_name in JOBS or (run.asset_selection and run.asset_selection <= ASSETS)
+        if is_ours and run.tags.get(BACKFILL_ID_TAG) not in going_on:
+            yield run.run_id
 
 
 def _last_runs(instance: dg.DagsterInstance) -> Iterator[str]:
@@ -64,10 +82,16 @@ def _last_runs(instance: dg.DagsterInstance) -> Iterator[str]:
 
 
 def _delete(instance: dg.DagsterInstance, run_id: str) -> None:
-    instance.delete_run(run_id)
-    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    """Delete all that there is of a run, and last of all the run, by which the rest is found."""
     storage = instance.event_log_storage
+    storage.delete_events(run_id)
+    if isinstance(storage, SqlEventLogStorage):
+        of_run = AssetCheckExecutionsTable.c.run_id == run_id
+        with storage.index_connection() as connection:
+            connection.execute(AssetCheckExecutionsTable.delete().where(of_run))
     if type(storage) is SqliteEventLogStorage:
         file = Path(storage.path_for_shard(run_id))
         for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
             part.unlink(missing_ok=True)
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    instance.run_storage.delete_run(run_id)

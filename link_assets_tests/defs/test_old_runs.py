@@ -9,10 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from click.testing import CliRunner
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from link_assets.cli.main import main
 from link_assets.defs.old_runs import Pruned, delete_old_runs
 from link_assets.defs.status import read_status
+from link_assets.defs.translator import CLICKS_KEY
 from link_assets_tests.support import INSTANCE, Location, resolved_job
 from link_assets_tests.truth import loaded_clicks
 
@@ -73,6 +75,57 @@ def test_runs_that_ended_later_and_those_under_way_stay(location: Location) -> N
     delete_old_runs(instance, ended_now())
     assert first not in instance.get_run_ids()
     assert under_way in instance.get_run_ids()
+
+
+def test_evaluations_of_checks_go_with_their_runs(location: Location) -> None:
+    location.everything()
+    location.everything()
+    before = evaluations(location.instance)
+    delete_old_runs(location.instance, ended_now())
+    assert evaluations(location.instance) == before / 2
+
+
+def evaluations(instance: dg.DagsterInstance) -> int:
+    key = dg.AssetCheckKey(CLICKS_KEY, "fresh")
+    return len(instance.event_log_storage.get_asset_check_execution_history(key, limit=100))
+
+
+def test_a_deletion_that_is_stopped_can_be_repeated(
+    location: Location, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = location.instance
+    location.everything()
+    location.everything()
+
+    def stop(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(instance.run_storage, "delete_run", stop)
+    with pytest.raises(KeyboardInterrupt):
+        delete_old_runs(instance, ended_now())
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as of_next_process:
+        assert delete_old_runs(of_next_process, ended_now()) == Pruned(2, 2)
+    left, files, logs = runs_of(instance, workdir / "home")
+    assert left == files == logs
+
+
+def test_runs_of_others_and_of_a_backfill_that_goes_on_stay(location: Location) -> None:
+    instance = location.instance
+
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a"]))
+    def other() -> None:
+        pass
+
+    others = [dg.materialize([other], instance=instance, partition_key="a") for _ in range(2)]
+    tags = {"dagster/backfill": "goes_on"}
+    instance.add_backfill(
+        PartitionBackfill("goes_on", BulkActionStatus.REQUESTED, False, tags, 0.0)
+    )
+    of_backfill = [location.run("links_job", tags=tags) for _ in range(2)]
+    location.links()
+    location.links()
+    assert delete_old_runs(instance, ended_now()) == Pruned(1, 1)
+    assert {run.run_id for run in (*others, *of_backfill)} < {*instance.get_run_ids()}
 
 
 def test_the_command_says_how_many(

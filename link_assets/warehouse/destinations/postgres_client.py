@@ -42,6 +42,8 @@ INDEXES = {
     "link_assets_clicks_by_time": (CLICKS.name, "domain_id, dt"),
 }
 """By name, the table and the columns of indexes; without one a load reads all of its table."""
+INDEX_TIMEOUT = 2_000
+"""How many milliseconds a load waits for other transactions before it makes an index."""
 NOTICE_DEAD_CLIENTS = (
     "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6"
 )
@@ -181,14 +183,17 @@ class PostgresLoadClient(PostgresClient):
 
     def _create_indexes(self) -> None:
         """Have a load take as long however much was loaded before it."""
+        # only the owner may, and a table in use is left for the next load
         query = (
-            "SELECT 1 FROM pg_tables t WHERE schemaname = %s AND tablename = %s AND NOT EXISTS"
+            "SELECT 1 FROM pg_tables t WHERE schemaname = %s AND tablename = %s"
+            " AND pg_has_role(tableowner, 'USAGE') AND NOT EXISTS"
             " (SELECT 1 FROM pg_indexes i WHERE i.schemaname = t.schemaname AND indexname = %s)"
         )
         for index, (table, columns) in INDEXES.items():
             if self.sql_client.execute_sql(query, self.sql_client.dataset_name, table, index):
                 name = self.sql_client.make_qualified_table_name(table)
-                self._keep_house(f"CREATE INDEX IF NOT EXISTS {index} ON {name} ({columns})")
+                made = f"CREATE INDEX IF NOT EXISTS {index} ON {name} ({columns})"
+                self._keep_house(f"SET LOCAL lock_timeout = {INDEX_TIMEOUT}; {made}")
 
     def _width(self, table: str) -> int:
         return len(self.schema.get_table_columns(table))
