@@ -21,7 +21,7 @@ from link_assets_tests.dagster_dev import until
 from link_assets_tests.deployment.redis_server import RedisServer, needs_redis, redis_server
 from link_assets_tests.support import dagster_instance
 
-pytestmark = needs_redis
+pytestmark = [pytest.mark.deployment, needs_redis]
 PROJECT = Path(__file__).parents[2]
 RUNNING, FAILED, SUCCESS = WorkerStatus.RUNNING, WorkerStatus.FAILED, WorkerStatus.SUCCESS
 

@@ -131,7 +131,9 @@ def test_identical_damaged_clicks_are_two_on_one_page_and_one_on_two_pages(
     token = json.loads(token_of(2))
     serve(sandbox, page("data", twice, TOKEN % token.encode()), page("data", [*twice, sound("/x")]))
     load_clicks(1)
-    assert rows("SELECT count(*), count(DISTINCT row_id) FROM {dataset}.rejected_rows") == [(2, 2)]
+    assert rows(
+        "SELECT count(*), count(DISTINCT rejected_row_id) FROM {dataset}.rejected_rows"
+    ) == [(2, 2)]
     assert paths() == ["/x"]
 
 

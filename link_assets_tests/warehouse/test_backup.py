@@ -111,7 +111,7 @@ def test_backups_beside_a_load_are_whole_and_do_not_disturb_it(api: str, sandbox
     copies: list[Path] = []
 
     def copy(_: RequestRecord) -> None:
-        if len(sandbox.requests) > 3:  # the first domain is loaded by then
+        if len(sandbox.requests) in (4, 6, 9):  # the first domain is loaded by then
             copies.append(Path(f"copy{len(copies)}.duckdb"))
             back_up(copies[-1])
 
@@ -123,7 +123,7 @@ def test_backups_beside_a_load_are_whole_and_do_not_disturb_it(api: str, sandbox
     sandbox.on_request = None
     everything = expected_world(world_of(sandbox))
     assert loaded_clicks() == everything
-    assert len(copies) > 3
+    assert len(copies) == 3
     for copied in copies:
         restore(copied)
         for domain in (1, 2, 3):

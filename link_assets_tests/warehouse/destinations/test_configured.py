@@ -16,6 +16,7 @@ from link_assets.warehouse.destinations import configured
 from link_assets.warehouse.destinations.base import Warehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse, destination_type
 from link_assets.warehouse.destinations.duckdb import DuckDbWarehouse
+from link_assets.warehouse.destinations.layouts import LaidOutWarehouse
 from link_assets.warehouse.destinations.postgres import PostgresWarehouse
 from link_assets.warehouse.destinations.refused import REASONS
 from link_assets_tests.support import rows
@@ -30,7 +31,8 @@ SETTING = "DESTINATION_TYPE"
         ("", "duckdb", DuckDbWarehouse),
         ("duckdb", "duckdb", DuckDbWarehouse),
         ("dlt.destinations.postgres", "postgres", PostgresWarehouse),
-        ("snowflake", "snowflake", Warehouse),
+        ("snowflake", "snowflake", LaidOutWarehouse),
+        ("redshift", "redshift", LaidOutWarehouse),
     ],
 )
 def test_the_setting_chooses_the_warehouse(
