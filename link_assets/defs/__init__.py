@@ -28,6 +28,7 @@
 - `jobs`, `schedules`, `sensors`: what runs, and when.
 - `failures`: what a user reads when a load fails.
 - `status`: how everything is now, for the command of that name.
+- `old_runs`: what is deleted of them, for the command `prune`.
 - `configuration`: the location's settings, read once.
 - `checks`: one file for each question that is asked of the tables.
 

@@ -30,6 +30,7 @@ What each file is for:
     former_names.py   columns that earlier versions named otherwise
     positions.py      where each domain stands, and whether that may be believed
     access.py         exclusive access to the warehouse, and what is said when it is not to be had
+    backup.py         copies of a warehouse that is a file
     lock.py           the lock across processes and threads behind it
     reader.py         queries
     row_counts.py     how many clicks a run added
