@@ -107,9 +107,9 @@ def _api() -> Iterator[Sandbox]:
     """The sandbox as the API that the settings name."""
     world = World(domains=DOMAINS, clicks_per_domain=CLICKS, links_per_domain=LINKS)
     sandbox = Sandbox(world=world, api_key=API_KEY)
-    settings = {"BASE_URL": "", "API_KEY": API_KEY, "CLICKS_ORDER": "newest_first"}
     with serve(sandbox) as url:
-        for name, value in {**settings, "BASE_URL": url}.items():
+        settings = {"BASE_URL": url, "API_KEY": API_KEY, "CLICKS_ORDER": "newest_first"}
+        for name, value in settings.items():
             os.environ[f"SOURCES__LINK_ASSETS__{name}"] = value
         yield sandbox
 

@@ -28,7 +28,7 @@ class FetchedTogether:
     """What the domains of a run have fetched, until it is as much as one load takes.
 
     Then all of them end their chunks with their next page, so that what was fetched can be written
-    while they fetch on, and never more of it waits than a load and a page of each.
+    while they fetch as much again.
     """
 
     def __init__(self) -> None:

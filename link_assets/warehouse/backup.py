@@ -60,8 +60,7 @@ def back_up(copy: Path) -> int:
     try:
         with exclusive_access("a backup") as opened:
             opened.complete_file()
-            # another process reads it: the database's lock would end with this one's reading
-            _copy(file, arriving, in_process=False)
+            _copy(file, arriving)
         _changes_of(copy).unlink(missing_ok=True)
         arriving.replace(copy)
     except DestinationException as error:
@@ -135,13 +134,12 @@ def _keep(file: Path, arriving: Path) -> Path:
     return kept
 
 
-def _copy(file: Path, arriving: Path, in_process: bool = True) -> None:
+def _copy(file: Path, arriving: Path) -> None:
     """Copy a file, with its mode, to one that nobody else may read before; and to the disk."""
     arriving.unlink(missing_ok=True)
     arriving.touch(0o600)
-    if in_process:
-        shutil.copyfile(file, arriving)
-    elif code := subprocess.run([sys.executable, "-I", "-c", COPY, file, arriving]).returncode:
+    # in another process: a database that this one has open loses its lock when this one closes it
+    if code := subprocess.run([sys.executable, "-I", "-c", COPY, file, arriving]).returncode:
         raise OSError(code, os.strerror(code), str(arriving))
     shutil.copymode(file, arriving)
     with arriving.open("rb+") as written:

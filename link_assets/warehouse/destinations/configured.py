@@ -11,7 +11,7 @@ import dlt
 from link_assets.warehouse.destinations.base import Warehouse
 from link_assets.warehouse.destinations.duckdb import DuckDbWarehouse
 from link_assets.warehouse.destinations.ducklake import DuckLakeWarehouse
-from link_assets.warehouse.destinations.layouts import LaidOutWarehouse
+from link_assets.warehouse.destinations.layouts import LAYOUTS, LaidOutWarehouse
 from link_assets.warehouse.destinations.postgres import PostgresWarehouse
 from link_assets.warehouse.destinations.refused import SETTING, refusal
 
@@ -22,7 +22,8 @@ WAREHOUSES: dict[str, type[Warehouse]] = {
     "duckdb": DuckDbWarehouse,
     "postgres": PostgresWarehouse,
     "ducklake": DuckLakeWarehouse,
-    **dict.fromkeys(NOT_RUN, LaidOutWarehouse),
+    **dict.fromkeys(NOT_RUN, Warehouse),
+    **dict.fromkeys(LAYOUTS, LaidOutWarehouse),
 }
 """By type of dlt's destination, what is particular to it; all others are refused."""
 

@@ -18,10 +18,10 @@ LAYOUTS: Mapping[str, Mapping[str, str]] = {
 
 
 class LaidOutWarehouse(Warehouse):
-    """A plain warehouse, whose table of clicks is laid out by LAYOUTS if that has its type."""
+    """A warehouse of one of the types of LAYOUTS, which else is a plain one."""
 
     def adapt_source(self, source: DltSource) -> None:
         """Add the hints of the layout."""
-        hints = LAYOUTS.get(self.type, {})
+        hints = LAYOUTS[self.type]
         if clicks := source.resources.get(CLICKS.name):
             clicks.apply_hints(columns=[{"name": n, hint: True} for n, hint in hints.items()])  # type: ignore[misc]

@@ -32,7 +32,7 @@ SETTING = "DESTINATION_TYPE"
         ("duckdb", "duckdb", DuckDbWarehouse),
         ("dlt.destinations.postgres", "postgres", PostgresWarehouse),
         ("snowflake", "snowflake", LaidOutWarehouse),
-        ("redshift", "redshift", LaidOutWarehouse),
+        ("redshift", "redshift", Warehouse),
     ],
 )
 def test_the_setting_chooses_the_warehouse(

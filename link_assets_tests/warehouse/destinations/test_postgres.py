@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg2
 import pytest
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from psycopg2 import sql
@@ -19,6 +21,7 @@ from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import transforms
 from link_assets.warehouse.access import warehouse_lock
+from link_assets.warehouse.destinations import postgres_client
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.destinations.postgres_client import _warn_of_inserts
 from link_assets.warehouse.reader import reading
@@ -216,6 +219,24 @@ def test_loads_and_clicks_are_found_by_an_index(
     load_clicks(1)
     made = "SELECT tablename FROM pg_indexes WHERE indexname LIKE 'link_assets_%' ORDER BY 1"
     assert rows(made) == [("_dlt_loads",), ("clicks",)]
+
+
+def test_an_index_is_left_for_the_next_load_while_another_program_writes(
+    port: int, server: str, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_client, "INDEX_TIMEOUT", 50)
+    load_clicks(1)
+    database = server.rpartition("/")[2]
+    run_sql(port, database, "DROP INDEX link_assets.link_assets_clicks_by_time")
+    made = "SELECT count(*) FROM pg_indexes WHERE indexname = 'link_assets_clicks_by_time'"
+    other = psycopg2.connect(host="127.0.0.1", port=port, user="loader", dbname=database)
+    with closing(other), other.cursor() as cursor:
+        cursor.execute("DELETE FROM link_assets.clicks WHERE false")
+        load_clicks(2)
+        assert rows(made) == [(0,)]
+    load_clicks(2)
+    assert rows(made) == [(1,)]
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(80,)]
 
 
 def test_nothing_of_a_load_stays_staged(
