@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,7 +15,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from link_assets.cli.main import main
 from link_assets.defs.old_runs import Pruned, delete_old_runs
 from link_assets.defs.status import read_status
-from link_assets.defs.translator import CLICKS_KEY
+from link_assets.defs.translator import LINKS_KEY
 from link_assets_tests.support import INSTANCE, Location, resolved_job
 from link_assets_tests.truth import loaded_clicks
 
@@ -65,7 +66,6 @@ def test_runs_are_deleted_but_for_the_last_load_of_each_domain_and_the_last_chec
 
 def test_runs_that_ended_later_and_those_under_way_stay(location: Location) -> None:
     instance = location.instance
-    location.everything()
     first = location.links().run_id
     location.links()
     under_way = instance.create_run_for_job(
@@ -78,15 +78,15 @@ def test_runs_that_ended_later_and_those_under_way_stay(location: Location) -> N
 
 
 def test_evaluations_of_checks_go_with_their_runs(location: Location) -> None:
-    location.everything()
-    location.everything()
+    location.links()
+    location.links()
     before = evaluations(location.instance)
     delete_old_runs(location.instance, ended_now())
     assert evaluations(location.instance) == before / 2
 
 
 def evaluations(instance: dg.DagsterInstance) -> int:
-    key = dg.AssetCheckKey(CLICKS_KEY, "fresh")
+    key = dg.AssetCheckKey(LINKS_KEY, "fresh")
     return len(instance.event_log_storage.get_asset_check_execution_history(key, limit=100))
 
 
@@ -94,17 +94,17 @@ def test_a_deletion_that_is_stopped_can_be_repeated(
     location: Location, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = location.instance
-    location.everything()
-    location.everything()
+    location.links()
+    location.links()
 
-    def stop(_: str) -> None:
+    def stop(**_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(instance.run_storage, "delete_run", stop)
+    monkeypatch.setattr(instance.compute_log_manager, "delete_logs", stop)
     with pytest.raises(KeyboardInterrupt):
         delete_old_runs(instance, ended_now())
     with dg.DagsterInstance.from_ref(instance.get_ref()) as of_next_process:
-        assert delete_old_runs(of_next_process, ended_now()) == Pruned(2, 2)
+        assert delete_old_runs(of_next_process, ended_now()) == Pruned(1, 1)
     left, files, logs = runs_of(instance, workdir / "home")
     assert left == files == logs
 
@@ -131,7 +131,7 @@ def test_runs_of_others_and_of_a_backfill_that_goes_on_stay(location: Location) 
 def test_the_command_says_how_many(
     location: Location, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    location.everything()
+    location.links()
     monkeypatch.setenv("DAGSTER_HOME", str(workdir / "home"))
     pruned = CliRunner().invoke(main, ["prune", "--days", "1"])
     assert (pruned.exit_code, pruned.output) == (0, "Runs deleted: 0.\n")

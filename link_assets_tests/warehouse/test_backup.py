@@ -75,6 +75,13 @@ def domains(file: Path = WAREHOUSE) -> set[int]:
     return {domain for (domain,) in found}
 
 
+def load_all(**settings: Any) -> None:
+    """Loads the clicks of all three domains."""
+    with open_loads(replace(api_settings(), **settings), [1, 2, 3]) as loads:
+        for domain in (1, 2, 3):
+            loads.load(domain)
+
+
 def replaced_files() -> list[Path]:
     """What restored backups have replaced, the latest last."""
     return sorted(Path.cwd().glob("warehouse.duckdb.replaced-*Z"))
@@ -115,18 +122,14 @@ def test_backups_beside_a_load_are_whole_and_do_not_disturb_it(api: str, sandbox
             back_up(copies[-1])
 
     sandbox.on_request = copy
-    by_page = replace(api_settings(), chunk_rows=15)
-    with open_loads(by_page, [1, 2, 3]) as loads:
-        for domain in (1, 2, 3):
-            loads.load(domain)
+    load_all(chunk_rows=15)
     sandbox.on_request = None
     everything = expected_world(world_of(sandbox))
     assert loaded_clicks() == everything
     assert len(copies) == 3
     for copied in copies:
         restore(copied)
-        for domain in (1, 2, 3):
-            load_clicks(domain)
+        load_all()
         assert loaded_clicks() == everything
 
 
