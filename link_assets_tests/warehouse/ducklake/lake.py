@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,22 @@ from link_assets_tests.warehouse.destinations.postgres_server import needs_postg
 SECTION = "DESTINATION__DUCKLAKE__CREDENTIALS"
 TO_RUN = "uv run --no-group newest-duckdb --extra ducklake pytest"
 
+
+def _is_for_this_duckdb() -> bool:
+    """Whether the extension is installed and made for the DuckDB that is.
+
+    `uv run` leaves what an earlier one installed.
+    """
+    try:
+        return version("duckdb-extension-ducklake") == version("duckdb")
+    except PackageNotFoundError:
+        return False
+
+
 needs_ducklake = [
     needs_postgres,
     pytest.mark.skipif(
-        not find_spec("duckdb_extension_ducklake"),
+        not _is_for_this_duckdb(),
         reason=f"no DuckLake for this version of DuckDB; to run: {TO_RUN}",
     ),
 ]
