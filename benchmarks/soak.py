@@ -2,7 +2,8 @@
 
 Each cycle is an hour of a small installation: every domain has new clicks, links are listed, clicks
 loaded and their days computed, all in one process; with `--dagster` by runs with their checks. A
-table has the figures after the first cycles and after the last. Seconds are medians of these.
+table has the figures after the first cycles and after the last. Seconds are medians of these; those
+of the processor are of this process, with the sandbox API in it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import gc
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -41,24 +41,8 @@ from link_assets.warehouse.reader import Reader, reading
 HOME = "home"
 DOMAINS, CLICKS, NEW, LINKS = 3, 200, 5, 20
 COUNTED = ("clicks", "_positions", "_dlt_loads", "_dlt_pipeline_state", "_dlt_version")
-FIGURES = ("warehouse MB", "Dagster MB", "memory MB", "open files", "threads", *COUNTED)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What there is after some cycles: sizes in MB, numbers of files and threads, rows."""
-
-    warehouse: float
-    dagster: float
-    memory: float
-    files: int
-    threads: int
-    rows: tuple[int, ...]
-
-    def shown(self) -> list[str]:
-        """The figures as a table has them."""
-        *sizes, files, threads, rows = astuple(self)
-        return [*(f"{size:.1f}" for size in sizes), *(f"{n:,}" for n in (files, threads, *rows))]
+Figures = Mapping[str, float]
+"""What there is after some cycles: sizes in MB, numbers of files, threads and rows, by name."""
 
 
 @click.command()
@@ -78,28 +62,35 @@ def main(cycles: int, compared: int, warehouse: str, by_dagster: bool) -> None:
         with way as hour:
             first, last = _cycles(hour, cycles, compared)
     table = Table("figure", f"cycles 1 to {compared}", f"to {cycles:,}", "ratio", box=MARKDOWN)
-    for name, before, after in zip(("seconds", *FIGURES), first, last, strict=True):
-        then, now = (float(text.replace(",", "")) for text in (before, after))
-        table.add_row(name, before, after, f"{now / then:.2f}" if then else "")
+    for name, before in first.items():
+        ratio = f"{last[name] / before:.2f}" if before else ""
+        table.add_row(name, _shown(before), _shown(last[name]), ratio)
     Console().print(table)
 
 
-def _cycles(hour: Callable[[], None], cycles: int, compared: int) -> tuple[list[str], list[str]]:
+def _shown(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
+
+
+def _cycles(hour: Callable[[], None], cycles: int, compared: int) -> tuple[Figures, Figures]:
+    """Run the cycles; return the figures of the first of them and of the last."""
     seconds: list[float] = []
-    first: list[str] = []
+    processor: list[float] = []
+    first: Figures = {}
     with _api() as sandbox:
         for number in range(1, cycles + 1):
             assert sandbox.world
             sandbox.world = sandbox.world.grown(NEW)
             sandbox.requests.clear()
-            started = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             hour()
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.perf_counter() - began)
+            processor.append(time.process_time() - used)
             if number == compared:
-                first = [f"{median(seconds):.2f}", *_figures().shown()]
+                first = _figures(seconds, processor)
             if number % 100 == 0:
                 click.echo(f"{number} cycles, the last in {seconds[-1]:.2f} s", err=True)
-        return first, [f"{median(seconds[-compared:]):.2f}", *_figures().shown()]
+        return first, _figures(seconds[-compared:], processor[-compared:])
 
 
 @contextmanager
@@ -151,15 +142,24 @@ def _runs() -> Iterator[Callable[[], None]]:
         yield run
 
 
-def _figures() -> Figures:
+def _figures(seconds: Sequence[float], processor: Sequence[float]) -> Figures:
+    """Return what there is now, after cycles that took so long each."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    with reading() as reader:
-        rows = tuple(_count(reader, table) for table in COUNTED)
-        size = _size(reader)
     home = sum(file.stat().st_size for file in Path(HOME).rglob("*") if file.is_file())
-    files, threads = (len(list(Path("/proc/self", of).iterdir())) for of in ("fd", "task"))
-    return Figures(size / 1e6, home / 1e6, resident / 1e6, files, threads, rows)
+    with reading() as reader:
+        rows = {table: _count(reader, table) for table in COUNTED}
+        size = _size(reader)
+    return {
+        "seconds": median(seconds),
+        "processor seconds": median(processor),
+        "warehouse MB": size / 1e6,
+        "Dagster MB": home / 1e6,
+        "memory MB": resident / 1e6,
+        "open files": len([*Path("/proc/self/fd").iterdir()]),
+        "threads": len([*Path("/proc/self/task").iterdir()]),
+        **rows,
+    }
 
 
 def _count(reader: Reader, table: str) -> int:
