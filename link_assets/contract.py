@@ -357,6 +357,12 @@ DAILY_CLICKS = Table(
             nullable=False,
             description="Sum of their `_dlt_load_id`, which tells whether the day has changed.",
         ),
+        Field(
+            "",
+            "clicks_deleted",
+            "bool",
+            description="Whether its clicks are no longer kept, so that the day stays as it is.",
+        ),
     ),
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -28,6 +28,9 @@ ALERT_WEBHOOK = f"{LOCATION_SECTION}.alert_webhook"
 WEEK = 7 * 24 * 60 * 60
 CENTURY_DAYS = 36_500
 """Longer waits and older days than these do not fit into a socket's timeout or a date."""
+LEAST_KEPT_DAYS = 45
+"""What checks and charts look back to."""
+KEPT_DAYS = f"0, to keep all clicks, or a whole number from {LEAST_KEPT_DAYS} to {CENTURY_DAYS}"
 ADDRESS = (
     "a URL with http or https and a host, such as https://api.example.com, without user, "
     "password, query, fragment or blanks"
@@ -51,6 +54,7 @@ Timeout = Annotated[float, Meta(gt=0, le=WEEK, description=f"more than zero and 
 Days = Annotated[
     float, Meta(ge=0, le=CENTURY_DAYS, description=f"zero or more and at most {CENTURY_DAYS}")
 ]
+KeptDays = Annotated[int, Meta(ge=0, le=CENTURY_DAYS, description=KEPT_DAYS)]
 Hours = Annotated[
     float,
     Meta(
@@ -100,6 +104,9 @@ class ApiSettings:
     and so what a killed run fetches again: the load that was being written, and the one that was
     being fetched.
 
+    Clicks that are older than `keep_clicks_days` whole days are not loaded, and are deleted once
+    their days are computed; 0 keeps all.
+
     `personal_ip`, `personal_password` and `personal_people` say what becomes of that personal data
     before anything is written; hashes are keyed with `hash_salt`.
     """
@@ -120,6 +127,7 @@ class ApiSettings:
     clicks_since_param: QueryParameter | None = None
     clicks_lookback_days: Days = 3
     full_read_days: Days = 7
+    keep_clicks_days: KeptDays = 0
     max_pages_without_news: Count = 100
     chunk_rows: Count = 100_000
     chunk_megabytes: Positive = 100
@@ -138,6 +146,8 @@ class ApiSettings:
         _require(self, "api_key", not _is_quoted(self.api_key), "given without quotes around it")
         salted = bool(self.hash_salt) or "hash" not in self.personal.values()
         _require(self, "hash_salt", salted, "a secret of your own for personal data to be hashed")
+        kept = self.keep_clicks_days
+        _require(self, "keep_clicks_days", kept == 0 or kept >= LEAST_KEPT_DAYS, KEPT_DAYS)
 
     @property
     def personal(self) -> dict[PersonalGroup, Treatment]:
@@ -223,6 +233,18 @@ def api_settings() -> ApiSettings:
             "that the API expects in its Authorization header."
         )
     return ApiSettings(api_key=api_key, hash_salt=_secret(f"{API_SECTION}.hash_salt"), **configured)
+
+
+def keep_clicks_days() -> int:
+    """Return for how many days clicks are kept, 0 for all of them; the API need not be set.
+
+    Raises:
+        SettingsError: The number cannot be used.
+    """
+    name = "keep_clicks_days"
+    text = _text(f"{API_SECTION}.{name}")
+    given = {name: _read(f"{API_SECTION}.{name}", text, int)} if text else {}
+    return replace(UNSET_API, **given).keep_clicks_days
 
 
 def location_settings() -> LocationSettings:
@@ -386,3 +408,7 @@ def _is_timezone(name: str) -> bool:
     except (KeyError, ValueError, OSError):
         return False
     return True
+
+
+UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
+"""Stands where a source must be described before the settings may be read."""

@@ -29,7 +29,8 @@ from link_assets.defs.translator import (
     LinkAssetsTranslator,
     with_shown_metadata,
 )
-from link_assets.source.rest import UNSET_API, clicks_source
+from link_assets.settings import UNSET_API
+from link_assets.source.rest import clicks_source
 from link_assets.warehouse.pipeline import described_pipeline
 
 TRANSLATOR = LinkAssetsTranslator([CLICKS], deps=[DOMAINS_KEY, LINKS_KEY])

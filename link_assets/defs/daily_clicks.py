@@ -8,6 +8,7 @@ others by `computed_after_failure` before it raises.
 # Dagster resolves the annotations of an asset's function: no `from __future__ import annotations`
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -35,7 +36,8 @@ from link_assets.defs.translator import (
     LINKS_KEY,
     asset_spec,
 )
-from link_assets.settings import is_domain_id
+from link_assets.kept_days import first_day_kept
+from link_assets.settings import is_domain_id, keep_clicks_days
 from link_assets.warehouse.daily_clicks import ComputedDays, compute_days
 from link_assets.warehouse.destinations.configured import configured_warehouse
 
@@ -85,7 +87,8 @@ def _computed(context: dg.AssetExecutionContext, keys: Sequence[str]) -> Results
     started, names = time.monotonic(), domain_names()
     show_hosts(context, names, keys)
     with failures_explained(DAILY_CLICKS.name):
-        counts = compute_days([domain_id(key) for key in keys])
+        first_kept = first_day_kept(keep_clicks_days(), datetime.now(UTC).date())
+        counts = compute_days([domain_id(key) for key in keys], first_kept)
     seconds = time.monotonic() - started
     figures = clicks_figures(context, keys, with_leading=True)
     results = {
@@ -110,6 +113,7 @@ def _metadata(
         "days_computed": counts.days,
         "rows_total": counts.rows,
         "clicks": counts.clicks,
+        "clicks_deleted": counts.deleted or None,
         "last_click": timestamp(counts.last_click),
         **newest_click_metadata(counts.newest, counts.future, counts.computed_at),
         "computed_at": dg.MetadataValue.timestamp(counts.computed_at),

@@ -29,9 +29,9 @@ from link_assets.defs.translator import (
     LinkAssetsTranslator,
     with_shown_metadata,
 )
-from link_assets.settings import api_settings
+from link_assets.settings import UNSET_API, api_settings
 from link_assets.source.links_read import LinksRead, known_links
-from link_assets.source.rest import UNSET_API, links_source
+from link_assets.source.rest import links_source
 from link_assets.source.run_resources import open_resources
 from link_assets.warehouse.deleted_links import LinkListing
 from link_assets.warehouse.domains import count_domains

@@ -41,12 +41,14 @@ class LoadResult:
     def metadata(self) -> dict[str, Any]:
         """Return the materialization's metadata, without what nothing is known of.
 
-        `rows_loaded` are the rows that the API delivered and that could be read.
+        `rows_loaded` are the rows that the API delivered and that could be read, but for
+        `rows_too_old`, which are not kept.
         """
         stats = self.stats
         shown = {
             "host": self.host,
             "rows_loaded": stats.accepted,
+            "rows_too_old": stats.too_old or None,
             "rejected_rows": stats.rejected_before + stats.rejected,
             "pages": stats.pages,
             "chunks": self.chunks,

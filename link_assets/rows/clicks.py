@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -45,6 +45,19 @@ class ClickBatch:
     rejections: list[Rejection]
     accepted: list[int]
     versions: list[int] = field(default_factory=list, compare=False)
+
+    def since(self, time: datetime) -> ClickBatch:
+        """Return the batch without the clicks before a time."""
+        kept = call_function("greater_equal", [self.table.column("dt"), pa.scalar(time)])
+        places = [place for place, is_kept in enumerate(kept.to_pylist()) if is_kept]
+        if len(places) == len(self.table):
+            return self
+        return replace(
+            self,
+            table=self.table.filter(kept),
+            accepted=[self.accepted[place] for place in places],
+            versions=[self.versions[place] for place in places if self.versions],
+        )
 
 
 def click_batches(pages: Sequence[Sequence[Any]], domain_id: int) -> list[ClickBatch]:

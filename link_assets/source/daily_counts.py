@@ -18,13 +18,12 @@ from dlt.sources.rest_api.config_setup import create_auth
 from requests import RequestException, Response
 
 from link_assets.rows.raw_json import parse_json
-from link_assets.settings import ApiSettings
+from link_assets.settings import UNSET_API, ApiSettings
 from link_assets.source.dialects.base import DailyCounts
 from link_assets.source.dialects.configured import configured_dialect, dialect_type
 from link_assets.source.http import new_session
 from link_assets.source.pages import ApiError
 from link_assets.source.refusals import no_json, own_words, refusal
-from link_assets.source.rest import UNSET_API
 from link_assets.source.run_resources import open_resources
 
 Days = tuple[date, date]

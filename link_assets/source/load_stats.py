@@ -16,7 +16,8 @@ class LoadStats:
 
     `received` are the rows that came. Of these `rejected` could not be loaded, where a row that
     comes twice counts once; `rejected_again` are its other deliveries. `rejected_before` are the
-    rows that an earlier run had rejected when this one took over from it.
+    rows that an earlier run had rejected when this one took over from it. `too_old` are the clicks
+    that came and were left out, because so old ones are not kept.
 
     `resumed_from` is the page at which this run took over, counted from the first of the listing;
     None if it began there. `is_audit` says that the read went to the last page where it could have
@@ -31,6 +32,7 @@ class LoadStats:
     rejected: int = 0
     rejected_again: int = 0
     rejected_before: int = 0
+    too_old: int = 0
     first_click: datetime | None = None
     last_click: datetime | None = None
     resumed_from: int | None = None
@@ -43,7 +45,7 @@ class LoadStats:
     @property
     def accepted(self) -> int:
         """Return how many rows went to the table; a row that comes twice counts twice."""
-        return self.received - self.rejected - self.rejected_again
+        return self.received - self.rejected - self.rejected_again - self.too_old
 
     @property
     def page(self) -> int:

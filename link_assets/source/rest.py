@@ -81,9 +81,6 @@ CHILD_COLUMNS: list[TColumnSchema] = [
 ]
 """The child tables as dlt makes them, declared so that they are there before their first row."""
 
-UNSET_API = ApiSettings(base_url="http://api.invalid", api_key="unset")
-"""Stands where a source must be described before its settings may be read."""
-
 
 def links_source(
     settings: ApiSettings,

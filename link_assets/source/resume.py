@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from http.client import OK
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from requests.exceptions import RequestException
 
 from link_assets.clamped_times import earlier
 from link_assets.contract import CLICKS
+from link_assets.kept_days import first_day_loaded
 from link_assets.settings import API_SECTION, ApiSettings, SettingsError, environment_name
 from link_assets.source.dialects.base import Endpoint, Position
 from link_assets.source.load_stats import LoadStats
@@ -136,11 +138,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class Converted:
-    """What became of pages: times of the first and last click, and ids of rejected rows."""
+    """What became of pages.
+
+    Times of the first and last click that came, ids of rejected rows, and how many clicks were too
+    old to be loaded.
+    """
 
     first: datetime | None = None
     last: datetime | None = None
     rejected: Sequence[str] = ()
+    too_old: int = 0
 
 
 class Chunk:
@@ -171,6 +178,9 @@ class Chunk:
         """
         self.read = read
         self.since: datetime | None = None
+        """From when on clicks are wanted; None for all."""
+        self.oldest: datetime | None = None
+        """Clicks before this are not loaded; None to load them all."""
         self.bytes = 0
         """How much JSON text this load has brought."""
         self.mark = Mark()
@@ -218,7 +228,9 @@ class Chunk:
         if state.get(POSITION) != self.read.kept_position:
             self.read.paging.forget()  # another run was here, whose pages are not this one's
         self._resume(state)
-        self.since = self.read.stats.since = from_text(state["since"])
+        self.oldest = self._oldest()
+        self.read.stats.since = from_text(state["since"])
+        self.since = latest(self.read.stats.since, self.oldest)
         self.mark = self._kept = Mark(state.get("pages", 0), self.read.stats.received)
         parameters = endpoint.parameters_since(self.since) if self.since else {}
         return state.get(POSITION), parameters
@@ -273,7 +285,7 @@ class Chunk:
         newest = latest(from_text(state.get("watermark")), from_text(state["newest"]))
         # a click from the future must not hide the ones that come before it
         state["watermark"] = utc_text(min(newest, datetime.now(UTC))) if newest else None
-        if self.since is None:
+        if state.get("since") is None:
             state["full_read"] = state.get("began")
         for passing in OF_ONE_READ:
             state.pop(passing, None)
@@ -319,6 +331,7 @@ class Chunk:
         stats, rejected = self.read.stats, self.read.rejected
         new = rejected.add(pages.rejected)
         stats.add_rejected(len(pages.rejected), new)
+        stats.too_old += pages.too_old
         state["rejected"] = state.get("rejected", 0) + new
         if pages.rejected:
             state["last_rejected"] = rejected.latest(KEPT_REJECTED)
@@ -340,6 +353,10 @@ class Chunk:
         seconds = time.monotonic() - self._started
         is_enough = self._together.loads != self._loads_before
         return is_enough or seconds >= self._settings.chunk_seconds
+
+    def _oldest(self) -> datetime | None:
+        day = first_day_loaded(self._settings.keep_clicks_days, datetime.now(UTC).date())
+        return datetime.combine(day, time_of_day.min, UTC) if day else None
 
     def _since(self, state: dict[str, Any]) -> str | None:
         """Return from when on clicks are wanted; None for all: at first, and when that is due."""

@@ -7,7 +7,7 @@ thread; what came of it is kept in the chunk's state and handed to dlt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,8 @@ from link_assets.source.resume import Chunk, Converted
 from link_assets.source.run_resources import RunResources
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pyarrow as pa
     from dlt.extract.items import DataItemWithMeta
     from dlt.sources.helpers.rest_client.client import PageData
@@ -141,7 +143,8 @@ class ClickPages(PageTransform):
         if self._converting is None:
             return []
         batches, self._converting = self._converting.result(), None
-        versions = {click: version for batch in batches for click, version in _versions(batch)}
+        ready = [_ready(batch, self._domain_id, self._chunk.oldest) for batch in batches]
+        versions = dict(pair for batch in ready for pair in batch.versions.items())
         repeated = self._handed_on.keys() & versions.keys()
         if any(self._handed_on[click] != versions[click] for click in repeated):
             self._chunk.turn_back()
@@ -149,7 +152,6 @@ class ClickPages(PageTransform):
             self._pages = []
             return []
         self._versions |= versions
-        ready = [_ready(batch, self._domain_id) for batch in batches]
         self._chunk.keep(self._converting_to, [batch.converted for batch in ready])
         return ready
 
@@ -187,25 +189,29 @@ def items_for_dlt(rows: FetchedRows) -> list[Any]:
 
 @dataclass(frozen=True)
 class _Ready:
-    """Clicks and rejected rows that can be handed on, and what the chunk keeps of them."""
+    """Clicks and rejected rows that can be handed on, and what the chunk keeps of them.
+
+    `versions` has, by a hash of each click's id, which takes less room than the id, its version.
+    """
 
     clicks: pa.Table
     rejected: pa.Table
     converted: Converted
+    versions: Mapping[int, int]
 
 
-def _ready(batch: ClickBatch, domain_id: int) -> _Ready:
+def _ready(batch: ClickBatch, domain_id: int, oldest: datetime | None) -> _Ready:
+    """Return what is loaded of a batch: if `oldest` is not None, clicks from then on."""
     from link_assets.rows.clicks import click_span
     from link_assets.rows.rejected import rejected_batch, row_ids
 
+    kept = batch.since(oldest) if oldest else batch
     rejected = rejected_batch(CLICKS.name, domain_id, batch.rejections)
-    return _Ready(batch.table, rejected, Converted(*click_span(batch.table), row_ids(rejected)))
-
-
-def _versions(batch: ClickBatch) -> Iterator[tuple[int, int]]:
-    """Pair a hash of each click's id, which takes less room than the id, with its version."""
-    clicks = batch.table.column("click_id").to_pylist()
-    return zip(map(hash, clicks), batch.versions, strict=True)
+    too_old = len(batch.table) - len(kept.table)
+    converted = Converted(*click_span(batch.table), row_ids(rejected), too_old)
+    clicks = kept.table.column("click_id").to_pylist()
+    versions = dict(zip(map(hash, clicks), kept.versions, strict=True))
+    return _Ready(kept.table, rejected, converted, versions)
 
 
 def _to_load(tables: list[pa.Table]) -> pa.Table:

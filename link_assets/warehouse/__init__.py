@@ -39,6 +39,8 @@ What each file is for:
     loaded_api.py     which API the rows come from
     utc_days.py       the SQL of a click's day
     daily_clicks.py   computing the days whose clicks or links have changed
+    old_clicks.py     deleting clicks that are not kept, whose days stay
+    old_loads.py      deleting dlt's records of old loads
     errors.py         exceptions, and what a database's error may be quoted as
     redaction.py      blanking quoted values in errors and logs
     process.py        what is set up in a process before dlt is used

@@ -20,8 +20,8 @@ The days are those of UTC, whatever the time zone of the session. Text is compar
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, cast
@@ -32,12 +32,12 @@ from dlt.common.storages.load_package import create_load_id
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from link_assets.contract import CLICKS, DAILY_CLICKS, DATASET, LINKS
-from link_assets.settings import location_settings
-from link_assets.warehouse.access import busy, exclusive_access
+from link_assets.warehouse.access import exclusive_access
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import NoClicks
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
+from link_assets.warehouse.old_clicks import DELETED_DAYS, DELETING, delete_clicks, hold
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
 from link_assets.warehouse.utc_days import DATE, up_to
@@ -60,7 +60,8 @@ class ComputedDays:
     `days` are how many were computed because they had changed, `table` how many rows the whole
     table has, and `computed_at` is when the computation began. What was loaded until `last_load`,
     the id of a load, is in it; 0 if there were no clicks. `newest` is the time of the newest click
-    that is not of the future, and `future` how many are.
+    that is not of the future, and `future` how many are. `deleted` are the old clicks that are not
+    kept any longer.
     """
 
     days: int
@@ -72,12 +73,16 @@ class ComputedDays:
     table: int
     computed_at: datetime
     last_load: Decimal
+    deleted: int = 0
 
 
-def compute_days(domains: Collection[int]) -> Mapping[int, ComputedDays]:
+def compute_days(
+    domains: Collection[int], first_kept: date | None = None
+) -> Mapping[int, ComputedDays]:
     """Compute the days of these domains that changed; return by domain what it has now.
 
-    The number of queries does not grow with the domains.
+    The number of queries does not grow with the domains. The clicks of days (UTC) before
+    `first_kept` are deleted afterwards, and those days stay as they are.
 
     Raises:
         NoClicks: The table of clicks does not exist.
@@ -94,7 +99,12 @@ def compute_days(domains: Collection[int]) -> Mapping[int, ComputedDays]:
         # read before: what another machine loads meanwhile is then newer
         last_loads = _last_loads(reader, _among(domains))
         days = opened.run(PURPOSE, partial(_compute_changed, client, _among(domains), missing))
-        return _counts(reader, domains, days, last_loads, began)
+        found = _counts(reader, domains, days, last_loads, began)
+        if first_kept is None:
+            return found
+        delete = partial(delete_clicks, client, _among(domains), first_kept)
+        deleted = opened.run(DELETING, delete)
+        return {d: replace(c, deleted=deleted.get(d, 0)) for d, c in found.items()}
 
 
 def _last_loads(reader: Reader, among: str) -> Mapping[int, Decimal]:
@@ -129,12 +139,8 @@ def _compute_changed(
     client: SqlJobClientBase, among: str, missing: Collection[str]
 ) -> Mapping[int, int]:
     """Compute the days that changed, in one transaction; return how many there were by domain."""
-    warehouse, seconds = configured_warehouse(), location_settings().lock_timeout_seconds
     with client.sql_client.begin_transaction():
-        try:
-            warehouse.writing_alone(client.sql_client, DAILY_CLICKS.name, seconds)
-        except TimeoutError:
-            raise busy(seconds, PURPOSE, "another run or machine") from None
+        hold(client.sql_client, DAILY_CLICKS.name, PURPOSE)
         reader = Reader(client.sql_client)
         reader.run(f"CREATE TEMPORARY TABLE {CHANGED} AS {_changed_days(among, missing)}")
         days = reader.rows(f"SELECT domain_id, count(*) FROM {CHANGED} GROUP BY domain_id")
@@ -161,7 +167,8 @@ def _changed_days(among: str, missing: Collection[str]) -> str:
     """
     by_path = (
         f"(SELECT domain_id, {DATE} AS day, path, st, count(*) AS clicks, {LOAD_IDS} AS load_ids"
-        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY 1, 2, 3, 4)"
+        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY 1, 2, 3, 4"
+        f" HAVING (domain_id, {DATE}) NOT IN ({DELETED_DAYS}))"
     )
     return (
         "SELECT DISTINCT domain_id, day FROM (SELECT domain_id, day FROM ("
@@ -170,7 +177,7 @@ def _changed_days(among: str, missing: Collection[str]) -> str:
         f" FROM ({clicks_with_links(by_path, missing)}) AS j GROUP BY 1, 2, 3"
         " UNION ALL"
         f' SELECT domain_id, day, link_id, link_path COLLATE "C", clicks, load_ids, -1 AS side'
-        f" FROM {TABLE} WHERE {among}"
+        f" FROM {TABLE} WHERE {among} AND clicks_deleted IS NOT TRUE"
         ") AS both_sides GROUP BY domain_id, day, link_id, link_path, clicks, load_ids"
         " HAVING sum(side) <> 0) AS differing"
     )
@@ -210,7 +217,8 @@ parts AS (
 SELECT domain_id, day, link_id, min(link_path) AS link_path, min(clicks) AS clicks,
     min(clicks_by_people) AS clicks_by_people, min(visitors) AS visitors,
     min(first_click) AS first_click, min(last_click) AS last_click,
-    min(top_country) AS top_country, min(top_referrer) AS top_referrer, min(load_ids) AS load_ids
+    min(top_country) AS top_country, min(top_referrer) AS top_referrer, min(load_ids) AS load_ids,
+    FALSE AS clicks_deleted
 FROM parts GROUP BY 1, 2, 3"""
 
 

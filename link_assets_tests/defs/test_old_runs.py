@@ -134,5 +134,8 @@ def test_the_command_says_how_many(
     location.links()
     monkeypatch.setenv("DAGSTER_HOME", str(workdir / "home"))
     pruned = CliRunner().invoke(main, ["prune", "--days", "1"])
-    assert (pruned.exit_code, pruned.output) == (0, "Runs deleted: 0.\n")
+    assert (pruned.exit_code, pruned.output) == (
+        0,
+        "Runs deleted: 0. Records of loads deleted: 0.\n",
+    )
     assert CliRunner().invoke(main, ["prune", "--days", "0"]).exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -66,6 +67,18 @@ def test_the_next_page_is_fetched_while_one_is_read(
     load_clicks(1)
     assert asked_in_time == [True] * 3
     assert loaded_clicks() == expected_clicks({1: CLICKS})
+
+
+def test_of_a_click_that_comes_twice_beside_old_ones_the_last_version_is_loaded(
+    api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, old = datetime.now(UTC), datetime.now(UTC) - timedelta(days=90)
+    first, second = (CLICKS[0] | {"dt": now.isoformat(), "city": city} for city in ("A", "B"))
+    too_old = [CLICKS[i] | {"dt": old.isoformat()} for i in (1, 2)]
+    sandbox.clicks, sandbox.page_size = {1: [first, *too_old, second]}, 2
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__KEEP_CLICKS_DAYS", "60")
+    load_clicks(1)
+    assert rows("SELECT city FROM {dataset}.clicks") == [("B",)]
 
 
 def test_a_field_that_one_domain_has_brought_is_known_for_the_next(

@@ -105,6 +105,28 @@ def test_the_columns_are_those_of_the_contract(sandbox: Sandbox) -> None:
     ) == rows("SELECT DISTINCT _dlt_load_id FROM {dataset}.daily_clicks")
 
 
+def test_clicks_of_days_that_are_not_kept_are_deleted_and_their_days_stay(
+    sandbox: Sandbox,
+) -> None:
+    midnight = click(2, ua="first") | {"dt": "2026-03-02T00:00:00Z"}
+    last = click(1, ua="last") | {"dt": "2026-03-01T23:59:59.999Z"}
+    load(sandbox, click(1), last, midnight, click(3))
+    done = compute_days([1], date(2026, 3, 2))[1]
+    assert (done.days, done.clicks, done.deleted) == (3, 4, 2)
+    assert counts("clicks", "clicks_deleted") == {
+        (1, None): [2, True],
+        (2, None): [1, False],
+        (3, None): [1, False],
+    }
+    left = rows("SELECT ua FROM {dataset}.clicks WHERE dt < '2026-03-03 00:00:00+00'")
+    assert left == [("first",)]
+    # one that comes late for a day that is kept, and one for a day that is not
+    load(sandbox, click(1, ua="late"), click(2, ua="late"), links=sandbox.links or ())
+    done = compute_days([1], date(2026, 3, 2))[1]
+    assert (done.days, done.clicks, done.deleted) == (1, 5, 1)
+    assert counts("clicks") == {(1, None): 2, (2, None): 2, (3, None): 1}
+
+
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
 def test_a_day_is_that_of_utc_in_any_time_zone(
     zone: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

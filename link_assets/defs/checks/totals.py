@@ -3,7 +3,7 @@
 Both are counted in one query, so that they are of the same moment. A domain of which a load has
 ended since its days were computed differs rightly, and is not judged: its days are still to come.
 Which loads the days have is known by their ids and not by times: a load may end long after its id
-was made.
+was made. Days whose clicks are no longer kept are in neither number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, judg
 from link_assets.defs.checks.last_loads import LAST_LOAD, LastLoads, LoadedRowsCheck
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.daily_clicks import LOAD_ID
+from link_assets.warehouse.old_clicks import DELETED_DAYS, has_deleted_days
 from link_assets.warehouse.reader import Reader
+from link_assets.warehouse.utc_days import DATE
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,18 @@ def totals(reader: Reader, last: LastLoads) -> CheckResult:
 
 def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
     among = f"domain_id IN ({', '.join(domains) or 'NULL'})"
+    clicks = days = among
+    if has_deleted_days(reader):
+        clicks = f"{among} AND (domain_id, {DATE}) NOT IN ({DELETED_DAYS})"
+        days = f"{among} AND clicks_deleted IS NOT TRUE"
     rows = reader.rows(
         "SELECT domain_id, sum(clicks), sum(of_days), max(last_load) FROM ("
         "SELECT domain_id, count(*) AS clicks, 0 AS of_days,"
         f" max({LOAD_ID}) AS last_load"
-        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY domain_id"
+        f" FROM {{dataset}}.{CLICKS.name} WHERE {clicks} GROUP BY domain_id"
         " UNION ALL"
         " SELECT domain_id, 0 AS clicks, sum(clicks) AS of_days, NULL AS last_load"
-        f" FROM {{dataset}}.{DAILY_CLICKS.name} WHERE {among} GROUP BY domain_id"
+        f" FROM {{dataset}}.{DAILY_CLICKS.name} WHERE {days} GROUP BY domain_id"
         ") AS counted GROUP BY domain_id ORDER BY domain_id"
     )
     return [

@@ -14,6 +14,7 @@ import dlt
 from dlt.common.destination import Destination
 from dlt.destinations.sql_client import SqlClientBase
 
+from link_assets.contract import DAILY_CLICKS
 from link_assets.warehouse.destinations.base import OpenWarehouse, Warehouse
 from link_assets.warehouse.destinations.duckdb import message_about_names
 from link_assets.warehouse.destinations.postgres import message_of_postgres
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
         LakeCredentials,
         LakeSqlClient,
     )
+
+LOADS = "loads"
+"""The lock that every load holds."""
 
 
 class DuckLakeWarehouse(Warehouse):
@@ -60,17 +64,20 @@ class DuckLakeWarehouse(Warehouse):
             TimeoutError: Another machine was still at it after `seconds`.
         """
         client = cast("LakeSqlClient", pipeline.sql_client())
-        with client.catalog_lock("loads", seconds):
+        with client.catalog_lock(LOADS, seconds):
             yield
 
     def writing_alone(self, client: SqlClientBase[Any], table: str, seconds: float) -> None:
         """Keep other machines from replacing rows of a table until the client's transaction ends.
 
+        Loads write all tables but that of days; no two transactions can change a file of a lake.
+
         Raises:
             TimeoutError: Another machine was still at it after `seconds`.
         """
         lake = cast("LakeSqlClient", client)
-        lake.hold(lake.catalog_lock(f"rows of {table}", seconds))
+        lock = f"rows of {table}" if table == DAILY_CLICKS.name else LOADS
+        lake.hold(lake.catalog_lock(lock, seconds))
 
     def message_without_values(self, error: BaseException) -> str | None:
         """Return the message of an error about names, files or transactions, or of the catalog."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from link_assets_tests.warehouse.ducklake.lake import needs_ducklake
 from link_assets_tests.warehouse.test_daily_clicks import (
+    test_clicks_of_days_that_are_not_kept_are_deleted_and_their_days_stay as test_old_clicks_go,
+)
+from link_assets_tests.warehouse.test_daily_clicks import (
     test_rows_that_were_changed_or_deleted_by_hand_are_put_right as test_days_are_put_right,
 )
 from link_assets_tests.warehouse.test_daily_clicks import (
@@ -29,5 +32,6 @@ __all__ = [
     "test_days_are_put_right",
     "test_figures_are_true",
     "test_links_are_counted",
+    "test_old_clicks_go",
 ]
 pytestmark = needs_ducklake
