@@ -21,8 +21,8 @@ from link_assets.warehouse.pipeline import WriteSeconds
 
 GATHER_SECONDS = 1.0
 """How long a small chunk waits for others that are being fetched, so that it shares their load."""
-GATHER_ROWS = 10_000
-"""How many rows are worth a load of their own, with nothing to wait for."""
+LAST_PAGES = 1.1
+"""How much more rows than it was to have a load takes: each domain ends with a page."""
 
 
 class GroupCommit(Generic[C]):
@@ -33,7 +33,7 @@ class GroupCommit(Generic[C]):
 
     Args:
         make_source: Makes the dlt source of chunks of different domains.
-        rows: How many rows a load takes, unless a single chunk has more.
+        rows: About how many rows a load takes, unless a single chunk has more.
     """
 
     def __init__(self, make_source: Callable[[Sequence[C]], DltSource], rows: int) -> None:
@@ -100,7 +100,8 @@ class GroupCommit(Generic[C]):
                 rows += waiting.chunk.rows
                 domains = {w.chunk.domain_id for w in group}
                 # of two chunks of a domain the second cannot go on from where it was to begin
-                if group and (rows > self._rows or waiting.chunk.domain_id in domains):
+                is_full = rows > self._rows * LAST_PAGES
+                if group and (is_full or waiting.chunk.domain_id in domains):
                     break
                 group.append(waiting)
             del self._waiting[: len(group)]
@@ -108,7 +109,8 @@ class GroupCommit(Generic[C]):
 
     def _is_enough(self) -> bool:
         nothing_to_wait_for = not self._fetching or not self._waiting
-        return nothing_to_wait_for or sum(w.chunk.rows for w in self._waiting) >= GATHER_ROWS
+        rows = sum(w.chunk.rows for w in self._waiting)
+        return nothing_to_wait_for or rows >= self._rows
 
     def _fail_waiting(self, error: BaseException) -> None:
         with self._changed:
