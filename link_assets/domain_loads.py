@@ -13,18 +13,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from datetime import UTC, datetime
 from functools import partial
 
+from link_assets.kept_days import first_day_kept
 from link_assets.settings import ApiSettings
 from link_assets.source.click_chunks import (
     ClickChunk,
     chunks_source,
     fetch_chunk,
 )
-from link_assets.source.resume import ClicksRead
+from link_assets.source.resume import POSITION, ClicksRead
 from link_assets.source.run_resources import RunResources, open_resources
 from link_assets.source.table_store import TableStore, open_store
 from link_assets.warehouse.group_commit import DomainChunks, GroupCommit
+from link_assets.warehouse.old_clicks import OldClicks
 from link_assets.warehouse.positions import Position, read_positions
 from link_assets.warehouse.reader import reading
 
@@ -79,6 +82,19 @@ class DomainLoads:
             while not read.finished:
                 chunks.load()
         return read
+
+
+def old_clicks(domains: Collection[int], keep_days: int) -> OldClicks | None:
+    """Return the clicks of these domains that are not kept for longer; None to keep all.
+
+    Those of a domain that is being read, over several loads, are kept until it is read: the rest of
+    a day that is loaded in part would come after it was counted.
+    """
+    first = first_day_kept(keep_days, datetime.now(UTC).date())
+    if first is None:
+        return None
+    being_read = {d for d, position in _positions(domains).items() if POSITION in position.state}
+    return OldClicks({*domains} - being_read, first)
 
 
 @contextmanager

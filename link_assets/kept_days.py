@@ -4,8 +4,8 @@
     ... ────────────┼──────────── a day ────────────┼───────────── today
         first_day_kept                    first_day_loaded
 
-A day is deleted once no load has brought clicks of it for a day. So whatever a load that began
-earlier still brings is there, and was counted, before its day goes.
+A day is deleted once no read that began within a day brings clicks of it, so that the first chunk
+of a read is there before. Of a domain that is being read over several loads nothing is deleted.
 """
 
 from __future__ import annotations

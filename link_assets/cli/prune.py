@@ -30,6 +30,6 @@ def prune(days: int) -> None:
         before = datetime.now(UTC) - timedelta(days=days)
         with home_instance(home) as instance:
             pruned = delete_old_runs(instance, before)
-        loads = delete_old_loads(before)
-    kept = f"; {pruned.kept} older ones stay, as the last of their kind" if pruned.kept else ""
-    click.echo(f"Runs deleted: {pruned.deleted:,}{kept}. Records of loads deleted: {loads:,}.")
+        kept = f"; {pruned.kept} older ones stay, as the last of their kind" if pruned.kept else ""
+        click.echo(f"Runs deleted: {pruned.deleted:,}{kept}.")
+        click.echo(f"Records of loads deleted: {delete_old_loads(before):,}.")

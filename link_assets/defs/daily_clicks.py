@@ -8,7 +8,6 @@ others by `computed_after_failure` before it raises.
 # Dagster resolves the annotations of an asset's function: no `from __future__ import annotations`
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -36,7 +35,7 @@ from link_assets.defs.translator import (
     LINKS_KEY,
     asset_spec,
 )
-from link_assets.kept_days import first_day_kept
+from link_assets.domain_loads import old_clicks
 from link_assets.settings import is_domain_id, keep_clicks_days
 from link_assets.warehouse.daily_clicks import ComputedDays, compute_days
 from link_assets.warehouse.destinations.configured import configured_warehouse
@@ -87,8 +86,8 @@ def _computed(context: dg.AssetExecutionContext, keys: Sequence[str]) -> Results
     started, names = time.monotonic(), domain_names()
     show_hosts(context, names, keys)
     with failures_explained(DAILY_CLICKS.name):
-        first_kept = first_day_kept(keep_clicks_days(), datetime.now(UTC).date())
-        counts = compute_days([domain_id(key) for key in keys], first_kept)
+        domains = [domain_id(key) for key in keys]
+        counts = compute_days(domains, old_clicks(domains, keep_clicks_days()))
     seconds = time.monotonic() - started
     figures = clicks_figures(context, keys, with_leading=True)
     results = {

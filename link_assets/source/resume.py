@@ -34,7 +34,17 @@ from link_assets.source.times import earliest, from_text, latest, utc_text
 POSITION = "page_token"
 """The state's key of the position. Its name is older than other APIs, and in users' warehouses."""
 
-OF_ONE_READ = (POSITION, "since", "newest", "pages", "rejected", "last_rejected", "began", "old")
+OF_ONE_READ = (
+    POSITION,
+    "since",
+    "oldest",
+    "newest",
+    "pages",
+    "rejected",
+    "last_rejected",
+    "began",
+    "old",
+)
 """The state's keys that are removed when a read ends."""
 
 KEPT_REJECTED = 100
@@ -159,10 +169,10 @@ class Chunk:
     of them or `turn_back` to leave it to the next chunk, and `end` when the last page is kept.
 
     The state has `page_token`, where to go on, absent between reads and before the first rows;
-    `watermark`, the newest click of the last finished read; `since`, `newest`, `pages`, `rejected`,
-    `last_rejected` and `began` of the read under way; `full_read`, when the last read of all pages
-    began; `ip`, how addresses were treated; `api`, which API was read; `restart`, the last
-    restart's id. Unless the read has one, it is dlt's, and only there while dlt calls.
+    `watermark`, the newest click of the last finished read; `since`, `oldest`, `newest`, `pages`,
+    `rejected`, `last_rejected` and `began` of the read under way; `full_read`, when the last read
+    of all pages began; `ip`, how addresses were treated; `api`, which API was read; `restart`, the
+    last restart's id. Unless the read has one, it is dlt's, and only there while dlt calls.
     """
 
     def __init__(
@@ -228,7 +238,7 @@ class Chunk:
         if state.get(POSITION) != self.read.kept_position:
             self.read.paging.forget()  # another run was here, whose pages are not this one's
         self._resume(state)
-        self.oldest = self._oldest()
+        self.oldest = from_text(state.get("oldest"))
         self.read.stats.since = from_text(state["since"])
         self.since = latest(self.read.stats.since, self.oldest)
         self.mark = self._kept = Mark(state.get("pages", 0), self.read.stats.received)
@@ -304,6 +314,7 @@ class Chunk:
         if not read.is_position_on_trial:
             state.update(
                 since=self._since(state),
+                oldest=self._oldest(),
                 newest=None,
                 pages=0,
                 rejected=0,
@@ -354,9 +365,13 @@ class Chunk:
         is_enough = self._together.loads != self._loads_before
         return is_enough or seconds >= self._settings.chunk_seconds
 
-    def _oldest(self) -> datetime | None:
+    def _oldest(self) -> str | None:
+        """Return from when on clicks are loaded; the same for the whole read, as its requests are.
+
+        None for all.
+        """
         day = first_day_loaded(self._settings.keep_clicks_days, datetime.now(UTC).date())
-        return datetime.combine(day, time_of_day.min, UTC) if day else None
+        return utc_text(datetime.combine(day, time_of_day.min, UTC)) if day else None
 
     def _since(self, state: dict[str, Any]) -> str | None:
         """Return from when on clicks are wanted; None for all: at first, and when that is due."""

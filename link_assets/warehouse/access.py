@@ -46,6 +46,21 @@ def exclusive_access(purpose: str, at_most: float | None = None) -> Iterator[Ope
 
 
 @contextmanager
+def without_loads(purpose: str) -> Iterator[OpenWarehouse]:
+    """Hold the warehouse likewise, and keep the loads of other machines out; raise likewise.
+
+    In the order of loads, or each would wait for the other.
+    """
+    seconds = location_settings().lock_timeout_seconds
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(configured_warehouse().loads_kept_out(seconds))
+        except TimeoutError:
+            raise busy(seconds, purpose, "another run or machine") from None
+        yield stack.enter_context(exclusive_access(purpose))
+
+
+@contextmanager
 def kept_closed(purpose: str, close: Callable[[], None]) -> Iterator[None]:
     """Hold the warehouse while nobody has it open, this process included; raise likewise.
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, cast
@@ -30,14 +30,21 @@ import dlt
 from dlt.common.schema.utils import dlt_load_id_column, new_table
 from dlt.common.storages.load_package import create_load_id
 from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
 
 from link_assets.contract import CLICKS, DAILY_CLICKS, DATASET, LINKS
-from link_assets.warehouse.access import exclusive_access
+from link_assets.settings import location_settings
+from link_assets.warehouse.access import busy, exclusive_access, without_loads
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import NoClicks
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
-from link_assets.warehouse.old_clicks import DELETED_DAYS, DELETING, delete_clicks, hold
+from link_assets.warehouse.old_clicks import (
+    IS_CLICK_OF_OPEN_DAY,
+    IS_OPEN_DAY,
+    OldClicks,
+    any_old,
+)
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
 from link_assets.warehouse.utc_days import DATE, up_to
@@ -77,19 +84,22 @@ class ComputedDays:
 
 
 def compute_days(
-    domains: Collection[int], first_kept: date | None = None
+    domains: Collection[int], old: OldClicks | None = None
 ) -> Mapping[int, ComputedDays]:
     """Compute the days of these domains that changed; return by domain what it has now.
 
-    The number of queries does not grow with the domains. The clicks of days (UTC) before
-    `first_kept` are deleted afterwards, and those days stay as they are.
+    The number of queries does not grow with the domains. `old` clicks, of some of the domains, are
+    deleted once they are counted; their days stay as they are from then on.
 
     Raises:
         NoClicks: The table of clicks does not exist.
         WarehouseBusy: The warehouse was not free in time.
     """
     prepare_process()
-    with exclusive_access(PURPOSE) as opened, _client() as client:
+    if old and not any_old(old):
+        old = None
+    held = without_loads(PURPOSE) if old else exclusive_access(PURPOSE)
+    with held as opened, _client() as client:
         began = datetime.now(UTC)
         opened.run(PURPOSE, partial(_make_table, client, opened))
         reader = Reader(client.sql_client, opened)
@@ -98,12 +108,9 @@ def compute_days(
             raise NoClicks("There are no clicks yet: materialize link_assets/clicks first.")
         # read before: what another machine loads meanwhile is then newer
         last_loads = _last_loads(reader, _among(domains))
-        days = opened.run(PURPOSE, partial(_compute_changed, client, _among(domains), missing))
+        compute = partial(_compute_changed, client, _among(domains), missing, old)
+        days, deleted = opened.run(PURPOSE, compute)
         found = _counts(reader, domains, days, last_loads, began)
-        if first_kept is None:
-            return found
-        delete = partial(delete_clicks, client, _among(domains), first_kept)
-        deleted = opened.run(DELETING, delete)
         return {d: replace(c, deleted=deleted.get(d, 0)) for d, c in found.items()}
 
 
@@ -136,11 +143,16 @@ def _make_table(client: SqlJobClientBase, opened: OpenWarehouse) -> None:
 
 
 def _compute_changed(
-    client: SqlJobClientBase, among: str, missing: Collection[str]
-) -> Mapping[int, int]:
-    """Compute the days that changed, in one transaction; return how many there were by domain."""
+    client: SqlJobClientBase, among: str, missing: Collection[str], old: OldClicks | None
+) -> tuple[Mapping[int, int], Mapping[int, int]]:
+    """Compute the days that changed, and delete old clicks, in one transaction.
+
+    Returns:
+        By domain how many days there were, and how many old clicks.
+    """
+    deleted: Mapping[int, int] = {}
     with client.sql_client.begin_transaction():
-        hold(client.sql_client, DAILY_CLICKS.name, PURPOSE)
+        _write_alone(client.sql_client, DAILY_CLICKS.name, *([CLICKS.name] if old else []))
         reader = Reader(client.sql_client)
         reader.run(f"CREATE TEMPORARY TABLE {CHANGED} AS {_changed_days(among, missing)}")
         days = reader.rows(f"SELECT domain_id, count(*) FROM {CHANGED} GROUP BY domain_id")
@@ -148,7 +160,19 @@ def _compute_changed(
             _replace(reader, load_id := create_load_id(), missing)
             client.complete_load(load_id)
         reader.run(f"DROP TABLE {CHANGED}")
-    return dict(map(tuple, days))
+        if old and (deleted := old.count(reader)):
+            old.delete(reader)
+    return dict(map(tuple, days)), deleted
+
+
+def _write_alone(client: SqlClientBase[Any], *tables: str) -> None:
+    """Keep other machines from replacing rows of tables until the client's transaction ends."""
+    seconds = location_settings().lock_timeout_seconds
+    try:
+        for table in tables:
+            configured_warehouse().writing_alone(client, table, seconds)
+    except TimeoutError:
+        raise busy(seconds, PURPOSE, "another run or machine") from None
 
 
 def _replace(reader: Reader, load_id: str, missing: Collection[str]) -> None:
@@ -167,8 +191,8 @@ def _changed_days(among: str, missing: Collection[str]) -> str:
     """
     by_path = (
         f"(SELECT domain_id, {DATE} AS day, path, st, count(*) AS clicks, {LOAD_IDS} AS load_ids"
-        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY 1, 2, 3, 4"
-        f" HAVING (domain_id, {DATE}) NOT IN ({DELETED_DAYS}))"
+        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} AND {IS_CLICK_OF_OPEN_DAY}"
+        " GROUP BY 1, 2, 3, 4)"
     )
     return (
         "SELECT DISTINCT domain_id, day FROM (SELECT domain_id, day FROM ("
@@ -177,7 +201,7 @@ def _changed_days(among: str, missing: Collection[str]) -> str:
         f" FROM ({clicks_with_links(by_path, missing)}) AS j GROUP BY 1, 2, 3"
         " UNION ALL"
         f' SELECT domain_id, day, link_id, link_path COLLATE "C", clicks, load_ids, -1 AS side'
-        f" FROM {TABLE} WHERE {among} AND clicks_deleted IS NOT TRUE"
+        f" FROM {TABLE} WHERE {among} AND {IS_OPEN_DAY}"
         ") AS both_sides GROUP BY domain_id, day, link_id, link_path, clicks, load_ids"
         " HAVING sum(side) <> 0) AS differing"
     )

@@ -1,70 +1,73 @@
 """Clicks that are old enough to be deleted; the rows of their days in `daily_clicks` stay.
 
-Such a day is marked in the same transaction, and never computed again: not when its clicks are
-gone, and not when some of them come back.
+The days of a domain up to one of them are marked in the transaction that deletes their clicks, in
+which they were computed, too, with all loads kept out: so no click goes that is not counted. They
+are never computed again: not because their clicks are gone, and not if some of them come back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from dlt.destinations.job_client_impl import SqlJobClientBase
-from dlt.destinations.sql_client import SqlClientBase
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.contract import CLICKS, DAILY_CLICKS
-from link_assets.settings import location_settings
-from link_assets.warehouse.access import busy
-from link_assets.warehouse.destinations.configured import configured_warehouse
-from link_assets.warehouse.reader import Reader
-from link_assets.warehouse.utc_days import midnight
+from link_assets.warehouse.reader import Reader, reading
+from link_assets.warehouse.utc_days import DATE, midnight
 
-DELETING = "deleting old clicks"
 DAYS = f"{{dataset}}.{DAILY_CLICKS.name}"
-DELETED_DAYS = f"SELECT domain_id, day FROM {DAYS} WHERE clicks_deleted"
-"""The SQL of the days whose clicks were deleted."""
+IS_OPEN = (
+    "NOT EXISTS (SELECT 1 FROM (SELECT domain_id AS domain, max(day) AS last_day"
+    f" FROM {DAYS} WHERE clicks_deleted GROUP BY domain_id) AS closed"
+    f" WHERE closed.domain = domain_id AND closed.last_day >= {{day}})"
+)
+IS_CLICK_OF_OPEN_DAY = IS_OPEN.replace("{day}", DATE)
+"""The SQL that the clicks of a click's day are still kept."""
+IS_OPEN_DAY = IS_OPEN.replace("{day}", "day")
+"""The SQL that the clicks of a day in `daily_clicks` are."""
 
 
-def delete_clicks(client: SqlJobClientBase, among: str, first_kept: date) -> Mapping[int, int]:
-    """Delete the clicks of days (UTC) before one; return by domain how many there were.
+@dataclass(frozen=True)
+class OldClicks:
+    """The clicks of these domains, of days (UTC) before `first_kept`."""
 
-    Args:
-        client: An open client, with the warehouse held.
-        among: The SQL condition of the domains. Their days have been computed.
-        first_kept: The first day whose clicks stay.
+    domains: Collection[int]
+    first_kept: date
 
-    Raises:
-        WarehouseBusy: Other machines wrote for too long.
-    """
-    old = f"{among} AND dt < {midnight(first_kept)}"
-    with client.sql_client.begin_transaction():
-        hold(client.sql_client, CLICKS.name, DELETING)
-        reader = Reader(client.sql_client)
-        count = f"SELECT domain_id, count(*) FROM {{dataset}}.{CLICKS.name} WHERE {old}"
-        deleted = dict(map(tuple, reader.rows(f"{count} GROUP BY domain_id")))
-        if deleted:
-            days = f"{among} AND day < '{first_kept.isoformat()}' AND clicks_deleted IS NOT TRUE"
-            reader.run(f"UPDATE {DAYS} SET clicks_deleted = TRUE WHERE {days}")
-            reader.run(f"DELETE FROM {{dataset}}.{CLICKS.name} WHERE {old}")
-    return deleted
+    @property
+    def are_old(self) -> str:
+        """Return the SQL that a click is one of them."""
+        return f"{self._among} AND dt < {midnight(self.first_kept)}"
+
+    @property
+    def _among(self) -> str:
+        return f"domain_id IN ({', '.join(map(str, self.domains)) or 'NULL'})"
+
+    def count(self, reader: Reader) -> Mapping[int, int]:
+        """Return by domain how many there are."""
+        rows = reader.rows(
+            f"SELECT domain_id, count(*) FROM {{dataset}}.{CLICKS.name}"
+            f" WHERE {self.are_old} GROUP BY domain_id"
+        )
+        return dict(map(tuple, rows))
+
+    def delete(self, reader: Reader) -> None:
+        """Delete them and mark their days; in a transaction that keeps loads out."""
+        days = f"{self._among} AND day < '{self.first_kept.isoformat()}'"
+        reader.run(f"UPDATE {DAYS} SET clicks_deleted = TRUE WHERE {days}")
+        reader.run(f"DELETE FROM {{dataset}}.{CLICKS.name} WHERE {self.are_old}")
 
 
-def has_deleted_days(reader: Reader) -> bool:
-    """Return whether there are days whose clicks were deleted; the table may be an older one."""
-    if "clicks_deleted" not in reader.columns(DAILY_CLICKS.name):
-        return False
-    return bool(reader.rows(f"{DELETED_DAYS} LIMIT 1"))
+def any_old(old: OldClicks) -> bool:
+    """Return whether there are such clicks."""
+    with reading() as reader, suppress(DatabaseUndefinedRelation):
+        return bool(old.count(reader))
+    return False
 
 
-def hold(client: SqlClientBase[Any], table: str, purpose: str) -> None:
-    """Keep other machines from replacing rows of a table until the client's transaction ends.
-
-    Raises:
-        WarehouseBusy: They wrote for too long.
-    """
-    seconds = location_settings().lock_timeout_seconds
-    try:
-        configured_warehouse().writing_alone(client, table, seconds)
-    except TimeoutError:
-        raise busy(seconds, purpose, "another run or machine") from None
+def knows_deleted(reader: Reader) -> bool:
+    """Return whether the table of days has the mark, which earlier versions did not make."""
+    return "clicks_deleted" in reader.columns(DAILY_CLICKS.name)

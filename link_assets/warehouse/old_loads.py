@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from link_assets.warehouse.access import exclusive_access
+from link_assets.warehouse.access import without_loads
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.link_join import missing_tables
-from link_assets.warehouse.old_clicks import hold
 from link_assets.warehouse.positions import TABLE as POSITIONS
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
@@ -30,13 +29,12 @@ def delete_old_loads(before: datetime) -> int:
     warehouse = configured_warehouse()
     if not warehouse.exists():
         return 0
-    with exclusive_access(PURPOSE) as opened, warehouse.dataset().sql_client as client:
+    with without_loads(PURPOSE) as opened, warehouse.dataset().sql_client as client:
         missing = missing_tables(Reader(client, opened), LOADS, *BELIEVED_BY)
         if LOADS in missing:
             return 0
         needed = [table for table in BELIEVED_BY if table not in missing]
         with client.begin_transaction():
-            hold(client, LOADS, PURPOSE)
             return _delete(Reader(client), before, needed)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from link_assets.sandbox import Sandbox
+from link_assets.sandbox import Fault, Sandbox
 from link_assets_tests.defs.checks.evaluated import checked
 from link_assets_tests.defs.loads import register
 from link_assets_tests.defs.test_daily_clicks import shown
@@ -68,6 +68,26 @@ def test_old_clicks_are_deleted_and_not_loaded_again_and_their_days_stay(
     assert checked(location)["daily_clicks.totals_agree"].passed
 
 
+def test_nothing_is_deleted_of_a_domain_while_it_is_read(
+    location: Location,
+    sandbox: Sandbox,
+    listed: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"{API}CHUNK_ROWS", "1")
+    sandbox.faults = [Fault(page=4, status=401)]
+    assert not location.clicks_and_days("1").success
+    monkeypatch.setenv(KEPT, "60")
+    sandbox.faults = [Fault(page=5, status=401)]
+    assert not location.clicks_and_days("1").success
+    assert ages("clicks", "dt") == AGES[:8]
+    # to the end as it began, though clicks are kept for less since
+    assert location.clicks_and_days("1").success
+    assert shown(location, "1")["clicks_deleted"] == 3
+    assert ages("daily_clicks", "day") == AGES
+
+
+@pytest.mark.long
 def test_clicks_that_come_back_leave_a_day_as_it_was(
     location: Location, listed: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +103,7 @@ def test_clicks_that_come_back_leave_a_day_as_it_was(
     assert checked(location)["daily_clicks.totals_agree"].passed
 
 
+@pytest.mark.long
 def test_days_that_were_never_computed_are_before_their_clicks_go(
     location: Location, listed: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +124,7 @@ def test_a_listing_of_the_newest_first_is_read_to_the_oldest_day_that_is_kept(
     assert location.click_metadata("1")["pages"] == 4
 
 
+@pytest.mark.long
 def test_a_table_of_days_of_an_earlier_version_gets_the_column(
     location: Location, listed: list[dict[str, Any]]
 ) -> None:

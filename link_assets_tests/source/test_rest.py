@@ -17,6 +17,7 @@ from dlt.extract import DltSource
 from link_assets.contract import CLICKS, LINKS, REJECTED_ROWS, Table
 from link_assets.sandbox import RequestRecord, Sandbox, World
 from link_assets.settings import api_settings
+from link_assets.source import resume
 from link_assets.source.links_read import LinksRead
 from link_assets.source.rest import clicks_source, links_source
 from link_assets.source.resume import ClicksRead, full_refresh
@@ -221,6 +222,7 @@ def test_a_field_that_appears_later_is_a_new_column(sandbox: Sandbox) -> None:
     assert found == [("/new", "phone"), ("/old", None)]
 
 
+@pytest.mark.long
 def test_every_click_tells_which_load_brought_it(sandbox: Sandbox) -> None:
     load_clicks(chunk_rows=15)
     loads = rows("SELECT DISTINCT _dlt_load_id FROM {dataset}.clicks ORDER BY 1")
@@ -281,6 +283,7 @@ def test_a_links_tags_are_replaced(sandbox: Sandbox) -> None:
     assert count("links__tags") == len(found)
 
 
+@pytest.mark.long
 def test_the_last_tag_of_all_can_go(sandbox: Sandbox) -> None:
     sandbox.links = [link(tags=["a", "b"])]
     load_links()
@@ -372,6 +375,7 @@ def test_unreadable_rows_are_kept_whole_with_the_reason(sandbox: Sandbox) -> Non
         assert told.startswith(reason)
 
 
+@pytest.mark.long
 def test_rejecting_a_row_again_does_not_add_it(sandbox: Sandbox) -> None:
     sandbox.clicks = {1: [row for row, _ in BAD_CLICKS]}
     sandbox.links = [row for row, _ in BAD_LINKS]
@@ -439,6 +443,7 @@ def test_a_restart_begins_at_the_first_page(sandbox: Sandbox) -> None:
     assert count("clicks") == 40
 
 
+@pytest.mark.long
 def test_a_retried_restart_resumes_where_the_first_attempt_stopped(
     sandbox: Sandbox,
 ) -> None:
@@ -523,6 +528,7 @@ def test_a_click_from_the_future_does_not_hide_later_ones(
     assert paths() == ["/future", "/new0", "/new1"]
 
 
+@pytest.mark.long
 def test_the_api_is_asked_for_new_clicks_only_where_it_can_tell_them(sandbox: Sandbox) -> None:
     sandbox.page_size, sandbox.supports_since = 1, "since"
     sandbox.clicks = {1: days(0, 1, 2, 3, 4)}
@@ -551,6 +557,7 @@ def test_clicks_that_become_readable_later_are_not_taken_for_old_ones(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(3,)]
 
 
+@pytest.mark.long
 def test_two_runs_of_a_domain_do_not_take_each_others_tokens_for_a_circle(
     api: str, sandbox: Sandbox
 ) -> None:
@@ -561,3 +568,20 @@ def test_two_runs_of_a_domain_do_not_take_each_others_tokens_for_a_circle(
     while not first.finished:
         load_chunk(first, chunk_rows=1)
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]
+
+
+def test_a_read_that_goes_on_another_day_asks_for_the_same_clicks(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noon = datetime.now(UTC).replace(hour=12)
+    sandbox.page_size, sandbox.supports_since = 1, "since"
+    times = [noon - timedelta(days=days, hours=hour) for days in (60, 59, 50) for hour in (9, 1)]
+    sandbox.clicks = {1: [click(path=f"/{time}", dt=time.isoformat()) for time in times]}
+    kept: dict[str, Any] = {"keep_clicks_days": 60, "clicks_since_param": "since", "chunk_rows": 3}
+    load_chunk(ClicksRead(), **kept)
+    day = resume.first_day_loaded
+    monkeypatch.setattr(
+        resume, "first_day_loaded", lambda days, today: day(days, today + timedelta(days=1))
+    )
+    load_chunk(ClicksRead(), **kept)
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(6,)]

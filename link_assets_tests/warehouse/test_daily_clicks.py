@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 
 from link_assets.contract import DAILY_CLICKS
 from link_assets.sandbox import Sandbox, World
+from link_assets.warehouse import daily_clicks
 from link_assets.warehouse.daily_clicks import compute_days
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import NoClicks
+from link_assets.warehouse.old_clicks import OldClicks
 from link_assets.warehouse.reader import Reader, reading
 from link_assets_tests.children import WAIT, child, finish
 from link_assets_tests.support import rows
@@ -27,6 +30,10 @@ from link_assets_tests.warehouse.helpers import load_clicks, load_links, wait_un
 FIXTURES = (port, server, warehouse) = joins.port, joins.server, joins.warehouse
 """For pytest to find here: one kind of warehouse after the other, empty."""
 WORLD = World(domains=3, links_per_domain=5, clicks_per_domain=60)
+INSERT = (
+    "INSERT INTO {dataset}.clicks (domain_id, dt, click_id, st, _dlt_load_id)"
+    " VALUES (1, '2026-03-01 13:00:00+00', 'late', 302, '9999999999')"
+)
 TOTALS = "SELECT sum(clicks), count(*) FROM {dataset}.daily_clicks WHERE domain_id = 1"
 
 
@@ -111,7 +118,8 @@ def test_clicks_of_days_that_are_not_kept_are_deleted_and_their_days_stay(
     midnight = click(2, ua="first") | {"dt": "2026-03-02T00:00:00Z"}
     last = click(1, ua="last") | {"dt": "2026-03-01T23:59:59.999Z"}
     load(sandbox, click(1), last, midnight, click(3))
-    done = compute_days([1], date(2026, 3, 2))[1]
+    old = OldClicks([1], date(2026, 3, 2))
+    done = compute_days([1], old)[1]
     assert (done.days, done.clicks, done.deleted) == (3, 4, 2)
     assert counts("clicks", "clicks_deleted") == {
         (1, None): [2, True],
@@ -122,11 +130,45 @@ def test_clicks_of_days_that_are_not_kept_are_deleted_and_their_days_stay(
     assert left == [("first",)]
     # one that comes late for a day that is kept, and one for a day that is not
     load(sandbox, click(1, ua="late"), click(2, ua="late"), links=sandbox.links or ())
-    done = compute_days([1], date(2026, 3, 2))[1]
+    done = compute_days([1], old)[1]
     assert (done.days, done.clicks, done.deleted) == (1, 5, 1)
     assert counts("clicks") == {(1, None): 2, (2, None): 2, (3, None): 1}
+    assert compute_days([1], old)[1].deleted == 0
 
 
+def test_old_clicks_of_other_domains_stay(sandbox: Sandbox) -> None:
+    sandbox.clicks = {domain: [click(1)] for domain in (1, 2)}
+    for domain in (1, 2):
+        load_clicks(domain)
+    done = compute_days([1, 2], OldClicks([1], date(2026, 3, 2)))
+    assert [done[domain].deleted for domain in (1, 2)] == [1, 0]
+    assert rows("SELECT domain_id FROM {dataset}.clicks") == [(2,)]
+
+
+def test_a_click_that_another_machine_loads_while_old_ones_go_stays(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if configured_warehouse().readers_need_lock:
+        return  # no other machine can
+    load(sandbox, click(1), click(2))
+    replace_days = daily_clicks._replace
+    inserted: list[Future[list[Any]]] = []
+
+    def beside(*arguments: Any) -> None:
+        """Has another connection insert an old click between the statements, if it can."""
+        inserted.append(threads.submit(rows, INSERT))
+        wait([inserted[0]], 0.5)
+        replace_days(*arguments)
+
+    monkeypatch.setattr(daily_clicks, "_replace", beside)
+    with ThreadPoolExecutor(1) as threads:
+        done = compute_days([1], OldClicks([1], date(2026, 3, 2)))[1]
+    assert inserted[0].exception() is None
+    assert (done.deleted, counts("clicks")[1, None]) == (1, 1)
+    assert rows("SELECT click_id FROM {dataset}.clicks WHERE dt < '2026-03-02'") == [("late",)]
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
 def test_a_day_is_that_of_utc_in_any_time_zone(
     zone: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -169,6 +211,7 @@ def test_of_countries_and_referrers_with_as_many_clicks_the_first_by_name_is_the
     assert found == {(1, None): ["DE", "b.example"], (2, None): [None, None]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("treatment", ["hash", "drop"])
 def test_visitors_are_counted_without_their_addresses(
     treatment: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -202,6 +245,7 @@ def load_more(sandbox: Sandbox, *clicks: dict[str, Any]) -> dict[date, set[str]]
     return before
 
 
+@pytest.mark.long
 def test_a_new_click_has_its_day_computed_and_no_other(sandbox: Sandbox) -> None:
     before = load_more(sandbox, click(4))
     assert compute_days([1])[1].days == 1
@@ -215,6 +259,7 @@ def test_a_late_click_has_its_day_computed_again_and_no_other(sandbox: Sandbox) 
     assert counts("clicks") == {(day, "1 promo"): 1 + (day == 2) for day in (1, 2, 3)}
 
 
+@pytest.mark.long
 def test_a_revised_click_has_its_day_computed_again_and_no_other(sandbox: Sandbox) -> None:
     before = load_more(sandbox, click(3, human=False))
     assert compute_days([1])[1].days == 1
@@ -264,6 +309,7 @@ def test_rows_that_were_changed_or_deleted_by_hand_are_put_right(sandbox: Sandbo
     assert loaded_days() == right[1:]
 
 
+@pytest.mark.long
 def test_clicks_are_counted_before_links_and_domains_are_loaded(sandbox: Sandbox) -> None:
     sandbox.clicks = {1: [click(1)]}
     load_clicks(1)
@@ -285,6 +331,7 @@ def test_a_domain_without_clicks_has_no_rows(sandbox: Sandbox) -> None:
     assert compute_days([]) == {}
 
 
+@pytest.mark.long
 def test_the_number_of_queries_does_not_grow_with_domains_and_days(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

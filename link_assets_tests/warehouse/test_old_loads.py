@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from link_assets.sandbox import Sandbox, World
 from link_assets.warehouse.daily_clicks import compute_days
 from link_assets.warehouse.old_loads import delete_old_loads
@@ -62,6 +64,7 @@ def test_where_nothing_was_loaded_there_is_nothing_to_delete(sandbox: Sandbox) -
     assert delete_old_loads(later()) == 0
 
 
+@pytest.mark.long
 def test_a_warehouse_that_only_has_links_keeps_the_state_of_their_pipeline(
     sandbox: Sandbox,
 ) -> None:

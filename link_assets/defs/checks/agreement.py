@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -24,7 +24,8 @@ from link_assets.defs.checks.last_loads import (
 )
 from link_assets.defs.domain_names import WITHOUT_HOSTS, DomainNames, domain_names
 from link_assets.defs.failures import explanation, kind_and_place
-from link_assets.settings import SettingsError, api_settings, is_domain_id
+from link_assets.kept_days import first_day_loaded
+from link_assets.settings import ApiSettings, SettingsError, api_settings, is_domain_id
 from link_assets.source.daily_counts import Counted, api_counts_people, people_by_day
 from link_assets.warehouse.reader import Reader
 
@@ -79,10 +80,11 @@ def service_counts(last: LastLoads) -> ServiceCounts:
     try:
         settings = api_settings()
         days = {
-            domain: _whole_days(load, settings.clicks_lookback_days)
+            domain: _whole_days(load, settings)
             for domain, load in last.loads.items()
             if is_domain_id(domain) and not load.number("resumed_from_page")
         }
+        days = {domain: whole for domain, whole in days.items() if whole}
         asked = [(int(domain), (whole[0], whole[-1])) for domain, whole in days.items()]
         names = domain_names()
         answers = {
@@ -93,11 +95,16 @@ def service_counts(last: LastLoads) -> ServiceCounts:
     return _sorted_out(days, answers, names)
 
 
-def _whole_days(load: LastLoad, lookback: float) -> Sequence[date]:
-    """Return the days that were over and settled when the load began, as far as loads look back."""
+def _whole_days(load: LastLoad, settings: ApiSettings) -> Sequence[date]:
+    """Return the days that were over and settled when the load began, as far as loads look back.
+
+    Those whose clicks are no longer kept are not among them.
+    """
     settled = (load.began - SETTLING).date()
-    back = min(max(ceil(lookback), 1), MOST_DAYS)
-    return [settled - timedelta(days=days) for days in range(back, 0, -1)]
+    back = min(max(ceil(settings.clicks_lookback_days), 1), MOST_DAYS)
+    days = [settled - timedelta(days=days) for days in range(back, 0, -1)]
+    first = first_day_loaded(settings.keep_clicks_days, datetime.now(UTC).date())
+    return [day for day in days if first is None or day >= first]
 
 
 def _sorted_out(

@@ -18,9 +18,8 @@ from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, judg
 from link_assets.defs.checks.last_loads import LAST_LOAD, LastLoads, LoadedRowsCheck
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.daily_clicks import LOAD_ID
-from link_assets.warehouse.old_clicks import DELETED_DAYS, has_deleted_days
+from link_assets.warehouse.old_clicks import IS_CLICK_OF_OPEN_DAY, IS_OPEN_DAY, knows_deleted
 from link_assets.warehouse.reader import Reader
-from link_assets.warehouse.utc_days import DATE
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,8 @@ def totals(reader: Reader, last: LastLoads) -> CheckResult:
 def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
     among = f"domain_id IN ({', '.join(domains) or 'NULL'})"
     clicks = days = among
-    if has_deleted_days(reader):
-        clicks = f"{among} AND (domain_id, {DATE}) NOT IN ({DELETED_DAYS})"
-        days = f"{among} AND clicks_deleted IS NOT TRUE"
+    if knows_deleted(reader):
+        clicks, days = f"{among} AND {IS_CLICK_OF_OPEN_DAY}", f"{among} AND {IS_OPEN_DAY}"
     rows = reader.rows(
         "SELECT domain_id, sum(clicks), sum(of_days), max(last_load) FROM ("
         "SELECT domain_id, count(*) AS clicks, 0 AS of_days,"

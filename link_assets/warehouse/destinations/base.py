@@ -180,6 +180,17 @@ class Warehouse:
         """
         yield
 
+    @contextmanager
+    def loads_kept_out(self, seconds: float) -> Iterator[None]:
+        """Keep other machines from loading within the block, unless `writing_alone` does.
+
+        By default do nothing.
+
+        Raises:
+            TimeoutError: Another machine was still at it after `seconds`.
+        """
+        yield
+
     def writing_alone(self, client: SqlClientBase[Any], table: str, seconds: float) -> None:
         """Keep other machines from replacing rows of a table until the client's transaction ends.
 

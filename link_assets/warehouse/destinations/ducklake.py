@@ -14,7 +14,6 @@ import dlt
 from dlt.common.destination import Destination
 from dlt.destinations.sql_client import SqlClientBase
 
-from link_assets.contract import DAILY_CLICKS
 from link_assets.warehouse.destinations.base import OpenWarehouse, Warehouse
 from link_assets.warehouse.destinations.duckdb import message_about_names
 from link_assets.warehouse.destinations.postgres import message_of_postgres
@@ -67,17 +66,25 @@ class DuckLakeWarehouse(Warehouse):
         with client.catalog_lock(LOADS, seconds):
             yield
 
+    @contextmanager
+    def loads_kept_out(self, seconds: float) -> Iterator[None]:
+        """Hold the lock of all loads: no two transactions can change a file of a lake.
+
+        Raises:
+            TimeoutError: Another machine held it for longer than `seconds`.
+        """
+        client = cast("LakeSqlClient", self.dataset().sql_client)
+        with client.catalog_lock(LOADS, seconds):
+            yield
+
     def writing_alone(self, client: SqlClientBase[Any], table: str, seconds: float) -> None:
         """Keep other machines from replacing rows of a table until the client's transaction ends.
-
-        Loads write all tables but that of days; no two transactions can change a file of a lake.
 
         Raises:
             TimeoutError: Another machine was still at it after `seconds`.
         """
         lake = cast("LakeSqlClient", client)
-        lock = f"rows of {table}" if table == DAILY_CLICKS.name else LOADS
-        lake.hold(lake.catalog_lock(lock, seconds))
+        lake.hold(lake.catalog_lock(f"rows of {table}", seconds))
 
     def message_without_values(self, error: BaseException) -> str | None:
         """Return the message of an error about names, files or transactions, or of the catalog."""

@@ -15,6 +15,7 @@ from dlt.common.configuration.specs import ConnectionStringCredentials
 from dlt.common.destination import Destination
 from dlt.destinations.sql_client import SqlClientBase
 
+from link_assets.contract import CLICKS
 from link_assets.warehouse.destinations.base import Warehouse
 from link_assets.warehouse.errors import root_cause
 
@@ -83,12 +84,16 @@ class PostgresWarehouse(Warehouse):
     def writing_alone(self, client: SqlClientBase[Any], table: str, seconds: float) -> None:
         """Hold a lock of the database until the client's transaction ends.
 
+        Loads take none of these, so the table of clicks is locked itself.
+
         Raises:
             TimeoutError: Another machine held it for longer than `seconds`.
         """
-        from link_assets.warehouse.destinations.postgres_client import wait_for_lock
+        from link_assets.warehouse.destinations.postgres_client import lock_table, wait_for_lock
 
         wait_for_lock(client, "pg_advisory_xact_lock", f"rows of {table}", seconds)
+        if table == CLICKS.name:
+            lock_table(client, table, seconds)
 
     def message_without_values(self, error: BaseException) -> str | None:
         """Return the message without details if its SQLSTATE says that it quotes only names."""

@@ -268,10 +268,25 @@ def wait_for_lock(client: SqlClientBase[Any], function: str, purpose: str, secon
     Raises:
         TimeoutError: Another machine held it for longer.
     """
+    _wait(client, seconds, f"SELECT {function}(%s)", lock_key(purpose))
+
+
+def lock_table(client: SqlClientBase[Any], table: str, seconds: float) -> None:
+    """Keep all others from changing rows of a table until the client's transaction ends.
+
+    Raises:
+        TimeoutError: One of them was at it for longer than `seconds`.
+    """
+    name = client.make_qualified_table_name(table)
+    _wait(client, seconds, f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _wait(client: SqlClientBase[Any], seconds: float, statement: str, *values: Any) -> None:
+    """Run a statement that waits for a lock; raise TimeoutError after so many seconds."""
     milliseconds = min(max(1, round(seconds * 1000)), LONGEST_TIMEOUT)
     client.execute_sql(f"SET lock_timeout = {milliseconds}; {NOTICE_DEAD_CLIENTS}")
     try:
-        client.execute_sql(f"SELECT {function}(%s)", lock_key(purpose))
+        client.execute_sql(statement, *values)
     except DatabaseTransientException as error:
         if getattr(error.dbapi_exception, "pgcode", None) == LOCK_NOT_AVAILABLE:
             raise TimeoutError from None
