@@ -65,6 +65,7 @@ def test_an_asset_is_one_module_and_one_line(location: Location) -> None:
     assert (values["domain"], values["clicks"]) == (domain, clicks)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("future", mostly_long([0, 2], 1))
 def test_a_check_is_one_module_and_one_line(
     future: int, location: Location, sandbox: Sandbox

@@ -284,6 +284,7 @@ def test_a_stopped_load_ends_as_canceled_and_the_next_one_goes_on(
     assert all(load and "resumed_from_page" in load.metadata for load in loads)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "number", "code"),
     [
@@ -308,6 +309,7 @@ def test_a_signal_ends_the_wait_for_a_warehouse_that_others_use(
     assert said.endswith("Stopped. The next load goes on from there.\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("reader", "code", "says"),
     [

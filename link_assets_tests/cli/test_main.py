@@ -39,6 +39,7 @@ def all_clicks() -> list[tuple[object, ...]]:
     return sorted(rows(f"SELECT {columns} FROM {{dataset}}.clicks"), key=repr)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("environment_restored")
 def test_the_demo_loads_everything_and_changes_no_row_the_second_time(
     workdir: Path, monkeypatch: pytest.MonkeyPatch

@@ -94,6 +94,7 @@ def test_the_file_has_the_figures_of_each_domain_and_of_all(sandbox: Sandbox) ->
     assert drawn(html, "domains")["all"]["name"][0] == "1 (go1.example.com)"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_it_says_which_days_of_which_warehouse_it_shows_and_when_it_was_made(
     workdir: Path,
@@ -234,6 +235,7 @@ def test_an_impossible_option_is_refused(arguments: list[str]) -> None:
     assert run_report(*arguments).exit_code == 2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_it_waits_for_its_turn_and_says_who_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
@@ -267,6 +269,7 @@ def test_a_database_that_cannot_be_reached_costs_a_sentence(
     assert "hidden-word" not in said
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded")
 def test_it_is_shown_in_the_browser_on_request(
     workdir: Path, monkeypatch: pytest.MonkeyPatch

@@ -132,6 +132,7 @@ def test_a_failed_run_is_reported_once_with_the_cause_first_and_a_link(
     assert len(webhook.bodies) == 1
 
 
+@pytest.mark.long
 def test_runs_that_failed_before_the_first_evaluation_are_not_reported(
     location: Location, sandbox: Sandbox, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +147,7 @@ def test_runs_that_failed_before_the_first_evaluation_are_not_reported(
     assert text.count("Run of links_job failed") == 2
 
 
+@pytest.mark.long
 def test_a_run_that_will_be_retried_is_not_reported_and_its_last_retry_is(
     location: Location, sandbox: Sandbox, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +161,7 @@ def test_a_run_that_will_be_retried_is_not_reported_and_its_last_retry_is(
     assert last in webhook.texts[0]
 
 
+@pytest.mark.long
 def test_a_run_of_which_dagster_has_not_said_whether_it_is_retried_is_waited_for(
     location: Location, sandbox: Sandbox, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def test_every_link_and_click_arrives_and_a_second_run_changes_nothing(
     assert rows("SELECT count(*) FROM {dataset}.links") == [(15,)]
 
 
+@pytest.mark.long
 def test_clicks_that_share_a_timestamp_all_arrive_within_and_across_domains(
     location: Location, sandbox: Sandbox
 ) -> None:

@@ -138,6 +138,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
 RETRIED = {"503", "reset", "429", "500", "cut short", "broken gzip"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answer", mostly_long(ANSWERS, 2))
 def test_a_saved_position_that_brings_no_page_is_logged_and_the_domain_read_anew(
     answer: str, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -176,6 +177,7 @@ def test_a_saved_position_stays_if_the_first_page_fails_as_well(
     assert loaded_clicks() == expected_world(world_of(sandbox), 1)
 
 
+@pytest.mark.long
 def test_a_failing_page_after_the_saved_position_fails_the_run(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +187,7 @@ def test_a_failing_page_after_the_saved_position_fails_the_run(
     assert pages_asked(sandbox) == [2, 3]
 
 
+@pytest.mark.long
 def test_a_run_continues_from_where_a_concurrent_run_has_come(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +209,7 @@ def test_a_run_continues_from_where_a_concurrent_run_has_come(
     assert loaded_clicks() == expected_world(world_of(sandbox), 1)
 
 
+@pytest.mark.long
 def test_an_api_that_refuses_every_page_token_fails_the_run_after_one_restart(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,7 @@ def test_the_source_and_what_it_needs_import_no_dagster(workdir: Path) -> None:
     assert {name: found for name, found in imported.items() if found} == {}
 
 
+@pytest.mark.long
 def test_imported_modules_are_left_out_of_garbage_collection(workdir: Path) -> None:
     counts = "gc.get_freeze_count(), len(gc.get_objects())"
     run = python(workdir, "-c", f"import gc, link_assets.definitions; print([{counts}])")
@@ -224,6 +225,7 @@ thread.join()
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("use", [READ, LOAD_AND_READ_IN_A_THREAD], ids=["reads", "loads"])
 def test_a_process_that_has_used_the_warehouse_ends_without_output(workdir: Path, use: str) -> None:
     run = python(workdir, "-c", f"import link_assets.definitions{use}")

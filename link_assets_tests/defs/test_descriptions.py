@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import duckdb
+import pytest
 
 from link_assets.contract import CLICKS, DAILY_CLICKS, DOMAINS, LINKS
 from link_assets.defs.descriptions import QUERIES, described
@@ -10,6 +11,7 @@ from link_assets.warehouse.destinations.duckdb_file import duckdb_path
 from link_assets_tests.support import Location
 
 
+@pytest.mark.long
 def test_every_query_gives_rows_of_the_warehouse(location: Location) -> None:
     location.everything()
     assert QUERIES.keys() == {table.name for table in (DOMAINS, LINKS, CLICKS, DAILY_CLICKS)}

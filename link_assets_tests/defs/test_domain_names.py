@@ -35,6 +35,7 @@ def change(statement: str) -> None:
         client.execute_sql(statement)
 
 
+@pytest.mark.long
 def test_a_run_of_clicks_shows_the_host_of_each_of_its_domains(location: Location) -> None:
     assert location.links().success
     result = location.clicks("1", "2")
@@ -112,6 +113,7 @@ def test_new_domains_are_shown_with_their_hosts_and_the_domains_are_counted(
     assert shown(location.links()) == [[], 0, 3, 3]
 
 
+@pytest.mark.long
 def test_a_host_is_shown_in_one_short_line_whatever_it_holds(location: Location) -> None:
     assert location.links().success
     change("UPDATE link_assets.domains SET hostname = 'a' || chr(10) || 'b' WHERE id = 1")
@@ -125,6 +127,7 @@ def test_a_host_is_shown_in_one_short_line_whatever_it_holds(location: Location)
         assert names_in(reader) == names
 
 
+@pytest.mark.long
 def test_hosts_are_done_without_while_the_warehouse_is_in_use(location: Location) -> None:
     assert location.links().success
     with exclusive_access("a test"):

@@ -36,6 +36,7 @@ def figures_in(metadata: Mapping[str, Any]) -> set[str]:
     return metadata.keys() & (CHARTS | TABLES)
 
 
+@pytest.mark.long
 def test_each_domain_shows_its_own_chart_and_one_of_all(location: Location) -> None:
     location.everything()
     with reading() as reader:
@@ -103,6 +104,7 @@ def test_the_number_of_queries_does_not_grow_with_the_domains(
     assert len(queries) == 2 * of_one == 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["recent_by_day", pytest.param("_chart", marks=pytest.mark.long)])
 def test_a_load_succeeds_if_its_figures_cannot_be_read_or_drawn(
     location: Location, monkeypatch: pytest.MonkeyPatch, step: str

@@ -69,6 +69,7 @@ def test_new_clicks_of_a_full_read_were_not_missed(
     assert (shown["rows_new"], shown["full_read"], shown["clicks_missed"]) == (1, True, 0)
 
 
+@pytest.mark.long
 def test_what_was_missed_counts_although_another_run_ends_the_read(
     location: Location,
     clicks: list[dict[str, Any]],

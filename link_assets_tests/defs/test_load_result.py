@@ -56,6 +56,7 @@ def test_each_domain_of_a_run_has_metadata_of_its_own(location: Location, sandbo
         assert "resumed_from_page" not in shown
 
 
+@pytest.mark.long
 def test_requests_and_what_took_the_time_are_counted(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_requests_and_what_took_the_time_are_counted(
     assert 0 <= shown["seconds_waiting"] < shown["seconds"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "sandbox",
     [
@@ -99,6 +101,7 @@ def test_links_show_the_requests_of_all_listings_under_the_names_of_clicks(
     assert shown.keys() & location.click_metadata("1").keys() >= NUMBERS_OF_REQUESTS
 
 
+@pytest.mark.long
 def test_an_error_in_adding_a_domains_metadata_does_not_stop_the_others(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +152,7 @@ def test_new_rows_and_rows_already_there_are_counted_apart(
     assert counts(location, "3") == (0, 0, 0, 0, 0, 47)
 
 
+@pytest.mark.long
 def test_a_row_delivered_twice_in_a_run_is_new_once(location: Location, sandbox: Sandbox) -> None:
     register(location, 1)
     listed = world_clicks(world_of(sandbox), 1)[:20]
@@ -158,6 +162,7 @@ def test_a_row_delivered_twice_in_a_run_is_new_once(location: Location, sandbox:
     assert (shown["rows_new"], shown["rows_already_there"], shown["rows_total"]) == (20, 0, 20)
 
 
+@pytest.mark.long
 def test_loaded_domains_of_a_failed_run_show_what_is_new(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -182,6 +187,7 @@ def test_the_newest_click_has_an_age_even_if_a_load_brought_none(
     assert 7 <= shown["newest_click_age_hours"] < 8
 
 
+@pytest.mark.long
 def test_clicks_of_the_future_are_counted_apart_from_the_newest(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -222,6 +228,7 @@ def test_the_number_of_counting_queries_does_not_grow_with_the_domains(
     assert len(queries) == of_one == 5
 
 
+@pytest.mark.long
 def test_clicks_are_loaded_even_if_they_cannot_be_counted(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

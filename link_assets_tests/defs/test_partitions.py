@@ -64,6 +64,7 @@ def test_the_allow_list_narrows_what_is_registered_and_what_is_known(
     assert known_domains(location.instance) == ["1", "3", "2"]
 
 
+@pytest.mark.long
 def test_registering_asks_the_instance_once_however_many_domains_there_are(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +88,7 @@ def test_registering_asks_the_instance_once_however_many_domains_there_are(
     assert len(registered(location)) == 3000
 
 
+@pytest.mark.long
 def test_links_without_a_usable_domain_register_none(location: Location, sandbox: Sandbox) -> None:
     ids = [None, -4, 0, 9223372036854775807]
     sandbox.links = [{"id": f"link {number}", "DomainId": number} for number in ids]

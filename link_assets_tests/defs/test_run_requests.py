@@ -147,6 +147,7 @@ def test_a_failed_run_of_scattered_domains_shows_only_the_failed_ones_as_failed(
     assert statuses(seven.instance) == {"loaded": set(ALL)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failing", mostly_long(["1", "5"], 1))
 def test_one_failing_domain_among_scattered_ones_is_shown_as_failed_alone(
     failing: str, seven: Location, sandbox: Sandbox

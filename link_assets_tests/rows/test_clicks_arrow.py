@@ -271,7 +271,7 @@ def test_each_value_of_the_fault_matrix_is_read_as_expected() -> None:
         assert read(page) == expected(page), (data_type, value)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(st.lists(PAGES | st.lists(CLICKS_WITH_DT, max_size=4), min_size=1, max_size=3), SPELLED)
 def test_any_pages_are_read_as_expected(
     pages: list[list[Any]], spell: Callable[[Any], Raw]

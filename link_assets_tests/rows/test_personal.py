@@ -182,6 +182,7 @@ def test_null_stays_null_and_a_missing_field_stays_missing(
     assert [row[name] for name in names] == [None] * 5
 
 
+@pytest.mark.long
 def test_a_hash_is_the_same_in_every_run_domain_and_table_field(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +285,7 @@ def test_kept_values_are_in_the_warehouse_and_the_load_package_but_in_no_log(
         assert not {"log", "db"} & found, marker
 
 
+@pytest.mark.long
 def test_kept_values_are_in_no_log_of_a_load_that_the_database_refuses(
     location: Location, sandbox: Sandbox, traces: Traces
 ) -> None:

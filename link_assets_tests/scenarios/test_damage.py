@@ -94,6 +94,7 @@ def load_explained(domain: int) -> None:
         load_clicks(domain)
 
 
+@pytest.mark.long
 def test_a_file_that_is_not_a_database_is_named_and_left_unchanged(location: Location) -> None:
     Path("warehouse.duckdb").write_bytes(b"not a database" * 500)
     result = location.links()

@@ -19,6 +19,7 @@ def click(time: str) -> dict[str, Any]:
     return {"dt": time, "path": "/a", "st": 302, "human": True}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "times",
     [

@@ -151,6 +151,7 @@ def reasons(told: str) -> dict[int, str]:
     return {int(line[1]): line[2] for line in lines if line}
 
 
+@pytest.mark.long
 def test_each_fault_costs_only_its_own_domain_until_it_is_gone(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +233,7 @@ def test_clicks_arrive_once_however_they_are_spread_over_pages(api: str, sandbox
     assert rows("SELECT count(*) FROM {dataset}.rejected_rows") == [(0,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shifting", [True, False], ids=["pages shift", "pages stay"])
 def test_clicks_added_while_paging_cost_none_and_come_with_the_next_load(
     api: str, sandbox: Sandbox, shifting: bool
@@ -723,6 +725,7 @@ def fits(pattern: str, columns: Mapping[str, str], value: str) -> bool:
     return bool(re.fullmatch(pattern, columns.get(value, "")))
 
 
+@pytest.mark.long
 def test_fields_that_come_later_are_null_in_the_rows_before(api: str, sandbox: Sandbox) -> None:
     later = {"extra": {"a": [1]}, "list": [1, 2], "'; --": 2**70}
     sandbox.clicks = {1: [{**CLICK, "path": "old"}]}

@@ -265,6 +265,7 @@ LINK_MOMENTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", mostly_long(LINK_MOMENTS.values(), 1), ids=LINK_MOMENTS)
 def test_a_killed_update_of_links_leaves_the_old_or_the_new_links(
     moment: Moment, api: str, sandbox: Sandbox

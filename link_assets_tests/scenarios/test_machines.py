@@ -144,6 +144,7 @@ def database(port: int, api: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+@pytest.mark.long
 def test_machines_rename_a_column_of_an_earlier_version_together(
     port: int, database: str, sandbox: Sandbox, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def test_what_is_refused_of_one_domain_is_named_and_all_else_is_loaded(
     assert deleted() == set()
 
 
+@pytest.mark.long
 def test_domains_whose_listing_was_whole_are_recorded_and_links_are_not(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_first_listing_of_which_every_domain_is_refused_has_domains(
     assert links_by_domain() == {1: 4, 2: 4, 3: 4}
 
 
+@pytest.mark.long
 def test_what_passes_is_tried_again_before_a_domain_is_given_up(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +161,7 @@ def test_what_passes_is_tried_again_before_a_domain_is_given_up(
     assert links_by_domain() == {1: 4, 2: 4, 3: 4}
 
 
+@pytest.mark.long
 def test_a_token_that_comes_again_ends_the_listing_of_its_domain_alone(
     location: Location, sandbox: Sandbox
 ) -> None:

@@ -149,6 +149,7 @@ with open_pipeline(sys.argv[1]) as pipeline:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("asset", ["links", "clicks"])
 @pytest.mark.parametrize(
     "trouble",

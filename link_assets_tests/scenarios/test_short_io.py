@@ -138,6 +138,7 @@ def test_every_click_is_there_once_whatever_is_in_it(
     assert loaded_clicks() == expected_short_io(sandbox, 2, 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("over_limit", ["clamp", "refuse"])
 @pytest.mark.parametrize("before_inclusive", [False, True])
 def test_more_clicks_of_one_time_than_can_be_had_are_an_error_and_newer_ones_are_loaded(
@@ -158,6 +159,7 @@ def test_more_clicks_of_one_time_than_can_be_had_are_an_error_and_newer_ones_are
     assert rows("SELECT count(*) FROM {dataset}.clicks WHERE path = '/newer'") == [(30,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("most", mostly_long([600, 500, 100], 1))
 @pytest.mark.parametrize("over_limit", ["clamp", "refuse"])
 def test_a_load_fails_if_the_oldest_time_has_more_clicks_than_can_be_had(
@@ -169,6 +171,7 @@ def test_a_load_fails_if_the_oldest_time_has_more_clicks_than_can_be_had(
         load_clicks(replace(settings, page_size=None), 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("over_limit", "most", "count"),
     [("clamp", 600, 595), ("clamp", 100, 95), ("refuse", 600, 480), ("refuse", 100, 95)],
@@ -304,6 +307,7 @@ def test_requests_have_a_period_a_zone_and_an_end_of_their_own(
     assert all(datetime.fromisoformat(date).tzinfo == UTC for date in dates)
 
 
+@pytest.mark.long
 def test_late_and_revised_clicks_within_the_lookback_arrive(
     sandbox: Sandbox, settings: ApiSettings
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_listing_that_fails_is_named_with_its_domain(
     assert rows("SELECT count(*), count(deleted_at) FROM {dataset}.links") == [(12, 0)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", mostly_long([402, 403, 404], 1))
 def test_an_account_without_folders_has_domains_and_links(
     status: int, location: Location, sandbox: Sandbox
@@ -116,6 +117,7 @@ def test_an_account_without_folders_has_domains_and_links(
     assert rows("SELECT count(*) FROM {dataset}.links") == [(len(served_links(sandbox)),)]
 
 
+@pytest.mark.long
 def test_a_domain_that_is_listed_without_an_id_keeps_links_from_being_marked_as_deleted(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_killed_load_of_clicks_is_completed_by_the_next(
     assert loaded_clicks() == expected_short_io(sandbox, 1)
 
 
+@pytest.mark.long
 def test_a_killed_listing_leaves_no_link_or_all(api: str, sandbox: Sandbox) -> None:
     sandbox.latency = 0.01
     assert kill(sandbox, Moment(9), load_links)

@@ -236,6 +236,7 @@ def test_pages_in_a_circle_are_noticed_though_each_brings_other_versions(
         load()
 
 
+@pytest.mark.long
 def test_clicks_of_a_dagster_run_are_the_last_delivered(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +332,7 @@ def test_a_run_that_resumes_knows_the_unreadable_clicks_of_the_one_before(
     assert kept == 2
 
 
+@pytest.mark.long
 def test_the_next_read_counts_unreadable_clicks_again(api: str, sandbox: Sandbox) -> None:
     serve_spelled(sandbox, "clicks", "a0 x! | x! y!")
     for _ in range(2):

@@ -125,6 +125,7 @@ def test_of_endless_clicks_the_new_ones_are_loaded_and_the_run_fails(
     assert found == [("/1",), ("/2",), ("/3",)]
 
 
+@pytest.mark.long
 @ways
 def test_of_endless_links_the_new_ones_are_loaded_and_none_is_marked_deleted(
     way: Callable[[list[Any]], Iterator[list[Any]]],
@@ -146,6 +147,7 @@ def test_of_endless_links_the_new_ones_are_loaded_and_none_is_marked_deleted(
     assert found == [(f"link {number}",) for number in (1, 2, 3, 4, 5, 7)]
 
 
+@pytest.mark.long
 def test_the_default_is_a_hundred_pages(location: Location, sandbox: Sandbox) -> None:
     location.instance.add_dynamic_partitions("domain", ["1"])
     endless(sandbox, CLICKS, empty([click(1)]))
@@ -154,6 +156,7 @@ def test_the_default_is_a_hundred_pages(location: Location, sandbox: Sandbox) ->
     assert len(sandbox.requests) == LIMIT + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunk_rows", mostly_long([1, 100_000], 1))
 def test_the_next_run_begins_again_and_ends_too(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
@@ -172,6 +175,7 @@ def test_the_next_run_begins_again_and_ends_too(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(3,)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", [CLICKS, LINKS])
 @pytest.mark.parametrize("limit", mostly_long([3, 1, LIMIT], 1))
 def test_one_empty_page_less_in_a_row_is_a_listing_like_any_other(

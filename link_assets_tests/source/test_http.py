@@ -61,6 +61,7 @@ def test_a_body_that_cannot_be_decoded_gives_its_connection_back(
     assert loaded_clicks() == expected_world(WORLD, 3, 4)
 
 
+@pytest.mark.long
 def test_no_more_requests_are_sent_in_a_second_than_allowed(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_connecting_may_take_less_time_than_answering(
     assert given == [(connect, timeout)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [None, Fault(status=403, times=None)], ids=["loaded", "failed"])
 def test_a_run_closes_its_connections(
     fault: Fault | None, location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ def test_only_links_that_are_new_or_changed_are_loaded(sandbox: Sandbox) -> None
     assert loaded_tags() == expected_tags(now)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("links", ["ab", ""])
 def test_links_that_stay_as_they_are_are_listed_after_a_load_of_clicks(
     sandbox: Sandbox, links: str
@@ -98,6 +99,7 @@ def test_the_last_version_wins_also_where_one_is_known(
     assert loaded_tags() == expected_tags([a_link("a", title), a_link("b")])
 
 
+@pytest.mark.long
 def test_a_marked_link_that_comes_back_as_it_was_is_loaded(sandbox: Sandbox) -> None:
     listed(sandbox, *map(a_link, "ab"))
     listed(sandbox, a_link("a"))
@@ -107,6 +109,7 @@ def test_a_marked_link_that_comes_back_as_it_was_is_loaded(sandbox: Sandbox) -> 
     assert rows("SELECT count(deleted_at) FROM {dataset}.links") == [(0,)]
 
 
+@pytest.mark.long
 def test_a_link_that_was_deleted_by_hand_is_loaded(sandbox: Sandbox) -> None:
     listed(sandbox, *map(a_link, "ab"))
     before = loads()
@@ -116,6 +119,7 @@ def test_a_link_that_was_deleted_by_hand_is_loaded(sandbox: Sandbox) -> None:
     assert loaded_anew(before) == "b"
 
 
+@pytest.mark.long
 def test_links_are_loaded_again_after_some_time(sandbox: Sandbox) -> None:
     listed(sandbox, *map(a_link, "ab"))
     rows("UPDATE {dataset}.links SET title = 'by hand'")
@@ -129,6 +133,7 @@ def test_links_are_loaded_again_after_some_time(sandbox: Sandbox) -> None:
     ]
 
 
+@pytest.mark.long
 def test_links_of_an_earlier_version_of_the_project_are_loaded_once(sandbox: Sandbox) -> None:
     listed(sandbox, *map(a_link, "ab"))
     for table, column in [
@@ -149,6 +154,7 @@ def with_another_column(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(link_versions, "LINKS", replace(LINKS, fields=fields))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [

@@ -133,6 +133,7 @@ def test_secrets_that_are_not_set_or_short_are_no_trouble() -> None:
     assert shown("any text, ab", ("", "ab")) == "any text, ***"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("asset", ["links", "clicks"])
 @pytest.mark.parametrize(
     "answer",

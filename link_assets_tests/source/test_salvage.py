@@ -237,6 +237,7 @@ def test_tags_are_damaged_with_their_link(api: str, sandbox: Sandbox) -> None:
 SECRETS = ("203.0.113.77", "pa55-4e1d", "ada-4e1d")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("treatment", ["hash", "drop"])
 def test_personal_data_of_damaged_rows_is_treated(
     api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, treatment: str

@@ -61,6 +61,7 @@ def holder(purpose: str) -> Iterator[subprocess.Popen[str]]:
         yield held
 
 
+@pytest.mark.long
 def test_threads_and_processes_hold_the_warehouse_one_at_a_time(workdir: Path) -> None:
     Path("counter").write_text("0")
     with ExitStack() as stack:
@@ -107,6 +108,7 @@ def test_a_timeout_names_the_holder_its_purpose_and_since_when(
     assert before <= datetime.fromisoformat(since) <= datetime.now(UTC)
 
 
+@pytest.mark.long
 def test_a_long_wait_is_logged_with_the_holder_and_the_seconds(
     workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

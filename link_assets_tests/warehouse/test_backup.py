@@ -113,6 +113,7 @@ def test_loads_go_on_from_where_a_restored_backup_stands(sandbox: Sandbox) -> No
     assert loaded_clicks() == expected_world(world_of(sandbox))
 
 
+@pytest.mark.long
 def test_backups_beside_a_load_are_whole_and_do_not_disturb_it(api: str, sandbox: Sandbox) -> None:
     copies: list[Path] = []
 
@@ -133,6 +134,7 @@ def test_backups_beside_a_load_are_whole_and_do_not_disturb_it(api: str, sandbox
         assert loaded_clicks() == everything
 
 
+@pytest.mark.long
 def test_a_load_that_began_before_a_backup_was_restored_goes_on_from_it(
     api: str, sandbox: Sandbox
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_load_that_began_before_a_backup_was_restored_goes_on_from_it(
     assert len(loaded_clicks()) == 40
 
 
+@pytest.mark.long
 def test_a_load_that_began_before_goes_on_from_a_backup_that_stands_at_as_many_loads(
     api: str, sandbox: Sandbox
 ) -> None:
@@ -210,6 +213,7 @@ def test_a_restore_can_be_undone_and_repeated() -> None:
     assert [*map(domains, replaced_files())] == [{1, 2}, {1}, {1, 2}]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("backed_up")
 def test_changes_beside_a_copy_are_not_passed_over() -> None:
     changes = Path("copy.duckdb.wal")
@@ -231,6 +235,7 @@ def test_copies_are_for_those_who_may_read_the_warehouse() -> None:
     assert stat.S_IMODE(WAREHOUSE.stat().st_mode) == 0o600
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("backed_up")
 def test_links_to_a_warehouse_and_to_a_backup_stay_links() -> None:
     Path("elsewhere").mkdir()
@@ -243,6 +248,7 @@ def test_links_to_a_warehouse_and_to_a_backup_stay_links() -> None:
     assert (COPY.is_symlink(), domains(COPY)) == (True, {1})
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("backed_up")
 def test_no_other_program_writes_while_the_file_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     wait = "import time; time.sleep(1)\n"
@@ -268,6 +274,7 @@ def test_a_damaged_or_lost_warehouse_is_replaced() -> None:
     assert domains() == {1}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("backed_up")
 @pytest.mark.parametrize("act", [back_up, restore])
 def test_a_copy_that_breaks_off_leaves_what_was_there(
@@ -283,6 +290,7 @@ def test_a_copy_that_breaks_off_leaves_what_was_there(
     assert not list(Path().glob("*.arriving"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("backed_up")
 @pytest.mark.parametrize("act", ["backup", "restore"])
 def test_a_program_that_has_the_file_open_is_named(

@@ -125,6 +125,7 @@ def test_a_link_that_comes_back_loses_its_mark_and_can_be_marked_again(sandbox: 
     assert deleted()[gone] > first
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     mostly_long(
@@ -189,6 +190,7 @@ def test_a_marked_link_keeps_the_time_of_its_mark(sandbox: Sandbox) -> None:
     assert deleted()["2"] == since
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("unreadable", mostly_long(WITHOUT_ID, 1), ids=repr)
 def test_nothing_is_marked_if_a_rejected_link_has_no_id(sandbox: Sandbox, unreadable: Any) -> None:
@@ -198,6 +200,7 @@ def test_nothing_is_marked_if_a_rejected_link_has_no_id(sandbox: Sandbox, unread
     assert compared(sandbox, some_links(3)) == Disappearance(4, 1, marked=True)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("api")
 def test_links_that_a_killed_run_left_unmarked_are_marked_by_the_next(sandbox: Sandbox) -> None:
     compared(sandbox, some_links(4))
@@ -291,6 +294,7 @@ def test_the_domains_of_deleted_links_stay(location: Location, sandbox: Sandbox)
     assert location.instance.get_dynamic_partitions(PARTITIONS_NAME) == ["1", "2", "3"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("api")
 def test_a_link_that_another_run_lists_meanwhile_is_not_marked(sandbox: Sandbox) -> None:
     compared(sandbox, some_links(4))

@@ -36,6 +36,7 @@ def columns() -> list[str]:
     return [name for (name,) in found]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", [(load_clicks, load_links), (load_links, load_clicks)])
 def test_rows_that_were_rejected_stay_and_are_not_rejected_again(
     order: tuple[Any, Any], api: str, sandbox: Sandbox

@@ -35,6 +35,7 @@ def test_a_warehouse_without_rows_is_of_no_api_yet(location: Location, sandbox: 
     assert warehouse_api() is None
 
 
+@pytest.mark.long
 def test_a_domain_that_was_never_loaded_is_not_loaded_from_another_api(
     location: Location, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

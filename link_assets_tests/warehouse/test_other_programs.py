@@ -152,6 +152,7 @@ USES: dict[str, Callable[[Location], object]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("use", USES)
 def test_every_use_that_times_out_names_the_program_that_has_the_file(
     use: str, location: Location, monkeypatch: pytest.MonkeyPatch
@@ -248,6 +249,7 @@ def test_waiting_long_for_a_program_is_logged_with_its_name(
     assert waited.startswith("reading had waited ")
 
 
+@pytest.mark.long
 def test_a_run_behind_a_waiting_run_names_the_program_too(
     api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

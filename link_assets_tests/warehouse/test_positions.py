@@ -87,6 +87,7 @@ def test_a_position_is_not_believed_before_its_load_is_complete(api: str, sandbo
     assert loaded_clicks() == expected_world(WORLD, 1)
 
 
+@pytest.mark.long
 def test_positions_before_the_last_two_are_deleted(api: str) -> None:
     for _ in range(5):
         load_clicks(1)

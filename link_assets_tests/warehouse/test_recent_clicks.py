@@ -98,6 +98,7 @@ def test_days_are_counted_up_to_each_domains_newest_click_that_is_not_of_the_fut
     assert of_all == {ALL: found[1]}
 
 
+@pytest.mark.long
 def test_what_leads_is_counted_among_the_same_clicks() -> None:
     with reading() as reader:
         found = recent_leaders(reader, TODAY, [1, 2], WINDOW)

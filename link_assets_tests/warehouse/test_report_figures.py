@@ -153,6 +153,7 @@ def test_days_end_with_the_newest_click_and_what_lies_outside_is_told(sandbox: S
     assert figures(days=90).period.first == date(2026, 3, 1)
 
 
+@pytest.mark.long
 def test_clicks_of_the_future_do_not_stretch_the_period(sandbox: Sandbox) -> None:
     times = ["2026-03-01T00:00:00Z", f"{TODAY}T23:59:59Z", "2026-06-02T00:00:00Z", "2999-01-01"]
     load(sandbox, {1: [click(time) for time in times], 2: [click("2999-01-01T00:00:00Z")]})
@@ -194,6 +195,7 @@ def test_a_long_period_goes_by_weeks_that_begin_on_mondays_and_is_bounded(
     assert found.outside == 1
 
 
+@pytest.mark.long
 def test_what_is_read_is_bounded_and_what_is_left_out_counts_for_all(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

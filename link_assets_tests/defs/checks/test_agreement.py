@@ -82,6 +82,7 @@ def test_a_whole_load_agrees_and_takes_one_request_a_domain(
     assert [record.path for record in sandbox.requests] == [COUNTS.format(1), COUNTS.format(2)]
 
 
+@pytest.mark.long
 def test_a_day_that_differs_is_named_with_both_numbers(location: Location) -> None:
     rows("DELETE FROM {dataset}.clicks WHERE domain_id = 1 AND dt >= '2026-01-01' AND human")
     rows(f"UPDATE {{dataset}}.clicks SET dt = '{DAY - timedelta(days=150)}' WHERE domain_id = 2")
@@ -106,6 +107,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", mostly_long(REFUSALS, 1), ids=lambda case: case[1])
 def test_a_domain_whose_counts_the_api_refuses_is_not_judged_and_the_others_are(
     case: tuple[dict[str, Any], str], location: Location, sandbox: Sandbox

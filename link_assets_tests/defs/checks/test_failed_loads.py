@@ -99,6 +99,7 @@ def test_a_retry_that_succeeds_is_judged_as_any_run(location: Location, sandbox:
     assert told(location)["fresh"].startswith("Judged: the 3 domains of this run.")
 
 
+@pytest.mark.long
 def test_a_failed_listing_leaves_the_checks_of_links_as_they_were(
     location: Location, sandbox: Sandbox
 ) -> None:
@@ -221,6 +222,7 @@ def test_an_instance_that_cannot_be_reached_does_not_hide_why_the_load_failed(
     assert failure_text(result).startswith(reason)
 
 
+@pytest.mark.long
 def test_a_run_that_planned_no_check_records_none(location: Location, sandbox: Sandbox) -> None:
     assert location.links().success
     selection = dg.AssetSelection.assets(CLICKS_KEY).without_checks()

@@ -157,6 +157,7 @@ def test_one_stale_or_missing_domain_fails_freshness_while_the_others_are_fresh(
     assert troubles(checked(loaded)) == {}
 
 
+@pytest.mark.long
 def test_links_loaded_too_long_ago_are_late(
     loaded: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:

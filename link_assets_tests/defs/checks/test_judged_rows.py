@@ -30,6 +30,7 @@ def spoil_what_was_there() -> None:
     rows("INSERT INTO {dataset}.clicks SELECT * FROM {dataset}.clicks WHERE domain_id = 3 LIMIT 1")
 
 
+@pytest.mark.long
 def test_a_run_that_loads_looks_only_at_what_it_loaded(loaded: Location, sandbox: Sandbox) -> None:
     spoil_what_was_there()
     assert sandbox.clicks
@@ -55,6 +56,7 @@ def test_what_a_look_at_all_rows_finds_is_found_until_it_is_mended(
     assert troubles(checked(loaded)) == {}
 
 
+@pytest.mark.long
 def test_a_run_also_looks_at_rows_loaded_since_the_last_evaluation(loaded: Location) -> None:
     rows("INSERT INTO {dataset}.clicks SELECT * FROM {dataset}.clicks WHERE domain_id = 3 LIMIT 1")
     assert troubles(evaluations(loaded.clicks("1"))).keys() == {"clicks.unique_keys"}

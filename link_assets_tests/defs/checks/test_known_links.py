@@ -68,6 +68,7 @@ def test_every_spelling_of_a_links_path_is_known(location: Location, sandbox: Sa
     assert found.passed
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("warehouse")
 def test_paths_of_no_link_are_counted_with_examples(location: Location, sandbox: Sandbox) -> None:
     promo = link(1, "promo") | {"shortURL": "https://go.example.com/promo"}
@@ -85,6 +86,7 @@ def test_paths_of_no_link_are_counted_with_examples(location: Location, sandbox:
     assert "jane" not in told
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("warehouse")
 def test_front_page_catch_all_and_missing_paths_need_no_link(
     location: Location, sandbox: Sandbox
@@ -94,6 +96,7 @@ def test_front_page_catch_all_and_missing_paths_need_no_link(
     assert (found.passed, numbers(found)) == (True, (0, 0))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("warehouse")
 def test_paths_that_differ_in_case_are_unknown_where_a_domain_tells_case_apart(
     location: Location, sandbox: Sandbox
@@ -124,6 +127,7 @@ def test_a_link_that_is_marked_as_deleted_is_known(location: Location, sandbox: 
     assert numbers(found) == (2, 0)
 
 
+@pytest.mark.long
 def test_the_paths_that_are_compared_in_every_spelling_are_bounded(
     location: Location, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def test_redirects_through_links_that_are_not_there_are_counted(loaded: Location
     assert numbers(found, "clicks.known_links") == expected
 
 
+@pytest.mark.long
 def test_a_link_of_another_domain_does_not_make_a_redirect_known(loaded: Location) -> None:
     rows("UPDATE {dataset}.links SET domain_id = 3 WHERE domain_id = 2")
     moved = rows("SELECT count(*) FROM {dataset}.clicks WHERE st = 302 AND domain_id = 2")[0][0]

@@ -26,6 +26,7 @@ def sandbox() -> Sandbox:
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
+@pytest.mark.long
 def test_rejected_rows_fail_by_domain_until_a_later_load_is_clean(
     loaded: Location, sandbox: Sandbox
 ) -> None:

@@ -48,6 +48,7 @@ def test_required_fields_the_api_omits_and_fields_it_adds_are_named(
     assert unknown == {"unknown": 2, "unknown_columns": ["colour", "skip_qs"]}
 
 
+@pytest.mark.long
 def test_what_short_io_documents_and_omits_is_no_finding_there(
     loaded: Location, sandbox: Sandbox, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

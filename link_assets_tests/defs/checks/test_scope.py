@@ -42,6 +42,7 @@ def late(location: Location, domain: str) -> None:
         location.instance.report_runless_asset_event(old)
 
 
+@pytest.mark.long
 def test_a_run_judges_its_own_domains_and_the_schedule_all(location: Location) -> None:
     location.everything()
     know(location, [4])

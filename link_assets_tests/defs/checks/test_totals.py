@@ -59,6 +59,7 @@ def test_a_domain_that_is_being_loaded_is_not_judged(loaded: Location) -> None:
     assert told.endswith("2 domains judged; 1 loaded since their days were computed.")
 
 
+@pytest.mark.long
 def test_a_load_that_began_before_the_days_were_computed_and_ended_after_is_still_to_come(
     loaded: Location, sandbox: Sandbox
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_load_that_began_before_the_days_were_computed_and_ended_after_is_stil
     assert str(found[NAME].description).endswith("1 loaded since their days were computed.")
 
 
+@pytest.mark.long
 def test_days_of_a_run_judge_its_own_domains(loaded: Location, sandbox: Sandbox) -> None:
     rows("DELETE FROM {dataset}.daily_clicks WHERE domain_id = 3")
     result = loaded.clicks_and_days("1")

@@ -73,6 +73,7 @@ def test_refused_clicks_fail_at_once_with_the_services_words_and_what_to_do(
     assert len(short_io.asked) == 1
 
 
+@pytest.mark.long
 def test_a_run_loads_the_domains_that_the_account_may_read(
     location: Location, short_io: ShortIo
 ) -> None:

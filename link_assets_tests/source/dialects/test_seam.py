@@ -114,6 +114,7 @@ def test_its_links_are_loaded(api: DatedApi, settings: ApiSettings) -> None:
     assert rows("SELECT id, domain_id, path FROM {dataset}.links") == [("l1", 1, "a")]
 
 
+@pytest.mark.long
 def test_a_run_that_fails_is_resumed_at_a_time(api: DatedApi, settings: ApiSettings) -> None:
     api.failing = TIMES[2]
     with pytest.raises(Exception, match="clicks of domain 1, page 3: the API answered 403"):

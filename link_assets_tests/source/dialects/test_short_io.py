@@ -167,6 +167,7 @@ def test_of_any_service_every_click_is_read_or_an_error_says_that_it_is_not(
     assert seen == set(clicks)
 
 
+@pytest.mark.long
 @given(HISTORIES, st.booleans(), LIMITS, st.randoms(use_true_random=False))
 @settings(max_examples=150, derandomize=True, deadline=None)
 def test_of_a_service_that_cuts_pages_by_chance_clicks_are_read_or_an_error_says_that_some_are_not(

@@ -179,6 +179,7 @@ def test_a_file_of_the_former_name_stays_the_warehouse(
     assert rows(joined) == [(15,)]
 
 
+@pytest.mark.long
 def test_a_file_of_the_former_name_can_be_renamed(api: str, workdir: Path) -> None:
     load_clicks(1)
     (workdir / DEFAULT_FILE).rename(FORMER_FILE)

@@ -54,6 +54,7 @@ def test_what_machines_cannot_share_is_refused_by_the_name_of_the_setting(
     assert not [*workdir.iterdir()]
 
 
+@pytest.mark.long
 def test_a_missing_extension_is_explained(
     location: Location, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def test_everything_loads_and_every_check_runs(
     assert not list(workdir.glob("*.duckdb"))
 
 
+@pytest.mark.long
 def test_domains_loaded_at_once_in_chunks_lose_nothing(
     api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +120,7 @@ def test_any_connection_string_reaches_the_server_whole(
     assert rows(settings) == [("50s", "a b&c")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/New_York"])
 def test_times_at_the_ends_of_the_calendar_are_read_whatever_zone_is_set(
     zone: str, location: Location, server: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -145,6 +147,7 @@ def test_after_an_error_the_session_still_has_its_time_zone(
         assert reader.rows("SHOW TIME ZONE") == [("UTC",)]
 
 
+@pytest.mark.long
 def test_a_refused_connection_is_explained_without_the_password(
     location: Location, server: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
@@ -239,6 +242,7 @@ def test_an_index_is_left_for_the_next_load_while_another_program_writes(
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(80,)]
 
 
+@pytest.mark.long
 def test_nothing_of_a_load_stays_staged(
     port: int, server: str, api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +277,7 @@ def test_a_name_that_the_database_quotes_is_shown(
     assert 'refused: column "title" is of type boolean but' in failure_text(location.links())
 
 
+@pytest.mark.long
 def test_a_value_that_the_database_quotes_is_not_shown(
     location: Location, port: int, server: str, sandbox: Sandbox, caplog: Any
 ) -> None:
