@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 _AMBIENT = ("SOURCES__", "DESTINATION", "LINK_ASSETS__", "DAGSTER_", "DLT_", "RUNTIME__", "API_KEY")
 for name in [name for name in os.environ if name.startswith(_AMBIENT)]:
@@ -29,8 +30,16 @@ from link_assets_tests.support import Location, dagster_instance  # noqa: E402
 from link_assets_tests.traces import Traces, traces_kept  # noqa: E402
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the test that mostly waits for Dagster's daemon first, so that others fill its time."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves a part of the tests: `PART=2/3` is the second of three that make up all.
+
+    The test that mostly waits for Dagster's daemon comes first, so that others fill its time.
+    """
+    part, parts = map(int, os.environ.get("PART", "1/1").split("/"))
+    others = [item for item in items if crc32(item.nodeid.encode()) % parts != part - 1]
+    config.hook.pytest_deselected(items=others)
+    left_out = {id(item) for item in others}
+    items[:] = [item for item in items if id(item) not in left_out]
     items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
 
 
