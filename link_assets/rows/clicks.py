@@ -17,8 +17,9 @@ import pyarrow as pa
 from pyarrow.compute import call_function
 
 from link_assets.contract import CLICKS
+from link_assets.rows.arrow_types import arrow_schema
 from link_assets.rows.click_ids import click_ids
-from link_assets.rows.column_names import arrow_schema, column_names
+from link_assets.rows.column_names import column_names
 from link_assets.rows.columns import Column, read_column
 from link_assets.rows.convert import as_text, convert_value
 from link_assets.rows.rejected import Rejection, reject, unusable

@@ -17,13 +17,14 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from link_assets.contract import CLICKS
+from link_assets.rows.arrow_types import ARROW_TYPES
 from link_assets.rows.clicks import (
     DOCUMENTED,
     ClickBatch,
     click_batches,
     completed,
 )
-from link_assets.rows.column_names import ARROW_TYPES, column_names
+from link_assets.rows.column_names import column_names
 from link_assets.rows.columns import timestamps
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import NEGATIVE_ZERO, DamagedRow, RawRow, parse_rows

@@ -1,4 +1,4 @@
-"""The column of each field, and a table's Arrow schema.
+"""The column of each field.
 
 Documented fields have the contract's columns. Undocumented ones are named as dlt would name them,
 but so that no two fields share a column. `links`, `clicks` and `clicks_arrow` call it.
@@ -11,28 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 
-import pyarrow as pa
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
-from link_assets.contract import DataType, Table
-
-ARROW_TYPES: dict[DataType, pa.DataType] = {
-    "text": pa.string(),
-    "bigint": pa.int64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
+from link_assets.contract import Table
 
 _NAMING = NamingConvention(max_length=52)
 """Leaves room for a suffix within 63 characters: of dlt's destinations, PostgreSQL takes fewest."""
-
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """Return the table's columns in order. All but those of its key may be null."""
-    return pa.schema(
-        pa.field(f.column, ARROW_TYPES[f.data_type], nullable=f.column not in table.primary_key)
-        for f in table.columns
-    )
 
 
 def column_names(

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow.compute import SetLookupOptions, SliceOptions, call_function
 
 from link_assets.contract import DataType
-from link_assets.rows.column_names import ARROW_TYPES
+from link_assets.rows.arrow_types import ARROW_TYPES
 from link_assets.rows.convert import UnreadableValue
 
 _EDGE_YEARS = pa.array(("0000", "0001", "9999"))

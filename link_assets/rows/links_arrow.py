@@ -16,7 +16,7 @@ from dlt.common.schema.typing import C_DLT_ID
 from pyarrow.compute import CastOptions, call_function
 
 from link_assets.contract import LINK_SPELLINGS, LINK_TAGS, LINKS, DataType
-from link_assets.rows.column_names import ARROW_TYPES
+from link_assets.rows.arrow_types import ARROW_TYPES
 from link_assets.rows.columns import Column, holds, read_column, read_values
 from link_assets.rows.convert import is_empty
 from link_assets.rows.links import (

@@ -3,6 +3,7 @@
     rest        builds a dlt source of the parts below
     dialects/   which paths, parameters and positions an API has; one module for each API
     http        sends requests: connections, pace, timeouts, retries
+    limited_connections   the pace, where one is set
     pages       lets valid pages through (salvage: text that is JSON but for some strings;
                 refusals: what is said of an answer that is no page)
     paging      goes from page to page (endless: notices listings without end)

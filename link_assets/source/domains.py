@@ -6,7 +6,7 @@ its links is asked for by its id; where the API lists none, links tell the domai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from link_assets.rows.convert import UnreadableValue, convert_value
 from link_assets.rows.flat import flat_row
 from link_assets.rows.personal import PersonalData
 from link_assets.rows.raw_json import DamagedRow, RawRow, parse_rows
-from link_assets.rows.rejected import Rejection, rejected_batch
+from link_assets.rows.rejected import Rejection
 from link_assets.source.dialects.base import Endpoint
 from link_assets.source.links_read import LinksRead
 from link_assets.source.refusals import shown
@@ -67,7 +67,7 @@ class DomainRows:
         rows = [flat_row(row, DOMAINS) for row in listed]
         rejections = [row for row in rows if isinstance(row, Rejection)]
         self._read.domains.add_rejected(len(rejections), len(rejections))
-        yield from rejected_rows(rejected_batch(DOMAINS.name, None, rejections))
+        yield from _rejected(DOMAINS.name, None, rejections)
         accepted = [row for row in rows if not isinstance(row, Rejection)]
         yield accepted or dlt.mark.materialize_table_schema()
 
@@ -121,8 +121,14 @@ class FolderPages(PageTransform):
         ]
         rejections = [row for row in rows if isinstance(row, Rejection)]
         accepted = [row for row in rows if not isinstance(row, Rejection)]
-        rejected = rejected_batch(FOLDERS.name, int(domain or 0), rejections)
-        return iter([*rejected_rows(rejected), accepted or dlt.mark.materialize_table_schema()])
+        rejected = _rejected(FOLDERS.name, int(domain or 0), rejections)
+        return iter([*rejected, accepted or dlt.mark.materialize_table_schema()])
+
+
+def _rejected(table: str, domain_id: int | None, rejections: Sequence[Rejection]) -> list[Any]:
+    from link_assets.rows.rejected_arrow import rejected_batch
+
+    return rejected_rows(rejected_batch(table, domain_id, rejections))
 
 
 def _id_of(row: Any) -> int | None:

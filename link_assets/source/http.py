@@ -19,7 +19,6 @@ from requests import PreparedRequest, Request, Response, Session
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.exceptions import ContentDecodingError
 from requests.utils import select_proxy
-from requests_ratelimiter import LimiterAdapter
 
 from link_assets.settings import ApiSettings, SettingsError
 from link_assets.source.load_stats import LoadStats
@@ -33,7 +32,7 @@ CONNECT_SECONDS = 5
 """How long an API may take to be reached at all."""
 
 
-class _Pool(HTTPAdapter):
+class Pool(HTTPAdapter):
     """Connections that are free again as soon as an answer is there, even a broken one."""
 
     limits: RateLimits
@@ -52,7 +51,7 @@ class _Pool(HTTPAdapter):
             return response
 
 
-class Connections(_Pool):
+class Connections(Pool):
     """Connections whose requests wait together where the API limits the rate.
 
     A request that was told how long to wait is sent again then, so it is none of the retries.
@@ -82,14 +81,6 @@ class Connections(_Pool):
         """Close the connections, and end all waits."""
         self.stop_waiting()
         super().close()
-
-
-class _LimitedPool(LimiterAdapter, _Pool):
-    """A pool that sends no more than a number of requests a second."""
-
-
-class LimitedConnections(Connections, _LimitedPool):
-    """Connections that send no more than a number of requests a second, repeated ones included."""
 
 
 class CountedConnections(HTTPAdapter):
@@ -125,6 +116,8 @@ def new_connections(settings: ApiSettings) -> Connections:
     """
     if not settings.requests_per_second:
         return Connections(settings.max_connections)
+    from link_assets.source.limited_connections import LimitedConnections
+
     # the limiter would fill up after every 429; which ones hold the others back, `rate_limits` says
     return LimitedConnections(
         settings.max_connections, per_second=settings.requests_per_second, limit_statuses=()

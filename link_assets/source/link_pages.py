@@ -166,7 +166,7 @@ class LinkPages(PageTransform):
     def _rejected(self, pages: _Pages, changed: _Links) -> Iterator[Any]:
         """Yield the rejected rows, a table for each page that has some, and count them."""
         from link_assets.rows.links import link_id
-        from link_assets.rows.rejected import rejected_batch, row_ids
+        from link_assets.rows.rejected_arrow import rejected_batch, row_ids
 
         self._read.unread += [link_id(changed.parsed[i]) for i in changed.batch.rejections]
         rejections, end = changed.rejections, 0

@@ -203,7 +203,7 @@ class _Ready:
 def _ready(batch: ClickBatch, domain_id: int, oldest: datetime | None) -> _Ready:
     """Return what is loaded of a batch: if `oldest` is not None, clicks from then on."""
     from link_assets.rows.clicks import click_span
-    from link_assets.rows.rejected import rejected_batch, row_ids
+    from link_assets.rows.rejected_arrow import rejected_batch, row_ids
 
     kept = batch.since(oldest) if oldest else batch
     rejected = rejected_batch(CLICKS.name, domain_id, batch.rejections)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from link_assets.contract import CLICKS
 from link_assets.rows import columns
+from link_assets.rows.arrow_types import arrow_schema
 from link_assets.rows.clicks import ClickBatch, click_batch
-from link_assets.rows.column_names import arrow_schema
 from link_assets.rows.convert import ExactNumber
 from link_assets_tests.guide import CLICK_FIELDS
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from link_assets.contract import CLICKS, LINKS, Table
-from link_assets.rows.column_names import arrow_schema, column_names
+from link_assets.rows.arrow_types import arrow_schema
+from link_assets.rows.column_names import column_names
 from link_assets_tests.guide import CLICK_FIELDS, LINK_FIELDS
 
 SUFFIX = re.compile(r"__x[0-9a-f]{8}$")

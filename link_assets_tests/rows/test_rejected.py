@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from link_assets.contract import REJECTED_ROWS
-from link_assets.rows.column_names import arrow_schema
+from link_assets.rows.arrow_types import arrow_schema
 from link_assets.rows.convert import ExactNumber
-from link_assets.rows.rejected import Rejection, reject, rejected_batch, row_ids
+from link_assets.rows.rejected import Rejection, reject
+from link_assets.rows.rejected_arrow import rejected_batch, row_ids
 
 
 @pytest.mark.parametrize(
