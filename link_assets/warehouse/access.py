@@ -11,6 +11,7 @@ import atexit
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,18 +47,19 @@ def exclusive_access(purpose: str, at_most: float | None = None) -> Iterator[Ope
 
 
 @contextmanager
-def without_loads(purpose: str) -> Iterator[OpenWarehouse]:
+def without_loads(purpose: str, at_most: float = inf) -> Iterator[OpenWarehouse]:
     """Hold the warehouse likewise, and keep the loads of other machines out; raise likewise.
 
-    In the order of loads, or each would wait for the other.
+    In the order of loads, or each would wait for the other. In PostgreSQL it is for a transaction
+    to do, by `writing_alone`.
     """
-    seconds = location_settings().lock_timeout_seconds
+    seconds = min(location_settings().lock_timeout_seconds, at_most)
     with ExitStack() as stack:
         try:
             stack.enter_context(configured_warehouse().loads_kept_out(seconds))
         except TimeoutError:
             raise busy(seconds, purpose, "another run or machine") from None
-        yield stack.enter_context(exclusive_access(purpose))
+        yield stack.enter_context(exclusive_access(purpose, at_most))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ The days are those of UTC, whatever the time zone of the session. Text is compar
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,19 +38,17 @@ from link_assets.settings import location_settings
 from link_assets.warehouse.access import busy, exclusive_access, without_loads
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
-from link_assets.warehouse.errors import NoClicks
+from link_assets.warehouse.errors import NoClicks, WarehouseBusy
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
-from link_assets.warehouse.old_clicks import (
-    IS_CLICK_OF_OPEN_DAY,
-    IS_OPEN_DAY,
-    OldClicks,
-    any_old,
-)
+from link_assets.warehouse.old_clicks import OldClicks, any_old, of_open_days
 from link_assets.warehouse.process import prepare_process
 from link_assets.warehouse.reader import Reader
 from link_assets.warehouse.utc_days import DATE, up_to
 
 PURPOSE = "computing daily clicks"
+DELETE_SECONDS = 60
+"""How long days wait for loads to be kept out, which deleting their clicks needs."""
+logger = logging.getLogger(__name__)
 TABLE = f"{{dataset}}.{DAILY_CLICKS.name}"
 COLUMNS = ", ".join(field.column for field in DAILY_CLICKS.columns)
 CHANGED = "link_assets_changed_days"
@@ -89,17 +88,29 @@ def compute_days(
     """Compute the days of these domains that changed; return by domain what it has now.
 
     The number of queries does not grow with the domains. `old` clicks, of some of the domains, are
-    deleted once they are counted; their days stay as they are from then on.
+    deleted once they are counted; their days stay as they are from then on. If others use the
+    warehouse for too long, they are left for the next time.
 
     Raises:
         NoClicks: The table of clicks does not exist.
         WarehouseBusy: The warehouse was not free in time.
     """
     prepare_process()
-    if old and not any_old(old):
-        old = None
-    held = without_loads(PURPOSE) if old else exclusive_access(PURPOSE)
-    with held as opened, _client() as client:
+    if old and any_old(old):
+        try:
+            with without_loads(PURPOSE, DELETE_SECONDS) as opened:
+                return _compute(opened, domains, old)
+        except WarehouseBusy as error:
+            logger.info("Old clicks are not deleted this time: %s", error)
+    with exclusive_access(PURPOSE) as opened:
+        return _compute(opened, domains, None)
+
+
+def _compute(
+    opened: OpenWarehouse, domains: Collection[int], old: OldClicks | None
+) -> Mapping[int, ComputedDays]:
+    """Do it, with the warehouse held; if there are `old` clicks, with loads kept out."""
+    with _client() as client:
         began = datetime.now(UTC)
         opened.run(PURPOSE, partial(_make_table, client, opened))
         reader = Reader(client.sql_client, opened)
@@ -152,7 +163,10 @@ def _compute_changed(
     """
     deleted: Mapping[int, int] = {}
     with client.sql_client.begin_transaction():
-        _write_alone(client.sql_client, DAILY_CLICKS.name, *([CLICKS.name] if old else []))
+        seconds = location_settings().lock_timeout_seconds
+        _write_alone(client.sql_client, DAILY_CLICKS.name, seconds)
+        if old:
+            _write_alone(client.sql_client, CLICKS.name, min(DELETE_SECONDS, seconds))
         reader = Reader(client.sql_client)
         reader.run(f"CREATE TEMPORARY TABLE {CHANGED} AS {_changed_days(among, missing)}")
         days = reader.rows(f"SELECT domain_id, count(*) FROM {CHANGED} GROUP BY domain_id")
@@ -165,12 +179,10 @@ def _compute_changed(
     return dict(map(tuple, days)), deleted
 
 
-def _write_alone(client: SqlClientBase[Any], *tables: str) -> None:
-    """Keep other machines from replacing rows of tables until the client's transaction ends."""
-    seconds = location_settings().lock_timeout_seconds
+def _write_alone(client: SqlClientBase[Any], table: str, seconds: float) -> None:
+    """Keep other machines from replacing rows of a table until the client's transaction ends."""
     try:
-        for table in tables:
-            configured_warehouse().writing_alone(client, table, seconds)
+        configured_warehouse().writing_alone(client, table, seconds)
     except TimeoutError:
         raise busy(seconds, PURPOSE, "another run or machine") from None
 
@@ -191,17 +203,17 @@ def _changed_days(among: str, missing: Collection[str]) -> str:
     """
     by_path = (
         f"(SELECT domain_id, {DATE} AS day, path, st, count(*) AS clicks, {LOAD_IDS} AS load_ids"
-        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} AND {IS_CLICK_OF_OPEN_DAY}"
-        " GROUP BY 1, 2, 3, 4)"
+        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY 1, 2, 3, 4)"
     )
+    open_days = f"({of_open_days(by_path)})"
     return (
         "SELECT DISTINCT domain_id, day FROM (SELECT domain_id, day FROM ("
         f"SELECT domain_id, day, link_id, {PATH_OF_LINK} AS link_path,"
         " CAST(sum(clicks) AS BIGINT) AS clicks, sum(load_ids) AS load_ids, 1 AS side"
-        f" FROM ({clicks_with_links(by_path, missing)}) AS j GROUP BY 1, 2, 3"
+        f" FROM ({clicks_with_links(open_days, missing)}) AS j GROUP BY 1, 2, 3"
         " UNION ALL"
         f' SELECT domain_id, day, link_id, link_path COLLATE "C", clicks, load_ids, -1 AS side'
-        f" FROM {TABLE} WHERE {among} AND {IS_OPEN_DAY}"
+        f" FROM ({of_open_days(TABLE)}) AS t WHERE {among}"
         ") AS both_sides GROUP BY domain_id, day, link_id, link_path, clicks, load_ids"
         " HAVING sum(side) <> 0) AS differing"
     )

@@ -16,18 +16,9 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.contract import CLICKS, DAILY_CLICKS
 from link_assets.warehouse.reader import Reader, reading
-from link_assets.warehouse.utc_days import DATE, midnight
+from link_assets.warehouse.utc_days import midnight
 
 DAYS = f"{{dataset}}.{DAILY_CLICKS.name}"
-IS_OPEN = (
-    "NOT EXISTS (SELECT 1 FROM (SELECT domain_id AS domain, max(day) AS last_day"
-    f" FROM {DAYS} WHERE clicks_deleted GROUP BY domain_id) AS closed"
-    f" WHERE closed.domain = domain_id AND closed.last_day >= {{day}})"
-)
-IS_CLICK_OF_OPEN_DAY = IS_OPEN.replace("{day}", DATE)
-"""The SQL that the clicks of a click's day are still kept."""
-IS_OPEN_DAY = IS_OPEN.replace("{day}", "day")
-"""The SQL that the clicks of a day in `daily_clicks` are."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +47,26 @@ class OldClicks:
 
     def delete(self, reader: Reader) -> None:
         """Delete them and mark their days; in a transaction that keeps loads out."""
-        days = f"{self._among} AND day < '{self.first_kept.isoformat()}'"
-        reader.run(f"UPDATE {DAYS} SET clicks_deleted = TRUE WHERE {days}")
+        reader.run(
+            f"UPDATE {DAYS} SET clicks_deleted = TRUE WHERE {self._among}"
+            f" AND day < '{self.first_kept.isoformat()}' AND clicks_deleted IS NOT TRUE"
+        )
         reader.run(f"DELETE FROM {{dataset}}.{CLICKS.name} WHERE {self.are_old}")
+
+
+def of_open_days(rows: str) -> str:
+    """Return the SQL of the rows with a `domain_id` and a `day` whose clicks are still kept.
+
+    Args:
+        rows: A table, or a subquery in parentheses.
+    """
+    closed = "SELECT domain_id AS domain, max(day) AS last_day"
+    return (
+        f"SELECT r.* FROM {rows} AS r"
+        f" LEFT JOIN ({closed} FROM {DAYS} WHERE clicks_deleted GROUP BY domain_id) AS closed"
+        " ON closed.domain = r.domain_id"
+        " WHERE closed.last_day IS NULL OR closed.last_day < r.day"
+    )
 
 
 def any_old(old: OldClicks) -> bool:

@@ -64,7 +64,7 @@ class Growth:
 
         `rows_new` were not there before; `rows_already_there` were, and came again, revised or not.
         """
-        new = self.after.total - self.before.total
+        new = max(0, self.after.total - self.before.total)  # old ones may have been deleted
         return {
             "rows_new": new,
             "rows_already_there": max(0, self.after.written - new),

@@ -65,9 +65,9 @@ def test_a_run_that_has_no_place_in_the_pool_waits_in_the_queue(
             return backfill.is_complete()
 
         until(is_complete, 180)
+        assert loaded_clicks() == expected_world(WORLD)
     assert max(at_work for at_work, _ in seen) == 1
     assert max(waiting for _, waiting in seen) == 2
-    assert loaded_clicks() == expected_world(WORLD)
 
 
 def run(line: str, beside: Service) -> str:

@@ -18,8 +18,9 @@ from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, judg
 from link_assets.defs.checks.last_loads import LAST_LOAD, LastLoads, LoadedRowsCheck
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.daily_clicks import LOAD_ID
-from link_assets.warehouse.old_clicks import IS_CLICK_OF_OPEN_DAY, IS_OPEN_DAY, knows_deleted
+from link_assets.warehouse.old_clicks import knows_deleted, of_open_days
 from link_assets.warehouse.reader import Reader
+from link_assets.warehouse.utc_days import DATE
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,18 @@ def totals(reader: Reader, last: LastLoads) -> CheckResult:
 
 def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
     among = f"domain_id IN ({', '.join(domains) or 'NULL'})"
-    clicks = days = among
+    clicks = (
+        f"(SELECT domain_id, {DATE} AS day, count(*) AS clicks, max({LOAD_ID}) AS last_load"
+        f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY 1, 2)"
+    )
+    days = f"(SELECT domain_id, day, clicks FROM {{dataset}}.{DAILY_CLICKS.name} WHERE {among})"
     if knows_deleted(reader):
-        clicks, days = f"{among} AND {IS_CLICK_OF_OPEN_DAY}", f"{among} AND {IS_OPEN_DAY}"
+        clicks, days = f"({of_open_days(clicks)})", f"({of_open_days(days)})"
     rows = reader.rows(
         "SELECT domain_id, sum(clicks), sum(of_days), max(last_load) FROM ("
-        "SELECT domain_id, count(*) AS clicks, 0 AS of_days,"
-        f" max({LOAD_ID}) AS last_load"
-        f" FROM {{dataset}}.{CLICKS.name} WHERE {clicks} GROUP BY domain_id"
+        f"SELECT domain_id, clicks, 0 AS of_days, last_load FROM {clicks} AS c"
         " UNION ALL"
-        " SELECT domain_id, 0 AS clicks, sum(clicks) AS of_days, NULL AS last_load"
-        f" FROM {{dataset}}.{DAILY_CLICKS.name} WHERE {days} GROUP BY domain_id"
+        f" SELECT domain_id, 0 AS clicks, clicks AS of_days, NULL AS last_load FROM {days} AS d"
         ") AS counted GROUP BY domain_id ORDER BY domain_id"
     )
     return [
