@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from math import inf
 from typing import Any, cast
 
 import dlt
@@ -163,10 +164,9 @@ def _compute_changed(
     """
     deleted: Mapping[int, int] = {}
     with client.sql_client.begin_transaction():
-        seconds = location_settings().lock_timeout_seconds
-        _write_alone(client.sql_client, DAILY_CLICKS.name, seconds)
-        if old:
-            _write_alone(client.sql_client, CLICKS.name, min(DELETE_SECONDS, seconds))
+        seconds = min(location_settings().lock_timeout_seconds, DELETE_SECONDS if old else inf)
+        for table in (DAILY_CLICKS.name, *([CLICKS.name] if old else [])):
+            _write_alone(client.sql_client, table, seconds)
         reader = Reader(client.sql_client)
         reader.run(f"CREATE TEMPORARY TABLE {CHANGED} AS {_changed_days(among, missing)}")
         days = reader.rows(f"SELECT domain_id, count(*) FROM {CHANGED} GROUP BY domain_id")

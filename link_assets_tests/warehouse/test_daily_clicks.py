@@ -6,7 +6,6 @@ import re
 import signal
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 
 from link_assets.contract import DAILY_CLICKS
 from link_assets.sandbox import Sandbox, World
-from link_assets.warehouse import daily_clicks
 from link_assets.warehouse.daily_clicks import compute_days
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import NoClicks
@@ -30,10 +28,6 @@ from link_assets_tests.warehouse.helpers import load_clicks, load_links, wait_un
 FIXTURES = (port, server, warehouse) = joins.port, joins.server, joins.warehouse
 """For pytest to find here: one kind of warehouse after the other, empty."""
 WORLD = World(domains=3, links_per_domain=5, clicks_per_domain=60)
-INSERT = (
-    "INSERT INTO {dataset}.clicks (domain_id, dt, click_id, st, _dlt_load_id)"
-    " VALUES (1, '2026-03-01 13:00:00+00', 'late', 302, '9999999999')"
-)
 TOTALS = "SELECT sum(clicks), count(*) FROM {dataset}.daily_clicks WHERE domain_id = 1"
 
 
@@ -143,29 +137,6 @@ def test_old_clicks_of_other_domains_stay(sandbox: Sandbox) -> None:
     done = compute_days([1, 2], OldClicks([1], date(2026, 3, 2)))
     assert [done[domain].deleted for domain in (1, 2)] == [1, 0]
     assert rows("SELECT domain_id FROM {dataset}.clicks") == [(2,)]
-
-
-def test_a_click_that_another_machine_loads_while_old_ones_go_stays(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if configured_warehouse().readers_need_lock:
-        return  # no other machine can
-    load(sandbox, click(1), click(2))
-    replace_days = daily_clicks._replace
-    inserted: list[Future[list[Any]]] = []
-
-    def beside(*arguments: Any) -> None:
-        """Has another connection insert an old click between the statements, if it can."""
-        inserted.append(threads.submit(rows, INSERT))
-        wait([inserted[0]], 0.5)
-        replace_days(*arguments)
-
-    monkeypatch.setattr(daily_clicks, "_replace", beside)
-    with ThreadPoolExecutor(1) as threads:
-        done = compute_days([1], OldClicks([1], date(2026, 3, 2)))[1]
-    assert inserted[0].exception() is None
-    assert (done.deleted, counts("clicks")[1, None]) == (1, 1)
-    assert rows("SELECT click_id FROM {dataset}.clicks WHERE dt < '2026-03-02'") == [("late",)]
 
 
 @pytest.mark.long

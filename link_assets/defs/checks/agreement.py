@@ -80,11 +80,11 @@ def service_counts(last: LastLoads) -> ServiceCounts:
     try:
         settings = api_settings()
         days = {
-            domain: _whole_days(load, settings)
+            domain: whole
             for domain, load in last.loads.items()
             if is_domain_id(domain) and not load.number("resumed_from_page")
+            if (whole := _whole_days(load, settings))
         }
-        days = {domain: whole for domain, whole in days.items() if whole}
         asked = [(int(domain), (whole[0], whole[-1])) for domain, whole in days.items()]
         names = domain_names()
         answers = {

@@ -157,6 +157,20 @@ def test_the_days_are_those_that_were_over_and_settled_when_a_domains_last_load_
     assert service.days == {"1": [date(2026, 3, 1)], "2": before, "5": before}
 
 
+def test_days_whose_clicks_are_not_kept_are_not_asked_for(
+    sandbox: Sandbox, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__API", "short_io")
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__STATISTICS_URL", f"{api}/statistics")
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__KEEP_CLICKS_DAYS", "45")
+    noon = datetime.now(UTC).replace(hour=12)
+    loads = {str(days): LastLoad(noon - timedelta(days=days)) for days in (40, 44, 60)}
+    service = service_counts(LastLoads("clicks", [*loads], loads, 25))
+    asked = {domain: len(days) for domain, days in service.days.items()}
+    # of the three days before each load; a domain that was loaded 60 days ago is not asked for
+    assert asked == {"40": 3, "44": 1}
+
+
 DAILY = ShortIoDialect(ApiSettings(base_url="http://api.invalid", api_key="key")).daily_people(
     1, date(2026, 2, 1), date(2026, 2, 3)
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,10 +20,13 @@ from link_assets.domain_loads import open_loads
 from link_assets.sandbox import Sandbox
 from link_assets.settings import api_settings
 from link_assets.source import transforms
+from link_assets.warehouse import daily_clicks
 from link_assets.warehouse.access import warehouse_lock
+from link_assets.warehouse.daily_clicks import compute_days
 from link_assets.warehouse.destinations import postgres_client
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.destinations.postgres_client import _warn_of_inserts
+from link_assets.warehouse.old_clicks import OldClicks
 from link_assets.warehouse.reader import reading
 from link_assets_tests.children import load_clicks, load_links
 from link_assets_tests.defs.loads import register
@@ -350,3 +353,54 @@ def test_text_with_nul_is_rejected(api: str, sandbox: Sandbox) -> None:
     )
     nul = "is text with a NUL character, which not every warehouse can hold"
     assert reasons[-2:] == [(f"n\\u0000w: {nul}", True), (f"tags: {nul}", True)]
+
+
+OLD = OldClicks([1], date(2026, 3, 2))
+
+
+@pytest.fixture
+def two_days(api: str, sandbox: Sandbox) -> None:
+    """A click of domain 1 that is to be deleted, and one that is kept."""
+    clicks = [{"dt": f"2026-03-0{day}T12:00:00Z", "path": "/a", "st": 302} for day in (1, 2)]
+    sandbox.clicks = {1: clicks}
+    load_clicks(1)
+
+
+def clicks_of_days() -> list[int]:
+    return [n for (n,) in rows("SELECT clicks FROM {dataset}.daily_clicks ORDER BY day")]
+
+
+def test_a_click_that_another_machine_loads_while_old_ones_go_stays(
+    two_days: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = (
+        "INSERT INTO {dataset}.clicks (domain_id, dt, click_id, st, _dlt_load_id)"
+        " VALUES (1, '2026-03-01 13:00:00+00', 'late', 302, '9999999999')"
+    )
+    replace_days = daily_clicks._replace
+    inserted: list[Future[list[Any]]] = []
+
+    def beside(*arguments: Any) -> None:
+        """Has another connection insert an old click between the statements, if it can."""
+        inserted.append(threads.submit(rows, insert))
+        wait([inserted[0]], 0.5)
+        replace_days(*arguments)
+
+    monkeypatch.setattr(daily_clicks, "_replace", beside)
+    with ThreadPoolExecutor(1) as threads:
+        done = compute_days([1], OLD)[1]
+    assert inserted[0].exception() is None
+    assert (done.deleted, clicks_of_days()) == (1, [1, 1])
+    assert rows("SELECT click_id FROM {dataset}.clicks WHERE dt < '2026-03-02'") == [("late",)]
+
+
+def test_while_others_write_clicks_days_are_computed_and_old_clicks_stay(
+    two_days: None, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daily_clicks, "DELETE_SECONDS", 0.1)
+    with closing(psycopg2.connect(server)) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLE link_assets.clicks IN ROW EXCLUSIVE MODE")
+        done = compute_days([1], OLD)[1]
+        assert (done.deleted, clicks_of_days()) == (0, [1, 1])
+    assert compute_days([1], OLD)[1].deleted == 1
+    assert clicks_of_days() == [1, 1]
