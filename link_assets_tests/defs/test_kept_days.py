@@ -74,15 +74,16 @@ def test_nothing_is_deleted_of_a_domain_while_it_is_read(
     listed: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    sandbox.clicks = {1: listed, 2: listed}
+    register(location, 2)
     monkeypatch.setenv(f"{API}CHUNK_ROWS", "1")
-    sandbox.faults = [Fault(page=4, status=401)]
-    assert not location.clicks_and_days("1").success
-    monkeypatch.setenv(KEPT, "60")
-    sandbox.faults = [Fault(page=5, status=401)]
-    assert not location.clicks_and_days("1").success
-    assert ages("clicks", "dt") == AGES[:8]
+    for kept, page in (("0", 4), ("60", 5)):
+        monkeypatch.setenv(KEPT, kept)
+        sandbox.faults = [Fault(path="/v1/domain/1/link_clicks", page=page, status=401)]
+        assert not location.clicks_and_days("1", "2").success
+    assert ages("clicks", "dt") == ages("daily_clicks", "day") == AGES[:8]
     # to the end as it began, though clicks are kept for less since
-    assert location.clicks_and_days("1").success
+    assert location.clicks_and_days("1", "2").success
     assert shown(location, "1")["clicks_deleted"] == 3
     assert ages("daily_clicks", "day") == AGES
 

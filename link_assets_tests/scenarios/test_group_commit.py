@@ -264,6 +264,20 @@ def test_a_load_takes_hardly_more_rows_than_a_chunk_may_have(
     assert max(loads) <= (110,)
 
 
+def test_a_full_load_waits_for_nobody(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "GATHER_SECONDS", 10 * WAIT)
+    monkeypatch.setenv("SOURCES__LINK_ASSETS__CHUNK_ROWS", "40")
+    with (
+        open_loads(api_settings(), [1]) as loads,
+        ThreadPoolExecutor(1) as threads,
+        loads._commits.fetching(),  # as another domain might, for long
+    ):
+        assert threads.submit(loads.load, 1).result(3 * WAIT).finished
+    assert loaded_clicks() == expected_clicks({1: served[1]})
+
+
 def test_once_a_load_is_fetched_by_all_domains_together_it_is_written_while_they_go_on(
     served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
