@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +138,46 @@ def test_a_plain_script_loads_both_tables_without_dagster() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[]\n"
     assert (count("links"), count("clicks")) == (15, 40)
+
+
+WHILE_ANOTHER_THREAD_IMPORTS = """
+import sys, threading, time
+from link_assets.settings import api_settings
+from link_assets.source.rest import clicks_source
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pyarrow.lib":
+            time.sleep(1)
+
+sys.meta_path.insert(0, Slow())
+clicks_source(api_settings(), 2)  # dlt has imported what it needs for one
+threading.Thread(target=__import__, args=[sys.argv[1]]).start()
+while sys.argv[1] not in sys.modules:
+    time.sleep(0.001)
+print(sum(item.num_rows for item in clicks_source(api_settings(), 1)))
+"""
+PANDAS = """
+import time
+__version__ = "2.0"
+time.sleep(1)
+class DataFrame: ...
+"""
+
+
+@pytest.mark.parametrize("name", ["pyarrow", "pandas"])
+def test_rows_are_read_while_another_thread_imports_what_dlt_looks_for(
+    name: str, workdir: Path
+) -> None:
+    (workdir / "pandas.py").write_text(PANDAS)
+    done = subprocess.run(
+        [sys.executable, "-c", WHILE_ANOTHER_THREAD_IMPORTS, name],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(workdir)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "40\n"
 
 
 # Columns
