@@ -3,12 +3,14 @@
 Each cycle is an hour of a small installation: every domain has new clicks, links are listed, clicks
 loaded and their days computed, all in one process; with `--dagster` by runs with their checks. A
 table has the figures after the first cycles and after the last. Seconds are medians of these; those
-of the processor are of this process, with the sandbox API in it.
+of the processor are of this process, with the sandbox API in it. Other programs on the machine make
+the same work dearer: so each cycle also times a calculation that is always the same.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
 import tempfile
 import time
@@ -76,6 +78,7 @@ def _cycles(hour: Callable[[], None], cycles: int, compared: int) -> tuple[Figur
     """Run the cycles; return the figures of the first of them and of the last."""
     seconds: list[float] = []
     processor: list[float] = []
+    same: list[float] = []
     first: Figures = {}
     with _api() as sandbox:
         for number in range(1, cycles + 1):
@@ -86,11 +89,21 @@ def _cycles(hour: Callable[[], None], cycles: int, compared: int) -> tuple[Figur
             hour()
             seconds.append(time.perf_counter() - began)
             processor.append(time.process_time() - used)
+            same.append(_same_calculation())
             if number == compared:
-                first = _figures(seconds, processor)
+                first = _figures(seconds, processor, same)
             if number % 100 == 0:
-                click.echo(f"{number} cycles, the last in {seconds[-1]:.2f} s", err=True)
-        return first, _figures(seconds[-compared:], processor[-compared:])
+                latest = [f"{median(those[-100:]):.2f}" for those in (seconds, processor, same)]
+                click.echo(f"{number} cycles: {' '.join(latest)}", err=True)
+        return first, _figures(*(those[-compared:] for those in (seconds, processor, same)))
+
+
+def _same_calculation() -> float:
+    """Return the processor seconds of a calculation that is the same each time."""
+    used = time.process_time()
+    for _ in range(10):
+        json.loads(json.dumps([{"number": n, "text": str(n)} for n in range(5_000)]))
+    return time.process_time() - used
 
 
 @contextmanager
@@ -142,7 +155,9 @@ def _runs() -> Iterator[Callable[[], None]]:
         yield run
 
 
-def _figures(seconds: Sequence[float], processor: Sequence[float]) -> Figures:
+def _figures(
+    seconds: Sequence[float], processor: Sequence[float], same: Sequence[float]
+) -> Figures:
     """Return what there is now, after cycles that took so long each."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -153,6 +168,8 @@ def _figures(seconds: Sequence[float], processor: Sequence[float]) -> Figures:
     return {
         "seconds": median(seconds),
         "processor seconds": median(processor),
+        "those of the same calculation": median(same),
+        "cycle / calculation": median(a / b for a, b in zip(processor, same, strict=True)),
         "warehouse MB": size / 1e6,
         "Dagster MB": home / 1e6,
         "memory MB": resident / 1e6,

@@ -37,6 +37,7 @@ What each file is for:
     deleted_links.py  marking links that are gone from the API's listing
     link_join.py      the SQL by which clicks join links
     loaded_api.py     which API the rows come from
+    domain_filter.py  the SQL that rows are of some domains
     utc_days.py       the SQL of a click's day
     daily_clicks.py   computing the days whose clicks or links have changed
     old_clicks.py     deleting clicks that are not kept, whose days stay

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.contract import LINKS
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.reader import Reader
 
@@ -51,8 +52,7 @@ Leaders = Mapping[int | None, Sequence[Leader]]
 
 def within_domains(domains: Collection[int] | None) -> str:
     """Return the SQL that clicks are of these domains; ALL is any of them."""
-    ids = ", ".join(map(str, domains or ())) or "NULL"
-    return "TRUE" if domains is ALL else f"domain_id IN ({ids})"
+    return "TRUE" if domains is None else of_domains(domains)
 
 
 def leading(

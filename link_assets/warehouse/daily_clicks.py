@@ -39,6 +39,7 @@ from link_assets.settings import location_settings
 from link_assets.warehouse.access import busy, exclusive_access, without_loads
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.errors import NoClicks, WarehouseBusy
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.old_clicks import OldClicks, any_old, of_open_days
@@ -119,8 +120,8 @@ def _compute(
         if CLICKS.name in missing:
             raise NoClicks("There are no clicks yet: materialize link_assets/clicks first.")
         # read before: what another machine loads meanwhile is then newer
-        last_loads = _last_loads(reader, _among(domains))
-        compute = partial(_compute_changed, client, _among(domains), missing, old)
+        last_loads = _last_loads(reader, of_domains(domains))
+        compute = partial(_compute_changed, client, of_domains(domains), missing, old)
         days, deleted = opened.run(PURPOSE, compute)
         found = _counts(reader, domains, days, last_loads, began)
         return {d: replace(c, deleted=deleted.get(d, 0)) for d, c in found.items()}
@@ -293,7 +294,3 @@ def _counts(
         return ComputedDays(computed, rows, clicks, last, newest, future, table, began, last_load)
 
     return {domain: counts(domain) for domain in domains}
-
-
-def _among(domains: Collection[int]) -> str:
-    return f"domain_id IN ({', '.join(map(str, domains)) or 'NULL'})"

@@ -15,6 +15,7 @@ from datetime import date
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.contract import CLICKS, DAILY_CLICKS
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.reader import Reader, reading
 from link_assets.warehouse.utc_days import midnight
 
@@ -31,11 +32,7 @@ class OldClicks:
     @property
     def are_old(self) -> str:
         """Return the SQL that a click is one of them."""
-        return f"{self._among} AND dt < {midnight(self.first_kept)}"
-
-    @property
-    def _among(self) -> str:
-        return f"domain_id IN ({', '.join(map(str, self.domains)) or 'NULL'})"
+        return f"{of_domains(self.domains)} AND dt < {midnight(self.first_kept)}"
 
     def count(self, reader: Reader) -> Mapping[int, int]:
         """Return by domain how many there are."""
@@ -48,7 +45,7 @@ class OldClicks:
     def delete(self, reader: Reader) -> None:
         """Delete them and mark their days; in a transaction that keeps loads out."""
         reader.run(
-            f"UPDATE {DAYS} SET clicks_deleted = TRUE WHERE {self._among}"
+            f"UPDATE {DAYS} SET clicks_deleted = TRUE WHERE {of_domains(self.domains)}"
             f" AND day < '{self.first_kept.isoformat()}' AND clicks_deleted IS NOT TRUE"
         )
         reader.run(f"DELETE FROM {{dataset}}.{CLICKS.name} WHERE {self.are_old}")

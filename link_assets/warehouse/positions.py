@@ -23,6 +23,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.extract import DltResource
 
 from link_assets.contract import CLICKS, DATASET
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.errors import ConcurrentWriteError
 from link_assets.warehouse.reader import Reader
 
@@ -130,21 +131,16 @@ def require_positions(reader: Reader, expected: Mapping[int, int]) -> None:
         raise ConcurrentWriteError(moved)
     kept = [f"(domain_id = {d} AND _dlt_load_id = '{load}')" for d, (_, load) in found.items()]
     reader.run(
-        f"DELETE FROM {{dataset}}.{TABLE} WHERE domain_id IN ({_among(expected)})"
+        f"DELETE FROM {{dataset}}.{TABLE} WHERE {of_domains(expected)}"
         f" AND NOT ({' OR '.join(kept) or '1 = 0'})"
     )
 
 
 def _believed(domains: Collection[int]) -> str:
     """Return the rest of a query of all positions `p` of these domains whose load is complete."""
-    among = f"p.domain_id IN ({_among(domains)})"
-    return f"FROM {{dataset}}.{TABLE} p WHERE {among} AND {_complete('p')}"
+    return f"FROM {{dataset}}.{TABLE} p WHERE {of_domains(domains, 'p')} AND {_complete('p')}"
 
 
 def _complete(row: str) -> str:
     loads = f"SELECT 1 FROM {{dataset}}._dlt_loads l WHERE l.load_id = {row}._dlt_load_id"
     return f"EXISTS ({loads} AND l.status = 0)"
-
-
-def _among(domains: Collection[int]) -> str:
-    return ", ".join(map(str, domains)) or "NULL"

@@ -16,6 +16,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from link_assets.clamped_times import earlier
 from link_assets.contract import CLICKS
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.reader import Reader, reading
 from link_assets.warehouse.utc_days import up_to
 
@@ -125,14 +126,13 @@ class ClickCounts:
         }
 
     def _count(self, reader: Reader, now: datetime) -> dict[int, ClickCount]:
-        domains = ", ".join(map(str, self._domains))
         # a load's id is the time at which it began, as text
         written = f"sum(CASE WHEN _dlt_load_id >= '{self._since}' THEN 1 ELSE 0 END)"
         past = up_to(now.date())
         rows = reader.rows(
             f"SELECT domain_id, count(*), {written}, max(CASE WHEN {past} THEN dt END),"
             f" sum(CASE WHEN {past} THEN 0 ELSE 1 END) FROM {{dataset}}.{CLICKS.name}"
-            f" WHERE domain_id IN ({domains or 'NULL'}) GROUP BY domain_id"
+            f" WHERE {of_domains(self._domains)} GROUP BY domain_id"
         )
         return {
             domain: ClickCount(total, int(new), newest, int(future))

@@ -8,6 +8,7 @@ from datetime import date
 
 from link_assets.contract import CLICKS
 from link_assets.settings import is_domain_id
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.reader import Reader
 from link_assets.warehouse.utc_days import DAY, date_of
 
@@ -23,8 +24,7 @@ def clicks_by_day(
         domains: Those whose clicks are counted; None for all.
         condition: The SQL condition that a click is counted.
     """
-    ids = ", ".join(filter(is_domain_id, domains or ())) or "NULL"
-    among = "TRUE" if domains is None else f"domain_id IN ({ids})"
+    among = "TRUE" if domains is None else of_domains(filter(is_domain_id, domains))
     rows = reader.rows(
         f"SELECT domain_id, {DAY}, count(*)"
         f" FROM {{dataset}}.{CLICKS.name}"

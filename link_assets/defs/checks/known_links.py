@@ -15,6 +15,7 @@ from link_assets.defs.checks.check import CheckResult, counted
 from link_assets.defs.checks.judged_rows import Rows, RowsCheck
 from link_assets.defs.checks.link_paths import DomainPath, shown_path, unknown_paths
 from link_assets.defs.domain_names import DomainNames, names_in
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.link_join import clicks_with_links, missing_tables
 from link_assets.warehouse.reader import Reader
 
@@ -81,10 +82,10 @@ def _without_link(
             f" ORDER BY clicks DESC, domain_id, path LIMIT {COMPARED_PATHS}"
         )
     }
-    domains = ", ".join(sorted({str(domain) for domain, _ in paths}))
+    domains = sorted({domain for domain, _ in paths})
     links = reader.each(
         f"SELECT domain_id, path FROM {{dataset}}.{LINKS.name}"
-        f" WHERE path IS NOT NULL AND domain_id IN ({domains})"
+        f" WHERE path IS NOT NULL AND {of_domains(domains)}"
     )
     not_compared = int(unmatched) - sum(paths.values())
     exact = _case_sensitive(reader, missing)

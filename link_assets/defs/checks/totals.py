@@ -18,6 +18,7 @@ from link_assets.defs.checks.check import REMEMBERED, CheckResult, counted, judg
 from link_assets.defs.checks.last_loads import LAST_LOAD, LastLoads, LoadedRowsCheck
 from link_assets.settings import is_domain_id
 from link_assets.warehouse.daily_clicks import LOAD_ID
+from link_assets.warehouse.domain_filter import of_domains
 from link_assets.warehouse.old_clicks import knows_deleted, of_open_days
 from link_assets.warehouse.reader import Reader
 from link_assets.warehouse.utc_days import DATE
@@ -71,7 +72,7 @@ def totals(reader: Reader, last: LastLoads) -> CheckResult:
 
 
 def _totals(reader: Reader, domains: Sequence[str]) -> Sequence[Totals]:
-    among = f"domain_id IN ({', '.join(domains) or 'NULL'})"
+    among = of_domains(domains)
     clicks = (
         f"(SELECT domain_id, {DATE} AS day, count(*) AS clicks, max({LOAD_ID}) AS last_load"
         f" FROM {{dataset}}.{CLICKS.name} WHERE {among} GROUP BY 1, 2)"
