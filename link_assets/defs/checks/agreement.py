@@ -33,6 +33,7 @@ SETTLING = timedelta(hours=3)
 """How long after its end a day is not judged: the service lists clicks a while after it counts."""
 MOST_DAYS = 31
 """How many days of a domain are compared at most."""
+NOT_COMPARED = f"{NEVER_OR_RESUMED}, or so long ago that the clicks are not kept"
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _differences(
 
 
 def _looked_at(judged: int, service: ServiceCounts, others: int) -> str:
-    text = judged_domains(judged, {NEVER_OR_RESUMED: others - len(service.failed)})
+    text = judged_domains(judged, {NOT_COMPARED: others - len(service.failed)})
     if not service.failed:
         return text
     reasons = listed([*dict.fromkeys(service.failed.values())], " ")
