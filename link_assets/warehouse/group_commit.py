@@ -155,6 +155,10 @@ class DomainChunks(Generic[C]):
         try:
             with self._commits.fetching():
                 chunk = self._fetch()
+                if self._written is None:
+                    # before the block ends: else a load could leave without the chunk
+                    self._write(chunk)
+                    return
         except BaseException:
             self.wait()
             raise
@@ -163,6 +167,9 @@ class DomainChunks(Generic[C]):
         except BaseException:
             chunk.discard()
             raise
+        self._write(chunk)
+
+    def _write(self, chunk: C) -> None:
         self._written = self._commits.write(chunk, self._number)
         self._number += 1
         self.count += 1

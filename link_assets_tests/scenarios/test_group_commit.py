@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -26,7 +27,7 @@ from link_assets.warehouse import group_commit, group_load
 from link_assets.warehouse.access import exclusive_access
 from link_assets.warehouse.destinations import duckdb_client
 from link_assets.warehouse.errors import ConcurrentWriteError, OutOfMemory, WarehouseBusy
-from link_assets.warehouse.group_commit import DomainChunks
+from link_assets.warehouse.group_commit import DomainChunks, GroupCommit
 from link_assets.warehouse.pipeline import WarehousePipeline, open_pipeline
 from link_assets_tests.support import mostly_long, rows
 from link_assets_tests.truth import expected_clicks, loaded_clicks, world_clicks
@@ -251,6 +252,29 @@ def test_domains_that_are_fetched_at_the_same_time_are_written_in_one_load(
 ) -> None:
     assert set(load_side_by_side(*DOMAINS).values()) == {None}
     assert loaded_clicks() == expected_clicks(served)
+    assert rows(LOADS) == [(1,)]
+
+
+def test_a_load_does_not_leave_between_a_domains_last_page_and_its_chunk(
+    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, fetched = GroupCommit.write, threading.Event()
+
+    def write_later(commits: GroupCommit[ClickChunk], chunk: ClickChunk, number: int) -> Any:
+        if chunk.domain_id == 2:
+            fetched.set()
+            time.sleep(0.5)
+        return write(commits, chunk, number)
+
+    monkeypatch.setattr(GroupCommit, "write", write_later)
+    with (
+        open_loads(api_settings(), [1, 2]) as loads,
+        ThreadPoolExecutor(2) as threads,
+        loads._commits.fetching(),  # until domain 1 waits and domain 2 is about to
+    ):
+        for domain in (1, 2):
+            threads.submit(loads.load, domain)
+        wait_until(lambda: len(loads._commits._waiting) == 1 and fetched.is_set())
     assert rows(LOADS) == [(1,)]
 
 
