@@ -1,23 +1,25 @@
 """`uv run python -m benchmarks.soak`: thousands of hourly cycles, and what has grown by the end.
 
 Each cycle is an hour of a small installation: every domain has new clicks, links are listed, clicks
-loaded and their days computed, all in one process; with `--dagster` by runs with their checks. A
-table has the figures after the first cycles and after the last. Seconds are medians of these; those
-of the processor are of this process, with the sandbox API in it. Other programs on the machine make
-the same work dearer: so each cycle also times a calculation that is always the same.
+loaded and their days computed, all in one process; with `--dagster` by runs with their checks. The
+last cycles are made by turns with the first ones of a second installation, which has a process, a
+warehouse and an API of its own: a machine is not as fast at one hour as at another. A table has the
+figures of both. Seconds are medians; those of the processor are of the process, with its API in it.
 """
 
 from __future__ import annotations
 
 import gc
-import json
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import click
 import dagster as dg
@@ -54,15 +56,18 @@ Figures = Mapping[str, float]
 @click.option("--dagster", "by_dagster", is_flag=True, help="By runs of Dagster, with the checks.")
 def main(cycles: int, compared: int, warehouse: str, by_dagster: bool) -> None:
     """Run cycles and print a table of the first and the last of them."""
-    places: dict[str, AbstractContextManager[None]] = {
-        "duckdb": nullcontext(),
-        "postgres": postgres(),
-    }
-    with tempfile.TemporaryDirectory() as folder, places[warehouse]:
-        os.chdir(folder)
-        way = _runs() if by_dagster else nullcontext(_load)
-        with way as hour:
-            first, last = _cycles(hour, cycles, compared)
+    with _installation(warehouse, by_dagster) as old:
+        for number in range(1, cycles - compared + 1):
+            old.cycle()
+            if number % 100 == 0:
+                click.echo(f"{number} cycles, the last in {old.seconds[-1]:.2f} s", err=True)
+        with _in_a_process(warehouse, by_dagster) as young:
+            for _ in range(compared):
+                young.send("cycle")
+                young.recv()
+                old.cycle()
+            young.send("figures")
+            first, last = young.recv(), old.figures(compared)
     table = Table("figure", f"cycles 1 to {compared}", f"to {cycles:,}", "ratio", box=MARKDOWN)
     for name, before in first.items():
         ratio = f"{last[name] / before:.2f}" if before else ""
@@ -74,36 +79,66 @@ def _shown(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
 
 
-def _cycles(hour: Callable[[], None], cycles: int, compared: int) -> tuple[Figures, Figures]:
-    """Run the cycles; return the figures of the first of them and of the last."""
-    seconds: list[float] = []
-    processor: list[float] = []
-    same: list[float] = []
-    first: Figures = {}
-    with _api() as sandbox:
-        for number in range(1, cycles + 1):
-            assert sandbox.world
-            sandbox.world = sandbox.world.grown(NEW)
-            sandbox.requests.clear()
-            began, used = time.perf_counter(), time.process_time()
-            hour()
-            seconds.append(time.perf_counter() - began)
-            processor.append(time.process_time() - used)
-            same.append(_same_calculation())
-            if number == compared:
-                first = _figures(seconds, processor, same)
-            if number % 100 == 0:
-                latest = [f"{median(those[-100:]):.2f}" for those in (seconds, processor, same)]
-                click.echo(f"{number} cycles: {' '.join(latest)}", err=True)
-        return first, _figures(*(those[-compared:] for those in (seconds, processor, same)))
+class Installation:
+    """One that lives by cycles, and how long each took."""
+
+    def __init__(self, hour: Callable[[], None], sandbox: Sandbox) -> None:
+        self._hour = hour
+        self._sandbox = sandbox
+        self.seconds: list[float] = []
+        self.processor: list[float] = []
+
+    def cycle(self) -> None:
+        """Let the API have new clicks, and load them."""
+        assert self._sandbox.world
+        self._sandbox.world = self._sandbox.world.grown(NEW)
+        self._sandbox.requests.clear()
+        began, used = time.perf_counter(), time.process_time()
+        self._hour()
+        self.seconds.append(time.perf_counter() - began)
+        self.processor.append(time.process_time() - used)
+
+    def figures(self, latest: int) -> Figures:
+        """Return what there is now, after so many latest cycles."""
+        return _figures(self.seconds[-latest:], self.processor[-latest:])
 
 
-def _same_calculation() -> float:
-    """Return the processor seconds of a calculation that is the same each time."""
-    used = time.process_time()
-    for _ in range(10):
-        json.loads(json.dumps([{"number": n, "text": str(n)} for n in range(5_000)]))
-    return time.process_time() - used
+@contextmanager
+def _installation(warehouse: str, by_dagster: bool) -> Iterator[Installation]:
+    """An installation in this process and a new folder."""
+    places: dict[str, AbstractContextManager[None]] = {
+        "duckdb": nullcontext(),
+        "postgres": postgres(),
+    }
+    with tempfile.TemporaryDirectory() as folder, places[warehouse]:
+        os.chdir(folder)
+        with _runs() if by_dagster else nullcontext(_load) as hour, _api() as sandbox:
+            yield Installation(hour, sandbox)
+
+
+@contextmanager
+def _in_a_process(*options: Any) -> Iterator[Connection]:
+    """The connection to a process that has an installation and does what it is sent."""
+    spawned = multiprocessing.get_context("spawn")
+    ours, theirs = spawned.Pipe()
+    process = spawned.Process(target=_obey, args=(theirs, *options))
+    process.start()
+    theirs.close()  # what is received here ends with the process
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.join()
+
+
+def _obey(connection: Connection, warehouse: str, by_dagster: bool) -> None:
+    with _installation(warehouse, by_dagster) as installation, suppress(EOFError):
+        while True:
+            if connection.recv() == "cycle":
+                installation.cycle()
+                connection.send(None)
+            else:
+                connection.send(installation.figures(len(installation.seconds)))
 
 
 @contextmanager
@@ -155,9 +190,7 @@ def _runs() -> Iterator[Callable[[], None]]:
         yield run
 
 
-def _figures(
-    seconds: Sequence[float], processor: Sequence[float], same: Sequence[float]
-) -> Figures:
+def _figures(seconds: Sequence[float], processor: Sequence[float]) -> Figures:
     """Return what there is now, after cycles that took so long each."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -168,8 +201,6 @@ def _figures(
     return {
         "seconds": median(seconds),
         "processor seconds": median(processor),
-        "those of the same calculation": median(same),
-        "cycle / calculation": median(a / b for a, b in zip(processor, same, strict=True)),
         "warehouse MB": size / 1e6,
         "Dagster MB": home / 1e6,
         "memory MB": resident / 1e6,
