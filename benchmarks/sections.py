@@ -28,6 +28,7 @@ WAYS = {
     "guide.clicks": "the guide's configuration on dlt's defaults",
     "guide.clicks_parquet": "the same, with Parquet",
     "project.clicks": "this project",
+    "fetch.rest_clicks": "dlt's REST client, only received and parsed",
     "limit.clicks": "the limit",
 }
 NEW = 2_000
@@ -44,7 +45,7 @@ def small(rounds: int) -> Iterator[Line]:
 
 def large(rounds: int) -> Iterator[Line]:
     """1,000,000 clicks of a domain, against the limit."""
-    return _ways(1_000_000, ["project.clicks", "limit.clicks"], rounds)
+    return _ways(1_000_000, ["project.clicks", "fetch.rest_clicks", "limit.clicks"], rounds)
 
 
 def _ways(clicks: int, ways: Sequence[str], rounds: int) -> Iterator[Line]:
@@ -138,21 +139,25 @@ def _one_run(url: str, count: int) -> Outcome:
 
 def links(rounds: int) -> Iterator[Line]:
     """Links, against as many clicks; the same links again, against receiving and parsing them."""
-    found: dict[str, list[Outcome]] = {name: [] for name in ("clicks", "new", "received", "again")}
+    found: dict[str, list[Outcome]] = {
+        name: [] for name in ("clicks", "new", "rest", "received", "again")
+    }
     with api(domains=1, clicks_per_domain=LINKS, links_per_domain=LINKS) as url:
         for _ in range(rounds):
             found["clicks"].append(run("project.clicks", url))
+            found["rest"].append(run("fetch.rest_links", url))
             found["received"].append(run("fetch.links", url))
             with tempfile.TemporaryDirectory() as folder:
                 for name in ("new", "again"):
                     found[name].append(run("project.links", url, folder, "links"))
         guide = run("guide.links", url, None, "links")
-    clicks, new, received, again = (middle(of) for of in found.values())
+    clicks, new, rest, received, again = (middle(of) for of in found.values())
     for what, outcome, base in (
         ("clicks: this project", clicks, clicks),
         ("links: the guide's configuration", guide, clicks),
         ("links: this project", new, clicks),
         ("links: only received and parsed", received, received),
+        ("links: the same by dlt's REST client", rest, received),
         ("links: this project, when nothing has changed", again, received),
     ):
         yield Line(f"{LINKS:,} {what}", outcome, outcome.seconds / base.seconds)
