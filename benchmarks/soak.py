@@ -56,6 +56,8 @@ Figures = Mapping[str, float]
 @click.option("--dagster", "by_dagster", is_flag=True, help="By runs of Dagster, with the checks.")
 def main(cycles: int, compared: int, warehouse: str, by_dagster: bool) -> None:
     """Run cycles and print a table of the first and the last of them."""
+    if compared > cycles:
+        raise click.BadParameter("more than there are cycles", param_hint="--compared")
     with _installation(warehouse, by_dagster) as old:
         for number in range(1, cycles - compared + 1):
             old.cycle()
@@ -67,7 +69,8 @@ def main(cycles: int, compared: int, warehouse: str, by_dagster: bool) -> None:
                 young.recv()
                 old.cycle()
             young.send("figures")
-            first, last = young.recv(), old.figures(compared)
+            first = young.recv()
+        last = old.figures(compared)
     table = Table("figure", f"cycles 1 to {compared}", f"to {cycles:,}", "ratio", box=MARKDOWN)
     for name, before in first.items():
         ratio = f"{last[name] / before:.2f}" if before else ""

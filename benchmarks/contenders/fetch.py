@@ -1,4 +1,4 @@
-"""Receiving and parsing pages, nothing else: by `http.client` or dlt's REST client, with orjson."""
+"""Only receiving and parsing pages, by `http.client` or by dlt's REST client, with orjson."""
 
 from __future__ import annotations
 
