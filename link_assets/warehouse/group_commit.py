@@ -155,21 +155,22 @@ class DomainChunks(Generic[C]):
         try:
             with self._commits.fetching():
                 chunk = self._fetch()
-                if self._written is None:
+                if not self._written or self._written.done():
                     # before the block ends: else a load could leave without the chunk
                     self._write(chunk)
                     return
         except BaseException:
             self.wait()
             raise
+        self._write(chunk)
+
+    def _write(self, chunk: C) -> None:
+        """Have a chunk written, once the one before it is."""
         try:
             self.wait()
         except BaseException:
             chunk.discard()
             raise
-        self._write(chunk)
-
-    def _write(self, chunk: C) -> None:
         self._written = self._commits.write(chunk, self._number)
         self._number += 1
         self.count += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -255,27 +254,38 @@ def test_domains_that_are_fetched_at_the_same_time_are_written_in_one_load(
     assert rows(LOADS) == [(1,)]
 
 
+@pytest.mark.parametrize(("clicks", "count"), [(10, 1), (40, 2)])
 def test_a_load_does_not_leave_between_a_domains_last_page_and_its_chunk(
-    served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+    clicks: int, count: int, served: dict[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, fetched = GroupCommit.write, threading.Event()
+    served[1], served[2] = served[1][:10], served[2][:clicks]
+    write, fetched, may_write = GroupCommit.write, threading.Event(), threading.Event()
 
     def write_later(commits: GroupCommit[ClickChunk], chunk: ClickChunk, number: int) -> Any:
         if chunk.domain_id == 2:
             fetched.set()
-            time.sleep(0.5)
+            assert may_write.wait(WAIT)
         return write(commits, chunk, number)
 
-    monkeypatch.setattr(GroupCommit, "write", write_later)
-    with (
-        open_loads(api_settings(), [1, 2]) as loads,
-        ThreadPoolExecutor(2) as threads,
-        loads._commits.fetching(),  # until domain 1 waits and domain 2 is about to
-    ):
-        for domain in (1, 2):
-            threads.submit(loads.load, domain)
-        wait_until(lambda: len(loads._commits._waiting) == 1 and fetched.is_set())
-    assert rows(LOADS) == [(1,)]
+    settings = replace(api_settings(), chunk_rows=30)
+    with open_loads(settings, [1, 2]) as loads, ThreadPoolExecutor(2) as threads:
+        chunks = loads.begin(2, ClicksRead())
+        if count > 1:
+            chunks.load()  # and the chunk that is looked at is the next one
+            wait_until(lambda: chunks._written is not None and chunks._written.done())
+        monkeypatch.setattr(GroupCommit, "write", write_later)
+        second = threads.submit(chunks.load)
+        assert fetched.wait(WAIT)
+        first = threads.submit(loads.load, 1)
+        wait_until(lambda: len(loads._commits._waiting) == 1, WAIT)
+        may_write.set()
+        first.result()
+        second.result()
+        chunks.wait()
+    assert loaded_clicks() == expected_clicks({1: served[1], 2: served[2]})
+    assert rows("SELECT count(DISTINCT _dlt_load_id) FROM {dataset}.clicks") == [
+        (-(-clicks // 30),)
+    ]
 
 
 def test_a_load_takes_hardly_more_rows_than_a_chunk_may_have(
