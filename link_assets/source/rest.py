@@ -8,9 +8,7 @@ well as in Dagster; they know neither Dagster nor the warehouse.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -253,7 +251,6 @@ def _source(
     stats: LoadStats | None = None,
 ) -> DltSource:
     """Make a source with the tables' columns and a resource for each paginator."""
-    _import_table_libraries()
     paths = [paginator.endpoint.path for paginator in paginators.values()]
     elsewhere = [path for path in paths if urlsplit(path).scheme]
     # dlt's `rest_api_source` would look for settings of its own each time
@@ -271,18 +268,6 @@ def _source(
     schema = dlt.Schema(SOURCE_NAME)
     declare_tables(schema, settings, tables)
     return DltSource(schema, SOURCE_NAME, resources)
-
-
-def _import_table_libraries() -> None:
-    """Wait until the libraries of tables are imported, if another thread is importing them.
-
-    dlt asks of each item whether it is a table of theirs, by what it finds in `sys.modules`, where
-    a module stands before it has its classes. Arrow imports pandas, if there is one, with its
-    first array.
-    """
-    for name in ("pyarrow", "pandas"):
-        with suppress(ImportError):
-            import_module(name)
 
 
 def declare_tables(schema: Schema, settings: ApiSettings, tables: Sequence[Table]) -> None:

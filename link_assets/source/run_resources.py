@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -67,9 +68,25 @@ class RunResources:
 
 @contextmanager
 def open_resources(settings: ApiSettings) -> Iterator[RunResources]:
-    """Open what the domains of a run share; close the connections afterwards."""
+    """Open what the domains of a run share; close the connections afterwards.
+
+    To be opened before the threads that read domains are started.
+    """
+    _import_table_libraries()
     resources = RunResources(new_connections(settings))
     try:
         yield resources
     finally:
         resources.connections.close()
+
+
+def _import_table_libraries() -> None:
+    """Import them before one thread does while another one reads.
+
+    dlt asks of each item whether it is a table of theirs, by what it finds in `sys.modules`, where
+    a module stands before it has its classes. Arrow imports pandas, if there is one, with its
+    first array.
+    """
+    for name in ("pyarrow", "pandas"):
+        with suppress(ImportError):
+            import_module(name)

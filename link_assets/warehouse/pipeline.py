@@ -8,7 +8,6 @@ says; how a warehouse differs from others, `destinations/`.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +23,12 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
 
 from link_assets.contract import DATASET
-from link_assets.settings import environment_name, location_settings
+from link_assets.settings import location_settings
 from link_assets.warehouse.access import busy, exclusive_access
 from link_assets.warehouse.destinations.base import OpenWarehouse
 from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.former_names import forget_columns, rename_columns
-from link_assets.warehouse.process import prepare_process
+from link_assets.warehouse.process import prepare_process, raise_failures
 from link_assets.warehouse.reader import Reader
 
 
@@ -162,9 +161,7 @@ def open_pipeline(name: str, *, by_machine: bool = False) -> Iterator[WarehouseP
         by_machine: Whether each machine stages by itself, so that several load at the same time.
     """
     prepare_process()
-    # dlt can be set not to raise, and would then call a failed load complete. No other setting
-    # comes before this one, which is of the pipeline and in the environment
-    os.environ[environment_name(f"{DATASET}_{name}.load.raise_on_failed_jobs")] = "true"
+    raise_failures(name)
     warehouse = configured_warehouse()
     staging = f"{name}_{warehouse.machine}" if by_machine else name
     with tempfile.TemporaryDirectory(prefix="link_assets_", ignore_cleanup_errors=True) as folder:

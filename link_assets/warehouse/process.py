@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 
-from link_assets.contract import DATASET, LINKS
+from link_assets.contract import CLICKS, DATASET, LINKS
 from link_assets.settings import environment_name
 from link_assets.warehouse.redaction import WithoutQuoted
 
@@ -25,6 +25,18 @@ def prepare_process() -> None:
     os.environ[environment_name(_ADD_LOAD_ID)] = "true"
     # Child tables have no such column, so that of the links is filled in by their source.
     os.environ[environment_name(f"{DATASET}_{LINKS.name}.{_ADD_LOAD_ID}")] = "false"
+    # that of the clicks is opened in a thread, and a new variable, unlike a new value, is not safe
+    # beside others that read the environment
+    raise_failures(CLICKS.name)
     # dlt logs a failed load with all that the database said, which may quote rows. The same filter
     # is not added twice.
     logging.getLogger("dlt").addFilter(_QUOTES_BLANKED)
+
+
+def raise_failures(name: str) -> None:
+    """Have dlt raise what a load of the pipeline of that name fails with; may be repeated.
+
+    It can be set not to, and would then call a failed load complete. No other setting comes before
+    this one, which is of the pipeline and in the environment.
+    """
+    os.environ[environment_name(f"{DATASET}_{name}.load.raise_on_failed_jobs")] = "true"

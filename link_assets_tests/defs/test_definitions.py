@@ -194,6 +194,11 @@ def test_the_source_and_what_it_needs_import_no_dagster(workdir: Path) -> None:
     assert {name: found for name, found in imported.items() if found} == {}
 
 
+def test_importing_the_definitions_imports_no_library_of_tables(workdir: Path) -> None:
+    code = "import sys, json, link_assets.definitions; print(json.dumps([*sys.modules]))"
+    assert not {"pyarrow", "pandas", "duckdb"} & {*answer(python(workdir, "-c", code))}
+
+
 @pytest.mark.long
 def test_imported_modules_are_left_out_of_garbage_collection(workdir: Path) -> None:
     code = "import gc, json; before = gc.get_threshold(); import link_assets.definitions; "
