@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from math import inf
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 from dlt.common.configuration.container import Container
@@ -25,6 +26,7 @@ from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from link_assets.warehouse.lock import WarehouseLock
 
 _T = TypeVar("_T")
+_MAKING_LOCKS = Lock()
 
 
 @contextmanager
@@ -100,7 +102,8 @@ def _held(
 
 def warehouse_lock(warehouse: Warehouse) -> WarehouseLock[OpenWarehouse]:
     """Return the one lock of a warehouse in this process."""
-    return _lock_at(warehouse.lock_file(), warehouse)
+    with _MAKING_LOCKS:  # `cache` would have two threads make one each
+        return _lock_at(warehouse.lock_file(), warehouse)
 
 
 @cache

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 def of_domains(domains: Iterable[int | str], row: str | None = None) -> str:
     """Return the SQL condition that the rows, of the table alias `row`, are of these domains.
 
-    Of none of them, no row is.
+    Without domains, no row matches.
     """
     column = f"{row}.domain_id" if row else "domain_id"
     return f"{column} IN ({', '.join(map(str, domains)) or 'NULL'})"

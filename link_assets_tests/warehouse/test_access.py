@@ -10,14 +10,17 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from link_assets.warehouse import access
 from link_assets.warehouse import lock as lock_module
 from link_assets.warehouse.access import exclusive_access
+from link_assets.warehouse.destinations.configured import configured_warehouse
 from link_assets.warehouse.errors import WarehouseBusy, WarehouseUnusable
 from link_assets_tests.support import rows
 from link_assets_tests.warehouse.helpers import (
@@ -59,6 +62,25 @@ def holder(purpose: str) -> Iterator[subprocess.Popen[str]]:
     with process(HOLDER, purpose) as held:
         assert read_line(held) == "held"
         yield held
+
+
+def test_threads_that_ask_first_at_the_same_time_get_the_same_lock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = threading.Barrier(2)
+
+    class SlowLock(lock_module.WarehouseLock[Any]):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.5)
+
+    monkeypatch.setattr(access, "WarehouseLock", SlowLock)
+    access._lock_at.cache_clear()
+    warehouse = configured_warehouse()
+    with ThreadPoolExecutor(2) as threads:
+        locks = [threads.submit(access.warehouse_lock, warehouse) for _ in range(2)]
+    assert locks[0].result() is locks[1].result()
 
 
 @pytest.mark.long
