@@ -300,10 +300,21 @@ def _configured(
     }
 
 
+def keep_no_traces() -> None:
+    """Have dlt not remember where it found each setting, each time that it is asked; repeatable.
+
+    It forgets that when a pipeline ends. A code server runs none, so it would grow with each tick.
+    """
+    from dlt.common.configuration.utils import TraceLogContext
+
+    TraceLogContext.logging_enabled = False
+
+
 def _text(key: str) -> str:
     """Return a setting as text without the blanks around it, empty if it is not given."""
     import dlt
 
+    keep_no_traces()
     return (dlt.config.get(key, str) or "").strip()
 
 
@@ -311,6 +322,7 @@ def _secret(key: str) -> str:
     """Return a secret as text, empty if it is not given."""
     import dlt
 
+    keep_no_traces()
     # asked for as text it would be no secret to dlt, which writes it into the pipeline's trace
     return str(dlt.secrets.get(key) or "")  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ import logging
 import os
 
 from link_assets.contract import CLICKS, DATASET, LINKS
-from link_assets.settings import environment_name
+from link_assets.settings import environment_name, keep_no_traces
 from link_assets.warehouse.redaction import WithoutQuoted
 
 _ADD_LOAD_ID = "normalize.parquet_normalizer.add_dlt_load_id"
@@ -18,7 +18,11 @@ _QUOTES_BLANKED = WithoutQuoted()
 
 
 def prepare_process() -> None:
-    """Have dlt mark Arrow rows with their load and keep values out of its log; may be repeated."""
+    """Have dlt mark Arrow rows with their load and keep values out of its log; may be repeated.
+
+    Nor does it remember where it found settings (`keep_no_traces`).
+    """
+    keep_no_traces()
     # Clicks come as Arrow tables, which dlt gives `_dlt_load_id` only if this is set. It is set in
     # the environment because that also reaches processes that dlt starts to normalize, and because
     # a value in `dlt.config` would be one more place to search for every setting of every load.
