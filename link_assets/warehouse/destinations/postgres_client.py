@@ -9,12 +9,14 @@ as Parquet through ADBC, or with INSERT statements where ADBC is not installed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import blake2b
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, cast
 
+import dlt
 from dlt.common.configuration import configspec
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
@@ -304,9 +306,7 @@ class exact_postgres(postgres):
         capabilities = super()._raw_capabilities()
         formats = capabilities.supported_loader_file_formats or ()
         capabilities.supported_loader_file_formats = [name for name in formats if name != "csv"]
-        capabilities.loader_file_format_selector = _parquet_if_possible(
-            capabilities.loader_file_format_selector
-        )
+        capabilities.loader_file_format_selector = cast(Any, _parquet_if_possible)
         return capabilities
 
     @property
@@ -315,20 +315,24 @@ class exact_postgres(postgres):
         return PostgresLoadClient
 
 
-def _parquet_if_possible(dlt_selector: Any) -> Callable[..., tuple[Any, Sequence[Any]]]:
-    """Return a selector of file formats that takes Parquet where dlt's offers it.
+def _parquet_if_possible(
+    preferred: Any, supported: Sequence[Any], **table: Any
+) -> tuple[Any, Sequence[Any]]:
+    """Return the format of a table's files and those it can have: Parquet needs ADBC."""
+    if _has_adbc():
+        return "parquet", supported
+    _warn_of_inserts()
+    return preferred, [name for name in supported if name != "parquet"]
 
-    dlt's leaves it out where ADBC is not installed.
+
+def _has_adbc() -> bool:
+    """Return whether ADBC is installed, and not switched off by dlt's `disable_adbc_detection`.
+
+    To answer that, dlt would have the driver open a database for each table of each load, and the
+    driver never frees what it takes for one.
     """
-
-    def select(preferred: Any, supported: Any, **table: Any) -> tuple[Any, Sequence[Any]]:
-        preferred, supported = dlt_selector(preferred, supported, **table)
-        if "parquet" in supported:
-            return "parquet", supported
-        _warn_of_inserts()
-        return preferred, supported
-
-    return select
+    installed = all(map(find_spec, ("adbc_driver_manager", "adbc_driver_postgresql")))
+    return installed and not dlt.config.get("disable_adbc_detection", bool)
 
 
 @cache

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import adbc_driver_manager
 import psycopg2
 import pytest
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
@@ -184,6 +185,20 @@ def test_a_domain_without_clicks_loads(api: str, sandbox: Sandbox) -> None:
     sandbox.clicks = {1: []}
     load_clicks(1)
     assert rows("SELECT count(*) FROM {dataset}.clicks") == [(0,)]
+
+
+def test_no_database_of_the_driver_is_opened_only_to_ask_whether_there_is_one(
+    server: str, api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[
+        Any
+    ] = []  # the driver does not free what it takes for a database without an address
+    monkeypatch.setattr(
+        adbc_driver_manager, "AdbcDatabase", lambda **options: asked.append(options)
+    )
+    with open_loads(api_settings(), [1]) as loads:
+        assert loads.load(1).finished
+    assert not asked
 
 
 def test_without_adbc_a_warning_is_logged_once(
