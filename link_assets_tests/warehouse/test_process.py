@@ -33,3 +33,31 @@ def test_a_process_is_set_up_by_using_the_warehouse_and_not_by_importing_it(
     monkeypatch.delenv(ADD_LOAD_ID, raising=False)
     with process(SCRIPT, ADD_LOAD_ID, *uses) as script:
         assert json.loads(read_line(script)) == [[None, 0], *[["true", 1] for _ in uses]]
+
+
+TICKS = """
+import gc, json, sys
+from link_assets.settings import alert_webhook, location_settings
+from link_assets.warehouse.domains import hosts
+from link_assets.warehouse.reader import reading
+
+def tick():
+    location_settings(), alert_webhook(), hosts()
+    with reading() as reader:
+        reader.rows("SELECT 1")
+
+def size(ticks):
+    for _ in range(ticks):
+        tick()
+    gc.collect()
+    return sys.getallocatedblocks()
+
+before = size(5)
+print(json.dumps(size(20) - before))
+"""
+
+
+def test_a_process_that_only_reads_does_not_grow_with_each_tick(workdir: Path) -> None:
+    with process(TICKS) as script:
+        # dlt took some 900 blocks of memory for each reading
+        assert json.loads(read_line(script)) < 20 * 50
