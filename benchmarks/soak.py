@@ -3,8 +3,9 @@
 Each cycle is an hour of a small installation: every domain has new clicks, links are listed, clicks
 loaded and their days computed, all in one process; with `--dagster` by runs with their checks. The
 last cycles are made by turns with the first ones of a second installation, which has a process, a
-warehouse and an API of its own: a machine is not as fast at one hour as at another. A table has the
-figures of both. Seconds are medians; those of the processor are of the process, with its API in it.
+warehouse and an API of its own: a machine is not as fast at one hour as at another. Then a fresh
+process goes on with the first one's warehouse: is it that which has aged, or the process? A table
+has the figures of all three. Seconds are medians; those of the processor have the API in them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -65,17 +66,25 @@ def main(cycles: int, compared: int, warehouse: str, by_dagster: bool) -> None:
                 click.echo(f"{number} cycles, the last in {old.seconds[-1]:.2f} s", err=True)
         with _in_a_process(warehouse, by_dagster) as young:
             for _ in range(compared):
-                young.send("cycle")
-                young.recv()
+                _asked(young, "cycle")
                 old.cycle()
-            young.send("figures")
-            first = young.recv()
+            first = _asked(young, "figures")
         last = old.figures(compared)
-    table = Table("figure", f"cycles 1 to {compared}", f"to {cycles:,}", "ratio", box=MARKDOWN)
+        with _in_a_process(warehouse, by_dagster, (Path.cwd(), cycles)) as heir:
+            for _ in range(compared):
+                _asked(heir, "cycle")
+            fresh = _asked(heir, "figures")
+    ends = (f"cycles 1 to {compared}", f"to {cycles:,}", "ratio", "by a fresh process")
+    table = Table("figure", *ends, box=MARKDOWN)
     for name, before in first.items():
         ratio = f"{last[name] / before:.2f}" if before else ""
-        table.add_row(name, _shown(before), _shown(last[name]), ratio)
+        table.add_row(name, _shown(before), _shown(last[name]), ratio, _shown(fresh[name]))
     Console().print(table)
+
+
+def _asked(process: Connection, what: str) -> Any:
+    process.send(what)
+    return process.recv()
 
 
 def _shown(number: float) -> str:
@@ -107,15 +116,18 @@ class Installation:
 
 
 @contextmanager
-def _installation(warehouse: str, by_dagster: bool) -> Iterator[Installation]:
-    """An installation in this process and a new folder."""
-    places: dict[str, AbstractContextManager[None]] = {
-        "duckdb": nullcontext(),
-        "postgres": postgres(),
-    }
-    with tempfile.TemporaryDirectory() as folder, places[warehouse]:
-        os.chdir(folder)
+def _installation(
+    warehouse: str, by_dagster: bool, inherited: tuple[Path, int] | None = None
+) -> Iterator[Installation]:
+    """An installation in this process: a new one, or one in this folder after so many cycles."""
+    folder, cycles = inherited or (None, 0)
+    is_new_server = warehouse == "postgres" and not inherited
+    place = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory()
+    with place as path, postgres() if is_new_server else nullcontext():
+        os.chdir(path)
         with _runs() if by_dagster else nullcontext(_load) as hour, _api() as sandbox:
+            assert sandbox.world
+            sandbox.world = sandbox.world.grown(NEW * cycles)
             yield Installation(hour, sandbox)
 
 
@@ -134,8 +146,8 @@ def _in_a_process(*options: Any) -> Iterator[Connection]:
         process.join()
 
 
-def _obey(connection: Connection, warehouse: str, by_dagster: bool) -> None:
-    with _installation(warehouse, by_dagster) as installation, suppress(EOFError):
+def _obey(connection: Connection, *options: Any) -> None:
+    with _installation(*options) as installation, suppress(EOFError):
         while True:
             if connection.recv() == "cycle":
                 installation.cycle()
@@ -174,7 +186,7 @@ def _load() -> None:
 def _runs() -> Iterator[Callable[[], None]]:
     """What does the same by runs, on an instance in HOME."""
     home = Path(HOME).absolute()
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     # one database for the events of all runs; making one for each run would take most of the time
     events = {
         "module": "dagster._core.storage.event_log",
