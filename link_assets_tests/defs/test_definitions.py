@@ -211,8 +211,10 @@ def test_imported_modules_are_left_out_of_garbage_collection(workdir: Path) -> N
 
 READ = """
 from link_assets.warehouse.reader import reading
-with reading() as reader:
-    reader.rows("SELECT 1")
+def use():  # what a script keeps of DuckDB to its end, DuckDB complains of
+    with reading() as reader:
+        reader.rows("SELECT 1")
+use()
 """
 LOAD_AND_READ_IN_A_THREAD = """
 from threading import Thread
