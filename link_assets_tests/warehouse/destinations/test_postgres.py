@@ -190,12 +190,9 @@ def test_a_domain_without_clicks_loads(api: str, sandbox: Sandbox) -> None:
 def test_no_database_of_the_driver_is_opened_only_to_ask_whether_there_is_one(
     server: str, api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[
-        Any
-    ] = []  # the driver does not free what it takes for a database without an address
-    monkeypatch.setattr(
-        adbc_driver_manager, "AdbcDatabase", lambda **options: asked.append(options)
-    )
+    # the driver does not free what it takes for a database without an address
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(adbc_driver_manager, "AdbcDatabase", lambda **of: asked.append(of))
     with open_loads(api_settings(), [1]) as loads:
         assert loads.load(1).finished
     assert not asked
