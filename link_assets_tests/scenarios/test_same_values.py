@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ POSTGRES = {
     "DESTINATION_TYPE": "postgres",
     "DESTINATION__POSTGRES__CREDENTIALS": "postgresql://loader:unused@127.0.0.1:{port}/{database}",
 }
-LAKE = lake_settings("{port}", "{database}", Path("{folder}"))
+LAKE = lake_settings("{port}", "{database}", "{folder}/lake files")
 OTHERS = [
     pytest.param(POSTGRES, id="PostgreSQL", marks=needs_postgres),
     pytest.param(

@@ -23,6 +23,7 @@ from dlt.common.configuration.exceptions import (
     LookupTraces,
 )
 from dlt.common.destination import Destination
+from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import DltSource
 
@@ -30,6 +31,9 @@ from link_assets.contract import DATASET
 from link_assets.settings import SettingsError, environment_name
 from link_assets.warehouse.errors import root_cause
 from link_assets.warehouse.redaction import without_quoted
+
+LOCAL_FOLDER = "local_dir"
+"""A field that dlt fills in later, which it counts as missing if another one is."""
 
 _T = TypeVar("_T")
 
@@ -88,7 +92,7 @@ class Warehouse:
         return f"The warehouse {self.address or f'({self.type})'}"
 
     def require_settings(self) -> None:
-        """Raise SettingsError if dlt cannot use the destination's settings; nothing is opened."""
+        """Raise SettingsError if dlt cannot use the settings or lacks a package; open nothing."""
         section = f"destination.{self.type}"
         try:
             self.dataset().destination_client  # noqa: B018 - dlt reads them to make it
@@ -97,6 +101,9 @@ class Warehouse:
             raise SettingsError(
                 f"{self.name} cannot be used: set {' and '.join(lacking)}."
             ) from None
+        except MissingDependencyException as error:
+            packages = " and ".join(error.dependencies)
+            raise SettingsError(f"{self.name} cannot be used: install {packages}.") from None
         except ConfigurationException as error:
             raise SettingsError(
                 f"{self.name} cannot be used: its settings, {environment_name(section)}__..., are "
@@ -236,5 +243,5 @@ def _missing(fields: Mapping[str, Sequence[Any]]) -> Iterator[str]:
     for name, traces in fields.items():
         nested = [trace.traces for trace in traces if isinstance(trace, LookupTraces)]
         yield from (f"{name}.{part}" for inner in nested[:1] for part in _missing(inner))
-        if not nested:
+        if not nested and name != LOCAL_FOLDER:
             yield name

@@ -14,6 +14,7 @@ import dlt
 from dlt.common.destination import Destination
 from dlt.destinations.sql_client import SqlClientBase
 
+from link_assets.settings import environment_name
 from link_assets.warehouse.destinations.base import OpenWarehouse, Warehouse
 from link_assets.warehouse.destinations.duckdb import message_about_names
 from link_assets.warehouse.destinations.postgres import message_of_postgres
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 LOADS = "loads"
 """The lock that every load holds."""
+STORAGE = environment_name("destination.ducklake.credentials.storage.bucket_url")
+OTHER_FILES = "does not match existing data path"
+"""What DuckDB says if a catalog knows another place for a lake's files than the settings."""
 
 
 class DuckLakeWarehouse(Warehouse):
@@ -37,8 +41,7 @@ class DuckLakeWarehouse(Warehouse):
     @property
     def uri(self) -> str:
         """Return the catalog's host, port and database."""
-        credentials = cast("LakeCredentials", self.dataset().destination_client.config.credentials)
-        at = credentials.catalog
+        at = self._credentials().catalog
         return f"ducklake:postgresql://{at.host}:{at.port or 5432}/{at.database}"
 
     def destination(self, staging: str) -> Destination[Any, Any]:
@@ -91,16 +94,20 @@ class DuckLakeWarehouse(Warehouse):
         return message_about_names(error) or message_of_postgres(error)
 
     def advice(self, error: BaseException) -> str | None:
-        """Return how to get DuckDB's extensions, if one is missing or made for another version."""
+        """Return how to get DuckDB's extensions, or which place for files the catalog knows."""
+        text = str(root_cause(error))
+        if OTHER_FILES in text:
+            return f"Set {STORAGE} to the place that the catalog knows, as it was spelled there."
+        extensions = self._credentials().extensions_needed
+        if "xtension" not in text or not any(name in text for name in extensions):
+            return None
         import duckdb
 
-        from link_assets.warehouse.destinations.ducklake_client import EXTENSIONS
-
-        text = str(root_cause(error))
-        if "xtension" not in text or not any(name in text for name in EXTENSIONS):
-            return None
         return (
-            f"DuckDB {duckdb.__version__} needs its extensions {' and '.join(EXTENSIONS)}, made "
-            "for this version: install link-assets[ducklake], which brings a version of DuckDB "
-            "with them, or have DuckDB download them (docs/warehouses.md)."
+            f"DuckDB {duckdb.__version__} needs its extensions {', '.join(extensions)}, made for "
+            "this version: install link-assets[ducklake], and link-assets[s3] for files in S3, "
+            "which bring a DuckDB with them, or have DuckDB download them (docs/warehouses.md)."
         )
+
+    def _credentials(self) -> LakeCredentials:
+        return cast("LakeCredentials", self.dataset().destination_client.config.credentials)

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 import duckdb
 from dlt.common.configuration import configspec
+from dlt.common.configuration.specs import AwsCredentials
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.storages.configuration import WithLocalFiles
 from dlt.destinations import ducklake
@@ -44,10 +45,12 @@ SETTINGS = environment_name("destination.ducklake.credentials")
 """What the names of the settings begin with in the environment."""
 CATALOG_DRIVERS = ("postgres", "postgresql")
 """How the address of a catalog begins that machines can share, and lock."""
-OF_OBJECT_STORES = "httpfs"
-"""The extension by which DuckDB reads and writes an object store."""
 EXTENSIONS = ("ducklake", "postgres_scanner")
 """Those of DuckDB that a lake with a catalog in PostgreSQL needs."""
+OF_OBJECT_STORES = "httpfs"
+"""The one by which DuckDB reads and writes an object store."""
+OF_AWS_ROLES = "aws"
+"""The one that finds the keys of a machine for S3, where the settings give none."""
 SECRET = "link_assets_catalog"
 """The name of DuckDB's secret with the catalog's address."""
 _MAKING = Lock()
@@ -72,8 +75,12 @@ class LakeCredentials(DuckLakeCredentials):
     @property
     def extensions_needed(self) -> tuple[str, ...]:
         """Return the names of DuckDB's extensions that this lake needs."""
-        is_local = self.storage.is_local_filesystem
-        return EXTENSIONS if is_local else (*EXTENSIONS, OF_OBJECT_STORES)
+        if self.storage.is_local_filesystem:
+            return EXTENSIONS
+        keys = self.storage.credentials
+        if isinstance(keys, AwsCredentials) and keys.has_default_credentials():
+            return (*EXTENSIONS, OF_OBJECT_STORES, OF_AWS_ROLES)
+        return (*EXTENSIONS, OF_OBJECT_STORES)
 
     def _require_shared(self) -> None:
         # where one is not given, dlt takes a file or a folder of the working folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def test_what_cannot_be_a_warehouse_is_refused_with_the_reason(
     given = name.rpartition(".")[2]
     assert str(refused.value).startswith(f"{SETTING} must be one of duckdb, postgres, ")
     assert f"and not '{given}': " in str(refused.value)
+
+
+def test_a_missing_package_is_named_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "snowflake", None)
+    monkeypatch.setenv(SETTING, "snowflake")
+    address = "snowflake://loader:secret@account/warehouse?warehouse=w&role=r"
+    monkeypatch.setenv("DESTINATION__SNOWFLAKE__CREDENTIALS", address)
+    with pytest.raises(SettingsError) as refused:
+        configured_warehouse().require_settings()
+    assert "(snowflake) cannot be used: install dlt[snowflake]." in str(refused.value)
 
 
 def test_each_destination_of_dlt_is_a_warehouse_or_refused_for_a_reason() -> None:

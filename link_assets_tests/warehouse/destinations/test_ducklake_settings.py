@@ -17,7 +17,7 @@ SECRET = "nobody-may-see-this"
 
 @pytest.fixture(autouse=True)
 def lake(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in lake_settings(1, "x", workdir).items():
+    for name, value in lake_settings(1, "x", str(workdir / "lake files")).items():
         monkeypatch.setenv(name, value.replace("unused", SECRET))
 
 
@@ -62,4 +62,4 @@ def test_a_missing_extension_is_explained(
     monkeypatch.setattr(ducklake_client, "_loadable", lambda name: name)
     monkeypatch.setenv("HOME", str(workdir))
     message = failure_text(location.links())
-    assert "needs its extensions ducklake and postgres_scanner, made for this version" in message
+    assert "needs its extensions ducklake, postgres_scanner, made for this version" in message

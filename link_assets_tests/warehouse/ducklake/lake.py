@@ -1,10 +1,9 @@
-"""A DuckLake of the tests' own: a catalog on their PostgreSQL server, and a folder."""
+"""A DuckLake of the tests' own: a catalog on their PostgreSQL server, and a place for files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import pytest
 
@@ -34,10 +33,10 @@ needs_ducklake = [
 ]
 
 
-def lake_settings(port: int | str, database: str, folder: Path) -> Mapping[str, str]:
-    """The settings of a lake with its catalog in this database."""
+def lake_settings(port: int | str, database: str, storage: str) -> Mapping[str, str]:
+    """The settings of a lake with its catalog in this database and its files at this place."""
     return {
         "DESTINATION_TYPE": "ducklake",
         f"{SECTION}__CATALOG": f"postgresql://loader:unused@127.0.0.1:{port}/{database}",
-        f"{SECTION}__STORAGE__BUCKET_URL": str(folder / "lake files"),
+        f"{SECTION}__STORAGE__BUCKET_URL": storage,
     }

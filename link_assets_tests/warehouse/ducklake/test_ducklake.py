@@ -41,7 +41,12 @@ def test_everything_loads_and_every_check_runs(
     checks = location.run("checks_job").get_asset_check_evaluations()
     assert {c.check_name for c in checks if not c.passed} == {"no_unknown_columns"}
     assert not list(workdir.glob("*.duckdb"))
-    assert list(workdir.glob("lake files/**/*.parquet"))
+
+
+@pytest.mark.parametrize("storage", ["a folder"], indirect=True)
+def test_rows_are_in_parquet_files_of_the_folder(workdir: Path) -> None:
+    load_clicks(1)
+    assert list(workdir.glob("lake files/link_assets/clicks/*.parquet"))
 
 
 def test_a_refused_connection_is_explained_without_the_password(
@@ -92,6 +97,17 @@ def test_the_report_is_made_from_a_lake(link_assets: Command, workdir: Path) -> 
     assert "120" in (workdir / "report.html").read_text()
 
 
+@pytest.mark.parametrize("storage", ["a folder"], indirect=True)
+def test_files_elsewhere_than_the_catalog_knows_are_refused_with_the_setting(
+    location: Location, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_clicks(1)
+    monkeypatch.setenv(f"{SECTION}__STORAGE__BUCKET_URL", str(workdir / "elsewhere"))
+    message = failure_text(location.links())
+    assert f"Set {SECTION}__STORAGE__BUCKET_URL to the place that the catalog knows" in message
+
+
+@pytest.mark.parametrize("storage", ["a folder"], indirect=True)
 def test_the_statements_that_the_document_shows_run(port: int, database: str) -> None:
     load_clicks(1)
     load_clicks(1)
