@@ -8,6 +8,7 @@
                   duckdb_memory.py             how much memory it gets
     postgres.py   postgres_client.py           PostgreSQL, and dlt's client as it is changed
     ducklake.py   ducklake_client.py           DuckLake with a catalog in PostgreSQL, likewise
+                  ducklake_storage.py          where its files are, and by whose keys
     layouts.py                                 how warehouses that were never run store clicks
 
 Another kind is a new file with a subclass of `Warehouse` and a line in `configured.py`. If dlt's

@@ -32,6 +32,8 @@ from link_assets.settings import SettingsError, environment_name
 from link_assets.warehouse.errors import root_cause
 from link_assets.warehouse.redaction import without_quoted
 
+OWN_EXTRAS = {f"dlt[{extra}]": f"link-assets[{extra}]" for extra in ("postgres", "s3")}
+"""What to install instead of dlt's own extras."""
 LOCAL_FOLDER = "local_dir"
 """A field that dlt fills in later, which it counts as missing if another one is."""
 
@@ -102,7 +104,7 @@ class Warehouse:
                 f"{self.name} cannot be used: set {' and '.join(lacking)}."
             ) from None
         except MissingDependencyException as error:
-            packages = " and ".join(error.dependencies)
+            packages = " and ".join(OWN_EXTRAS.get(name, name) for name in error.dependencies)
             raise SettingsError(f"{self.name} cannot be used: install {packages}.") from None
         except ConfigurationException as error:
             raise SettingsError(

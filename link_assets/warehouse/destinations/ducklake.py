@@ -6,6 +6,7 @@ database. `ducklake_client.py` says how dlt's own client and destination are cha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 LOADS = "loads"
 """The lock that every load holds."""
-STORAGE = environment_name("destination.ducklake.credentials.storage.bucket_url")
-OTHER_FILES = "does not match existing data path"
-"""What DuckDB says if a catalog knows another place for a lake's files than the settings."""
+FILES = environment_name("destination.ducklake.credentials.storage.bucket_url")
+OTHER_FILES = re.compile('does not match existing data path in the catalog "([^"]*)"')
+"""What DuckDB says if a catalog knows another place for files than the settings: the known one."""
 
 
 class DuckLakeWarehouse(Warehouse):
@@ -96,10 +97,12 @@ class DuckLakeWarehouse(Warehouse):
     def advice(self, error: BaseException) -> str | None:
         """Return how to get DuckDB's extensions, or which place for files the catalog knows."""
         text = str(root_cause(error))
-        if OTHER_FILES in text:
-            return f"Set {STORAGE} to the place that the catalog knows, as it was spelled there."
+        if known := OTHER_FILES.search(text):
+            return f"The catalog's files are in {known[1]}: set {FILES} to that."
+        if "xtension" not in text:
+            return None
         extensions = self._credentials().extensions_needed
-        if "xtension" not in text or not any(name in text for name in extensions):
+        if not any(f"'{name}'" in text or f"{name}.duckdb_ext" in text for name in extensions):
             return None
         import duckdb
 

@@ -33,7 +33,8 @@ from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 from dlt.destinations.impl.ducklake.sql_client import DuckLakeSqlClient
 from dlt.destinations.sql_client import raise_open_connection_error
 
-from link_assets.settings import SettingsError, environment_name
+from link_assets.settings import SettingsError
+from link_assets.warehouse.destinations.ducklake_storage import NOT_SHARED, SETTINGS, LakeStorage
 from link_assets.warehouse.destinations.postgres_client import (
     LONGEST_TIMEOUT,
     LibpqCredentials,
@@ -41,8 +42,6 @@ from link_assets.warehouse.destinations.postgres_client import (
     wait_for_lock,
 )
 
-SETTINGS = environment_name("destination.ducklake.credentials")
-"""What the names of the settings begin with in the environment."""
 CATALOG_DRIVERS = ("postgres", "postgresql")
 """How the address of a catalog begins that machines can share, and lock."""
 EXTENSIONS = ("ducklake", "postgres_scanner")
@@ -63,6 +62,7 @@ class LakeCredentials(DuckLakeCredentials):
     """dlt's credentials, without its defaults for what machines share."""
 
     __config_gen_annotations__: ClassVar[list[str]] = []
+    storage: LakeStorage = None  # type: ignore[assignment]
 
     def on_resolved(self) -> None:
         """Refuse a catalog or a storage that machines cannot share.
@@ -90,10 +90,7 @@ class LakeCredentials(DuckLakeCredentials):
                 "postgresql://loader:secret@localhost:5432/lake: loads take turns by its locks."
             )
         if isinstance(self.storage, WithLocalFiles):
-            raise SettingsError(
-                f"{SETTINGS}__STORAGE__BUCKET_URL must be where all machines see the lake's "
-                "files: a folder such as /data/lake, or s3://bucket/lake."
-            )
+            raise SettingsError(NOT_SHARED)
 
     def _conn_str(self) -> str:
         # private to dlt: the name of the database in memory. DuckDB shares it within the process

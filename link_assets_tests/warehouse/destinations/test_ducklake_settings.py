@@ -39,6 +39,9 @@ def test_a_catalog_in_postgresql_and_a_folder_are_accepted(
         ("CATALOG", "sqlite:///catalog.sqlite"),
         ("CATALOG", f"mysql://loader:{SECRET}@127.0.0.1/lake"),
         ("STORAGE__BUCKET_URL", None),
+        ("STORAGE__BUCKET_URL", "az://container/lake"),
+        ("STORAGE__BUCKET_URL", "gs://bucket/lake"),
+        ("STORAGE__BUCKET_URL", "memory://lake"),
     ],
 )
 def test_what_machines_cannot_share_is_refused_by_the_name_of_the_setting(

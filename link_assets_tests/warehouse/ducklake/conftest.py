@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,8 @@ def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Where the lake's files are."""
     if request.param == "a folder":
         return str(request.getfixturevalue("workdir") / "lake files")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
     for name, value in store_settings(request.getfixturevalue("store")).items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{request.getfixturevalue('database')}"

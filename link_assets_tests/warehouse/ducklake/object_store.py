@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
+from threading import Thread
+from typing import Any
 
 import pytest
 import requests
@@ -12,6 +18,13 @@ import requests
 from link_assets_tests.warehouse.ducklake.lake import SECTION
 
 STORAGE = f"{SECTION}__STORAGE"
+CREDENTIALS = f"{STORAGE}__CREDENTIALS"
+NOTHING_ELSEWHERE = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+"""Settings with which no keys of this machine are found."""
 SECRET = "nobody-may-see-this"
 KEYS = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": SECRET}
 TO_RUN = "uv run --no-group newest-duckdb --extra ducklake --extra s3 --group object-store pytest"
@@ -42,7 +55,34 @@ def object_store() -> Iterator[str]:
 def store_settings(url: str) -> Mapping[str, str]:
     """The settings of a lake whose files are on such a server, but for their place there."""
     options = {**KEYS, "ENDPOINT_URL": url, "REGION_NAME": "us-east-1"}
-    return {f"{STORAGE}__CREDENTIALS__{name}": value for name, value in options.items()}
+    settings = {f"{CREDENTIALS}__{name}": value for name, value in options.items()}
+    return {**NOTHING_ELSEWHERE, **settings}
+
+
+@contextmanager
+def keys_of_a_role() -> Iterator[str]:
+    """The URL at which a container finds its keys, as Amazon's agent has one in each."""
+
+    class Agent(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            until = datetime.now(UTC) + timedelta(hours=1)
+            keys = {"AccessKeyId": "someone", "SecretAccessKey": SECRET, "Token": "unused"}
+            body = json.dumps({**keys, "Expiration": f"{until:%Y-%m-%dT%H:%M:%SZ}"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/keys"
+        finally:
+            server.shutdown()
 
 
 @contextmanager

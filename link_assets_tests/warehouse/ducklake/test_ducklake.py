@@ -12,7 +12,11 @@ import pytest
 import link_assets as link_assets_package
 from link_assets.warehouse.access import exclusive_access
 from link_assets.warehouse.destinations.configured import configured_warehouse
-from link_assets.warehouse.destinations.ducklake_client import EXTENSIONS, _loadable
+from link_assets.warehouse.destinations.ducklake_client import (
+    EXTENSIONS,
+    OF_OBJECT_STORES,
+    _loadable,
+)
 from link_assets.warehouse.errors import WarehouseBusy
 from link_assets.warehouse.pipeline import open_pipeline
 from link_assets_tests.children import load_clicks
@@ -104,19 +108,28 @@ def test_files_elsewhere_than_the_catalog_knows_are_refused_with_the_setting(
     load_clicks(1)
     monkeypatch.setenv(f"{SECTION}__STORAGE__BUCKET_URL", str(workdir / "elsewhere"))
     message = failure_text(location.links())
-    assert f"Set {SECTION}__STORAGE__BUCKET_URL to the place that the catalog knows" in message
+    known = workdir / "lake files"
+    assert f"files are in {known}/: set {SECTION}__STORAGE__BUCKET_URL to that." in message
 
 
-@pytest.mark.parametrize("storage", ["a folder"], indirect=True)
-def test_the_statements_that_the_document_shows_run(port: int, database: str) -> None:
+def test_the_statements_that_the_document_shows_run(
+    port: int, database: str, storage: str, request: pytest.FixtureRequest
+) -> None:
     load_clicks(1)
     load_clicks(1)
-    cleaning, reading = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    cleaning, reading, keys = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     address = f"host=127.0.0.1 port={port} dbname={database} user=loader"
     reading = re.sub("host=localhost .*?(?=')", address, reading)
+    extensions = EXTENSIONS
     with duckdb.connect() as connection:
-        for extension in EXTENSIONS:
+        if storage.startswith("s3:"):
+            extensions += (OF_OBJECT_STORES,)
+            server = request.getfixturevalue("store").removeprefix("http://")
+            keys = keys.replace(")", f", ENDPOINT '{server}', USE_SSL false, URL_STYLE path)")
+        for extension in extensions:
             connection.execute(f"LOAD {_loadable(extension)}")
+        if storage.startswith("s3:"):
+            connection.execute(keys)
         assert connection.execute(reading).fetchall() == [(40,)]
         connection.execute("DETACH lake")
         connection.execute(reading.replace(", READ_ONLY", ""))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,9 +14,11 @@ from link_assets_tests.children import load_clicks
 from link_assets_tests.support import Location, failure_text, rows
 from link_assets_tests.warehouse.ducklake.lake import needs_ducklake
 from link_assets_tests.warehouse.ducklake.object_store import (
+    CREDENTIALS,
     KEYS,
     SECRET,
     STORAGE,
+    keys_of_a_role,
     keys_refused,
     names_in_store,
     needs_object_store,
@@ -35,21 +38,71 @@ def test_rows_are_in_parquet_files_of_the_bucket(store: str, database: str) -> N
     assert all(name.endswith(".parquet") for name in names)
 
 
-def test_keys_may_be_those_that_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in KEYS.items():
-        monkeypatch.delenv(f"{STORAGE}__CREDENTIALS__{name}")
-        monkeypatch.setenv(name, value)
-    load_clicks(1)
-    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]
+@pytest.fixture
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings without keys."""
+    for name in KEYS:
+        monkeypatch.delenv(f"{CREDENTIALS}__{name}")
 
 
-def test_missing_keys_are_named(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(workdir / "none"))
-    names = [f"{STORAGE}__CREDENTIALS__{name}" for name in KEYS]
-    for name in names:
-        monkeypatch.delenv(name)
+@pytest.mark.usefixtures("no_keys")
+@pytest.mark.parametrize("owner", ["the environment", "a role"])
+def test_keys_may_be_those_that_the_machine_has(
+    owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with keys_of_a_role() as url:
+        of_role = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": url}
+        for name, value in (of_role if owner == "a role" else KEYS).items():
+            monkeypatch.setenv(name, value)
+        load_clicks(1)
+        assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]
+
+
+@pytest.mark.usefixtures("no_keys")
+def test_missing_keys_are_named() -> None:
+    names = [f"{CREDENTIALS}__{name}" for name in KEYS]
     with pytest.raises(SettingsError, match=rf"set {' and '.join(names)}\.$"):
+        configured_warehouse().require_settings()
+
+
+@pytest.mark.usefixtures("no_keys")
+def test_the_extra_that_finds_a_machines_keys_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    with pytest.raises(SettingsError, match=r"install link-assets\[s3\]\.$"):
+        configured_warehouse().require_settings()
+
+
+@pytest.mark.usefixtures("no_keys")
+@pytest.mark.parametrize(
+    ("setting", "given", "refusal"),
+    [
+        ("AWS_ACCESS_KEY_ID", "someone", "AWS_SECRET_ACCESS_KEY must both be given, or neither"),
+        ("PROFILE_NAME", "default", "PROFILE_NAME must not be given: set AWS_PROFILE"),
+    ],
+)
+def test_a_setting_that_the_machines_keys_would_undo_is_refused(
+    setting: str, given: str, refusal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", _profile())
+    monkeypatch.setenv(f"{CREDENTIALS}__{setting}", given)
+    with pytest.raises(SettingsError, match=refusal):
+        configured_warehouse().require_settings()
+
+
+def _profile() -> str:
+    Path("credentials").write_text("[default]\naws_access_key_id=x\naws_secret_access_key=y\n")
+    return "credentials"
+
+
+def test_a_region_is_asked_for_and_has_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(f"{CREDENTIALS}__ENDPOINT_URL")
+    config = configured_warehouse().dataset().destination_client.config
+    endpoint = cast(Any, config.credentials).storage.credentials.endpoint_url
+    assert endpoint == "https://s3.us-east-1.amazonaws.com"
+    monkeypatch.delenv(f"{CREDENTIALS}__REGION_NAME")
+    with pytest.raises(SettingsError, match=f"{CREDENTIALS}__REGION_NAME must be the bucket's"):
         configured_warehouse().require_settings()
 
 
@@ -58,9 +111,10 @@ def test_missing_keys_are_named(workdir: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         ("BUCKET_URL", "s3://nonesuch/lake", "URL s3://nonesuch/lake"),
         ("CREDENTIALS__ENDPOINT_URL", "http://127.0.0.1:1", "Could not connect to server"),
+        ("CREDENTIALS__AWS_SECRET_ACCESS_KEY", f"{SECRET}'x", "syntax error"),
     ],
 )
-def test_a_store_that_is_not_there_is_explained_without_the_key(
+def test_what_is_wrong_with_a_store_is_explained_without_the_key(
     location: Location,
     setting: str,
     given: str,
