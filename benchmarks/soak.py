@@ -6,6 +6,9 @@ last cycles are made by turns with the first ones of a second installation, whic
 warehouse and an API of its own: a machine is not as fast at one hour as at another. Then a fresh
 process goes on with the first one's warehouse: is it that which has aged, or the process? A table
 has the figures of all three. Seconds are medians; those of the processor have the API in them.
+
+All hours are past ones, by the clock of the sandbox. Clicks of the future would be read
+again each time, since a watermark is never later than now.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -44,7 +49,8 @@ from link_assets.warehouse.pipeline import open_pipeline
 from link_assets.warehouse.reader import Reader, reading
 
 HOME = "home"
-DOMAINS, CLICKS, NEW, LINKS = 3, 200, 5, 20
+DOMAINS, CLICKS, NEW, LINKS = 3, 400, 5, 20
+"""Of each cycle, an hour, NEW are new; those at the start are more than reads look back."""
 COUNTED = ("clicks", "_positions", "_dlt_loads", "_dlt_pipeline_state", "_dlt_version")
 Figures = Mapping[str, float]
 """What there is after some cycles: sizes in MB, numbers of files, threads and rows, by name."""
@@ -59,18 +65,20 @@ def main(cycles: int, compared: int, warehouse: str, by_dagster: bool) -> None:
     """Run cycles and print a table of the first and the last of them."""
     if compared > cycles:
         raise click.BadParameter("more than there are cycles", param_hint="--compared")
-    with _installation(warehouse, by_dagster) as old:
+    began = datetime.now(UTC) - timedelta(hours=cycles + compared)
+    kind = Kind(warehouse, by_dagster, began)
+    with _installation(kind) as old:
         for number in range(1, cycles - compared + 1):
             old.cycle()
             if number % 100 == 0:
                 click.echo(f"{number} cycles, the last in {old.seconds[-1]:.2f} s", err=True)
-        with _in_a_process(warehouse, by_dagster) as young:
+        with _in_a_process(kind) as young:
             for _ in range(compared):
                 _asked(young, "cycle")
                 old.cycle()
             first = _asked(young, "figures")
         last = old.figures(compared)
-        with _in_a_process(warehouse, by_dagster, (Path.cwd(), cycles)) as heir:
+        with _in_a_process(kind, (Path.cwd(), cycles)) as heir:
             for _ in range(compared):
                 _asked(heir, "cycle")
             fresh = _asked(heir, "figures")
@@ -89,6 +97,15 @@ def _asked(process: Connection, what: str) -> Any:
 
 def _shown(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an installation is: where it loads, by what, and the hour before its first cycle."""
+
+    warehouse: str
+    by_dagster: bool
+    began: datetime
 
 
 class Installation:
@@ -116,16 +133,17 @@ class Installation:
 
 
 @contextmanager
-def _installation(
-    warehouse: str, by_dagster: bool, inherited: tuple[Path, int] | None = None
-) -> Iterator[Installation]:
+def _installation(kind: Kind, inherited: tuple[Path, int] | None = None) -> Iterator[Installation]:
     """An installation in this process: a new one, or one in this folder after so many cycles."""
     folder, cycles = inherited or (None, 0)
-    is_new_server = warehouse == "postgres" and not inherited
+    is_new_server = kind.warehouse == "postgres" and not inherited
     place = nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory()
     with place as path, postgres() if is_new_server else nullcontext():
         os.chdir(path)
-        with _runs() if by_dagster else nullcontext(_load) as hour, _api() as sandbox:
+        with (
+            _runs() if kind.by_dagster else nullcontext(_load) as hour,
+            _api(kind.began) as sandbox,
+        ):
             assert sandbox.world
             sandbox.world = sandbox.world.grown(NEW * cycles)
             yield Installation(hour, sandbox)
@@ -157,9 +175,10 @@ def _obey(connection: Connection, *options: Any) -> None:
 
 
 @contextmanager
-def _api() -> Iterator[Sandbox]:
-    """The sandbox as the API that the settings name."""
-    world = World(domains=DOMAINS, clicks_per_domain=CLICKS, links_per_domain=LINKS)
+def _api(began: datetime) -> Iterator[Sandbox]:
+    """The sandbox as the API that the settings name, with the clicks until then."""
+    hours = timedelta(hours=CLICKS / NEW)
+    world = World(7, DOMAINS, LINKS, CLICKS, end=began, span=hours)
     sandbox = Sandbox(world=world, api_key=API_KEY)
     with serve(sandbox) as url:
         settings = {"BASE_URL": url, "API_KEY": API_KEY, "CLICKS_ORDER": "newest_first"}
