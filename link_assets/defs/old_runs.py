@@ -58,9 +58,14 @@ def _ended(instance: dg.DagsterInstance, before: datetime) -> Iterator[str]:
         if backfill.status not in BULK_ACTION_TERMINAL_STATUSES
     }
     for run in instance.get_runs(dg.RunsFilter(statuses=ENDED, updated_before=before)):
-        is_ours = run.job_name in JOBS or (run.asset_selection and run.asset_selection <= ASSETS)
-        if is_ours and run.tags.get(BACKFILL_ID_TAG) not in going_on:
+        if _is_ours(run) and run.tags.get(BACKFILL_ID_TAG) not in going_on:
             yield run.run_id
+
+
+def _is_ours(run: dg.DagsterRun) -> bool:
+    checked = {check.asset_key for check in run.asset_check_selection or ()}
+    assets = checked | (run.asset_selection or set())
+    return run.job_name in JOBS or bool(assets and assets <= ASSETS)
 
 
 def _last_runs(instance: dg.DagsterInstance) -> Iterator[str]:

@@ -132,6 +132,26 @@ def test_runs_of_others_and_of_a_backfill_that_goes_on_stay(location: Location) 
     assert {run.run_id for run in (*others, *of_backfill)} < {*instance.get_run_ids()}
 
 
+def test_runs_from_the_ui_that_only_judge_checks_go_and_those_of_others_stay(
+    location: Location,
+) -> None:
+    of_ours, of_others = (
+        location.instance.add_run(
+            dg.DagsterRun(
+                "__ASSET_JOB",
+                asset_selection=set(),
+                asset_check_selection={dg.AssetCheckKey(asset, "fresh")},
+                status=dg.DagsterRunStatus.SUCCESS,
+            )
+        )
+        for asset in (LINKS_KEY, dg.AssetKey("other"))
+    )
+    assert delete_old_runs(location.instance, ended_now()) == Pruned(1, 0)
+    left = location.instance.get_run_ids()
+    assert of_ours.run_id not in left
+    assert of_others.run_id in left
+
+
 def test_the_command_says_how_many(
     location: Location, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
