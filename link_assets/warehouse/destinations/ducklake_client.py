@@ -171,6 +171,10 @@ class LakeSqlClient(DuckLakeSqlClient):
             "META_SECRET": SECRET,
         }
         listed = ", ".join(f"{option} {literal(value)}" for option, value in options.items())
+        if self.override_data_path:
+            listed += ", OVERRIDE_DATA_PATH true"
+        if self.automatic_migration:
+            listed += ", AUTOMATIC_MIGRATION true"
         path = literal(f"ducklake:postgres:{_libpq_options(libpq)}")
         return (
             f"CREATE OR REPLACE SECRET {SECRET} (TYPE postgres{secret});"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,31 @@ def test_files_elsewhere_than_the_catalog_knows_are_refused_with_the_setting(
     message = failure_text(location.links())
     known = workdir / "lake files"
     assert f"files are in {known}/: set {SECTION}__STORAGE__BUCKET_URL to that." in message
+
+
+@pytest.mark.parametrize("storage", ["a folder"], indirect=True)
+def test_a_lake_is_read_where_its_files_were_moved_to(
+    storage: str, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_clicks(1)
+    moved = shutil.move(storage, workdir / "elsewhere")
+    monkeypatch.setenv(f"{SECTION}__STORAGE__BUCKET_URL", str(moved))
+    monkeypatch.setenv("DESTINATION__DUCKLAKE__OVERRIDE_DATA_PATH", "true")
+    load_clicks(2)
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(80,)]
+    assert not Path(storage).exists()
+
+
+def test_a_catalog_of_an_older_ducklake_is_changed_only_where_that_is_set(
+    location: Location, port: int, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_clicks(1)
+    older = "UPDATE ducklake.ducklake_metadata SET value = '0.4' WHERE key = 'version'"
+    run_sql(port, database, older)
+    assert "set AUTOMATIC_MIGRATION to TRUE" in failure_text(location.links())
+    monkeypatch.setenv("DESTINATION__DUCKLAKE__AUTOMATIC_MIGRATION", "true")
+    load_clicks(1)
+    assert rows("SELECT count(*) FROM {dataset}.clicks") == [(40,)]
 
 
 def test_the_statements_that_the_document_shows_run(
