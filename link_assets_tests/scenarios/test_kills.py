@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
 from link_assets.sandbox import RequestRecord, Sandbox, World
+from link_assets.warehouse.destinations.postgres_client import StreamedParquetJob
 from link_assets_tests.children import (
     WAIT,
     child,
@@ -91,30 +93,60 @@ class Phase:
     load: int = 1
 
 
-def load_and_die(phase: Phase) -> None:
-    """Loads the clicks of domain 1, and is killed in the phase."""
-    execute, seen, done = DuckDbSqlClient.execute_query, Counter[str](), Counter[str]()
+class Killing:
+    """Kills this process in the phase, as it sees the statements of a load."""
 
-    def execute_or_die(client: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        patterns = [p for p in (phase.at, *phase.after) if re.search(p, str(query).split(";")[0])]
-        seen.update(patterns)
-        if phase.at in patterns and seen[phase.at] == phase.load:
-            while any(done[pattern] < phase.load for pattern in phase.after):
-                time.sleep(0.001)
-            if phase.amid:
-                threading.Timer(0.0005, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            else:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return counted(execute(client, query, *arguments, **options), patterns)
+    def __init__(self, phase: Phase) -> None:
+        self._phase = phase
+        self._seen, self._done = Counter[str](), Counter[str]()
 
     @contextmanager
-    def counted(executed: Any, patterns: list[str]) -> Iterator[Any]:
-        with executed as cursor:
-            yield cursor
-        done.update(patterns)
+    def statement(self, text: str) -> Iterator[None]:
+        """What runs the statement is in the block."""
+        phase = self._phase
+        patterns = [pattern for pattern in (phase.at, *phase.after) if re.search(pattern, text)]
+        self._seen.update(patterns)
+        if phase.at in patterns and self._seen[phase.at] == phase.load:
+            self._die()
+        yield
+        self._done.update(patterns)
 
-    DuckDbSqlClient.execute_query = execute_or_die  # type: ignore[method-assign]
+    def _die(self) -> None:
+        while any(self._done[pattern] < self._phase.load for pattern in self._phase.after):
+            time.sleep(0.001)
+        if self._phase.amid:
+            threading.Timer(0.0005, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def load_and_die(phase: Phase) -> None:
+    """Loads the clicks of domain 1, and is killed in the phase."""
+    killing = Killing(phase)
+    for client in (DuckDbSqlClient, Psycopg2SqlClient):
+        client.execute_query = watched(client.execute_query, killing)  # type: ignore[method-assign]
+    ingest = StreamedParquetJob.run
+
+    def run(job: StreamedParquetJob) -> None:
+        with killing.statement(f'INSERT INTO dataset."{job.load_table_name}" '):
+            ingest(job)
+
+    StreamedParquetJob.run = run  # type: ignore[method-assign]
     load_clicks(1)
+
+
+def watched(execute: Callable[..., Any], killing: Killing) -> Any:
+    """The method of a SQL client, whose first statement of a query is seen."""
+
+    @contextmanager
+    def execute_or_die(client: Any, query: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+        with (
+            killing.statement(str(query).split(";")[0]),
+            execute(client, query, *arguments, **options) as cursor,
+        ):
+            yield cursor
+
+    return execute_or_die
 
 
 def is_loading(process: BaseProcess) -> bool:
