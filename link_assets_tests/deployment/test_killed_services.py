@@ -41,7 +41,7 @@ from link_assets_tests.warehouse.destinations.postgres_server import needs_postg
 
 pytestmark = [pytest.mark.deployment, needs_postgres, needs_redis]
 
-ROUNDS = int(os.environ.get("ROUNDS", "1"))
+ROUNDS, FIRST = int(os.environ.get("ROUNDS", "1")), int(os.environ.get("FIRST_ROUND", "0"))
 KILLS = 3
 """How many a round has; each begins with the kind that the last one ended before."""
 WORLD = World(
@@ -140,7 +140,7 @@ class Kills:
 KINDS = ("worker", "child", "postgres", "redis", "daemon", "code_server")
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize("number", range(FIRST, FIRST + ROUNDS))
 def test_a_backfill_is_finished_whatever_is_killed(
     number: int, backfill: tuple[Deployment, Backfill]
 ) -> None:
