@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchmarks.outcomes import Line
 from benchmarks.processes import process_start
-from benchmarks.sections import SECTIONS
+from benchmarks.sections import SECTIONS, USUAL
 
 COLUMNS = ("measured", "rows", "requests", "seconds", "processor s", "ratio", "peak MB")
 
@@ -21,10 +21,13 @@ COLUMNS = ("measured", "rows", "requests", "seconds", "processor s", "ratio", "p
 @click.option("--rounds", default=3, show_default=True, help="Runs of each; medians are shown.")
 @click.option("--only", multiple=True, type=click.Choice(list(SECTIONS)), help="Some sections.")
 def main(rounds: int, only: tuple[str, ...]) -> None:
-    """Prints a table a section. Runs on a history, the guide's links and `days` are one each."""
+    """Prints a table a section. Runs on a history, the guide's links and `days` are one each.
+
+    `in_lake` is printed only if it is named.
+    """
     console = Console(width=140)
     process_start()  # compiles what was never compiled
-    for name in only or SECTIONS:
+    for name in only or [section.__name__ for section in USUAL]:
         table = Table(*COLUMNS, title=name, box=MARKDOWN)
         for line in SECTIONS[name](rounds):
             table.add_row(*_cells(line))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.request import urlopen
@@ -142,9 +142,33 @@ def postgres() -> Iterator[None]:
     with postgres_server() as port:
         address = f"postgresql://loader:unused@127.0.0.1:{port}/{new_database(port)}"
         settings = {"DESTINATION_TYPE": "postgres", "DESTINATION__POSTGRES__CREDENTIALS": address}
-        os.environ.update(settings)
-        try:
+        with _set(settings):
             yield
-        finally:
-            for setting in settings:
-                del os.environ[setting]
+
+
+@contextmanager
+def lake() -> Iterator[None]:
+    """An empty DuckLake as the warehouse: a folder, and a catalog on a server of its own."""
+    from link_assets_tests.warehouse.destinations.postgres_server import (
+        new_database,
+        postgres_server,
+    )
+    from link_assets_tests.warehouse.ducklake.lake import lake_settings
+
+    with (
+        postgres_server() as port,
+        tempfile.TemporaryDirectory() as files,
+        _set(lake_settings(port, new_database(port), files)),
+    ):
+        yield
+
+
+@contextmanager
+def _set(settings: Mapping[str, str]) -> Iterator[None]:
+    """Have settings in the environment within the block."""
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for setting in settings:
+            del os.environ[setting]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from statistics import median
@@ -13,6 +13,7 @@ from benchmarks.outcomes import Line, Outcome, middle, only_seconds
 from benchmarks.processes import (
     api,
     import_and_end,
+    lake,
     longest,
     medians,
     postgres,
@@ -163,10 +164,8 @@ def links(rounds: int) -> Iterator[Line]:
         yield Line(f"{LINKS:,} {what}", outcome, outcome.seconds / base.seconds)
 
 
-WAREHOUSES: dict[str, Callable[[], AbstractContextManager[None]]] = {
-    "DuckDB": nullcontext,
-    "PostgreSQL": postgres,
-}
+Warehouses = Mapping[str, Callable[[], AbstractContextManager[None]]]
+"""By name, what makes a warehouse that is used within the block."""
 
 
 def start(rounds: int) -> Iterator[Line]:
@@ -184,13 +183,23 @@ def start(rounds: int) -> Iterator[Line]:
 
 def days(rounds: int) -> Iterator[Line]:
     """Daily clicks, as a share of loading the clicks, and the report, against DuckDB's."""
-    base = 0.0
+    return _loads_and_days({"DuckDB": nullcontext, "PostgreSQL": postgres}, rounds)
+
+
+def in_lake(rounds: int) -> Iterator[Line]:
+    """The same in DuckLake, with its version of DuckDB: needs the extra `ducklake`."""
+    return _loads_and_days({"DuckDB": nullcontext, "DuckLake": lake}, rounds)
+
+
+def _loads_and_days(warehouses: Warehouses, rounds: int) -> Iterator[Line]:
+    base = of_load = 0.0
     with api(domains=1, clicks_per_domain=1_000_000, links_per_domain=100) as url:
-        for name, warehouse in WAREHOUSES.items():
+        for name, warehouse in warehouses.items():
             with tempfile.TemporaryDirectory() as folder, warehouse():
                 run("project.links", url, folder, "links")
                 load = run("project.clicks", url, folder)
-                yield Line(f"1,000,000 clicks into {name}", load, 1)
+                of_load = of_load or load.seconds
+                yield Line(f"1,000,000 clicks into {name}", load, load.seconds / of_load)
                 for what in ("daily clicks of all days", "the same, nothing has changed"):
                     outcome = run("project.days", url, folder, "daily_clicks")
                     yield Line(f"{what}, in {name}", outcome, outcome.seconds / load.seconds)
@@ -206,6 +215,5 @@ def dev(rounds: int) -> Iterator[Line]:
     return dev_waits(rounds)
 
 
-SECTIONS: dict[str, Callable[[int], Iterator[Line]]] = {
-    f.__name__: f for f in (small, large, history, domains, many, hour, links, start, days, dev)
-}
+USUAL = (small, large, history, domains, many, hour, links, start, days, dev)
+SECTIONS: dict[str, Callable[[int], Iterator[Line]]] = {f.__name__: f for f in (*USUAL, in_lake)}
