@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 from urllib.request import urlopen
 
 from benchmarks.contenders import FILE
@@ -134,41 +135,33 @@ def report_seconds(folder: str) -> float:
 @contextmanager
 def postgres() -> Iterator[None]:
     """An empty database of a PostgreSQL server of its own, as the warehouse."""
-    from link_assets_tests.warehouse.destinations.postgres_server import (
-        new_database,
-        postgres_server,
-    )
-
-    with postgres_server() as port:
-        address = f"postgresql://loader:unused@127.0.0.1:{port}/{new_database(port)}"
+    with _new_database() as (port, name):
+        address = f"postgresql://loader:unused@127.0.0.1:{port}/{name}"
         settings = {"DESTINATION_TYPE": "postgres", "DESTINATION__POSTGRES__CREDENTIALS": address}
-        with _set(settings):
+        with patch.dict(os.environ, settings):
             yield
 
 
 @contextmanager
 def lake() -> Iterator[None]:
     """An empty DuckLake as the warehouse: a folder, and a catalog on a server of its own."""
-    from link_assets_tests.warehouse.destinations.postgres_server import (
-        new_database,
-        postgres_server,
-    )
     from link_assets_tests.warehouse.ducklake.lake import lake_settings
 
     with (
-        postgres_server() as port,
+        _new_database() as (port, name),
         tempfile.TemporaryDirectory() as files,
-        _set(lake_settings(port, new_database(port), files)),
+        patch.dict(os.environ, lake_settings(port, name, files)),
     ):
         yield
 
 
 @contextmanager
-def _set(settings: Mapping[str, str]) -> Iterator[None]:
-    """Have settings in the environment within the block."""
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for setting in settings:
-            del os.environ[setting]
+def _new_database() -> Iterator[tuple[int, str]]:
+    """The port of a server of its own, and the name of a database there."""
+    from link_assets_tests.warehouse.destinations.postgres_server import (
+        new_database,
+        postgres_server,
+    )
+
+    with postgres_server() as port:
+        yield port, new_database(port)

@@ -55,8 +55,11 @@ TABLE = f"{{dataset}}.{DAILY_CLICKS.name}"
 COLUMNS = ", ".join(field.column for field in DAILY_CLICKS.columns)
 CHANGED = "link_assets_changed_days"
 """The temporary table of the days that changed."""
-LOAD_ID = "CAST(_dlt_load_id AS DECIMAL(38, 9))"
-"""A load's id, which is seconds of Unix time as text."""
+LOAD_ID = "CAST(_dlt_load_id AS DECIMAL(18, 7))"
+"""A load's id, which is seconds of Unix time as text; a float of them has seven places at most.
+
+DuckDB 1.5 takes 16 microseconds for each text if there are more digits than 64 bits hold.
+"""
 LOAD_IDS = f"coalesce(sum({LOAD_ID}), 0)"
 PATH_OF_LINK = 'min(CASE WHEN link_id IS NOT NULL THEN link_path END COLLATE "C")'
 

@@ -1,4 +1,4 @@
-"""The files of deploy/, each read by a program that knows it."""
+"""The files of deploy/, each but Helm's values read by a program that knows it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from link_assets_tests.deployment.services import DEPLOY
 
+DOCUMENT = DEPLOY.parent / "docs" / "deploy.md"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 LINTERS = "uv run --group linters pytest link_assets_tests/deployment/test_files.py"
 
@@ -45,6 +46,14 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def test_the_instance_is_one_that_dagster_takes() -> None:
     config, _ = dagster_instance_config(str(DEPLOY))
     assert config["concurrency"]["pools"] == {"default_limit": 4, "granularity": "run"}
+
+
+def test_no_more_runs_are_launched_than_there_are_workers() -> None:
+    config, _ = dagster_instance_config(str(DEPLOY))
+    (units,) = re.findall(r"enable --now (link-assets-worker@.*)", DOCUMENT.read_text())
+    (containers,) = re.findall(r"--scale worker=(\d+)", DOCUMENT.read_text())
+    runs = config["concurrency"]["runs"]["max_concurrent_runs"]
+    assert runs == len(units.split()) == int(containers)
 
 
 def test_no_file_has_a_secret() -> None:
@@ -84,6 +93,15 @@ def test_compose_takes_its_file() -> None:
     assert checked.stderr == ""
     services: dict[str, Any] = yaml.safe_load(checked.stdout)["services"]
     assert {"code", "daemon", "webserver", "worker", "postgres", "redis"} == services.keys()
+
+
+@needs("docker-compose", LINTERS)
+def test_compose_passes_on_the_settings_of_a_file_beside_its_own(workdir: Path) -> None:
+    shutil.copy(DEPLOY / "compose.yaml", workdir)
+    (workdir / "settings.env").write_text("SOURCES__LINK_ASSETS__BASE_URL=https://api.example\n")
+    config = run("docker-compose", "-f", workdir / "compose.yaml", "config").stdout
+    worker = yaml.safe_load(config)["services"]["worker"]["environment"]
+    assert worker["SOURCES__LINK_ASSETS__BASE_URL"] == "https://api.example"
 
 
 @needs("docker-compose", LINTERS)
